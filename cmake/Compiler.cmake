@@ -1,0 +1,10 @@
+# Picks the compiler before project(): clang 19 when nobody chose one. (scikit-build-core exports Python's own compiler
+# unless pyproject.toml's env table stops it.)
+if(NOT CMAKE_CXX_COMPILER AND NOT DEFINED ENV{CXX} AND NOT CMAKE_TOOLCHAIN_FILE)
+  find_program(SANDBOXD_CLANGXX NAMES clang++-19 clang++-20 clang++-18 clang++-17 clang++)
+  find_program(SANDBOXD_CLANG NAMES clang-19 clang-20 clang-18 clang-17 clang)
+  if(SANDBOXD_CLANGXX AND SANDBOXD_CLANG)
+    set(CMAKE_CXX_COMPILER ${SANDBOXD_CLANGXX} CACHE FILEPATH "C++ compiler")
+    set(CMAKE_C_COMPILER ${SANDBOXD_CLANG} CACHE FILEPATH "C compiler")
+  endif()
+endif()

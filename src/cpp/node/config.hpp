@@ -1,0 +1,52 @@
+// Configuration of the node agent. Defaults are the initialisers; names of the original are those of sandboxd-o's
+// sbxlet.
+#pragma once
+
+#include "base/config.hpp"
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sandboxd::node {
+
+struct NodeConfig {
+  std::string listen = "127.0.0.1:8080";
+  std::string token;  // empty on a loopback listener: no authentication
+  std::string data_dir = "/var/lib/sandboxd";
+  std::string run_dir = "/run/sandboxd";
+  std::string instance = "0";      // 1-6 of [a-z0-9]; names bridge, tables, namespaces, cgroups and labels
+  std::string containerd_address;  // empty: <run_dir>/containerd.sock
+  std::string runtime = "runsc";   // default handler: runsc or runc
+  std::string subnet_cidr = "10.89.0.0/16";
+  std::string bridge_interface;  // empty: sbx-br<instance>
+  std::string cni_bin_dir = "/usr/lib/cni";
+  std::string cni_conf_path;             // empty: our bridge + host-local
+  std::vector<std::string> dns_servers;  // empty: the host's, without loopback ones
+  std::vector<std::string> forward_hook_chains = {"FORWARD", "DOCKER-USER"};
+  std::string cgroup_parent;  // empty: /sandboxd-<instance>
+  std::string app_env;
+  std::string log_level = "info";
+  std::string log_dir;
+  std::string log_file_prefix = "sandboxd";
+  std::int64_t max_alloc_percent = 90;
+  std::int64_t slot_pool_size = 8;                // ready network slots
+  std::int64_t provision_parallel = 8;            // sandboxes being created at once
+  std::int64_t log_bytes_max = 16 * 1024 * 1024;  // per container, before rotation
+  Duration provision_timeout = std::chrono::minutes(4);
+  Duration container_create_timeout = std::chrono::minutes(2);
+  Duration image_pull_timeout = std::chrono::minutes(8);
+  Duration stop_grace = std::chrono::seconds(2);
+  Duration report_interval = std::chrono::seconds(5);
+  Duration reconcile_interval = std::chrono::seconds(15);
+  Duration shutdown_timeout = std::chrono::seconds(5);
+  std::string helper_dir;     // of log holder and pause; empty: beside the Python package
+  std::string crash_at_step;  // tests only: "create.slot_claimed:3" kills the process at the third time
+
+  [[nodiscard]] static std::span<const ConfigField<NodeConfig>> fields();
+  [[nodiscard]] std::vector<std::string> validate() const;
+  [[nodiscard]] std::string containerd_socket() const;
+  [[nodiscard]] std::string bridge() const;
+};
+
+}  // namespace sandboxd::node

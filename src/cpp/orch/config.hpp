@@ -1,0 +1,41 @@
+// Configuration of the control plane. Defaults are the initialisers; names of the original are those of sandboxd-o.
+#pragma once
+
+#include "base/config.hpp"
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sandboxd::orch {
+
+struct OrchConfig {
+  std::string listen = "127.0.0.1:8082";
+  std::string token;  // empty on a loopback listener: no authentication
+  std::string data_dir = "/var/lib/sandboxd";
+  std::string run_dir = "/run/sandboxd";
+  std::string database;  // empty: <data_dir>/orchestrator.db
+  std::string app_env;
+  std::string log_level = "info";
+  std::string log_dir;
+  std::string log_file_prefix = "orchestrator";
+  Duration heartbeat_interval = std::chrono::seconds(10);
+  Duration probe_timeout = std::chrono::seconds(3);
+  Duration sandbox_op_timeout = std::chrono::seconds(60);
+  std::int64_t ready_success_threshold = 2;  // for nodes that are polled
+  std::int64_t notready_failure_threshold = 2;
+  Duration shutdown_timeout = std::chrono::seconds(5);
+  std::int64_t host_port_min = 10000;
+  std::int64_t host_port_max = 32767;
+  Duration host_port_quarantine = std::chrono::seconds(5);
+  std::string place_or_fail = "queue";  // "queue": wait for capacity; "fail": fail at once, as the original
+  Duration place_deadline = std::chrono::minutes(5);
+  std::string node_token;  // sent to nodes; empty: `token`
+
+  [[nodiscard]] static std::span<const ConfigField<OrchConfig>> fields();
+  // Every problem, one sentence each, naming the field and what to change. Empty: valid.
+  [[nodiscard]] std::vector<std::string> validate() const;
+  [[nodiscard]] std::string database_path() const;
+};
+
+}  // namespace sandboxd::orch

@@ -1,0 +1,54 @@
+// Calls from the control plane to a node. Real: orch/http_node_transport. Simulated: sim/sim_transport.
+//
+// An error with code `unavailable` or `deadline_exceeded` leaves the outcome unknown: the caller asks, it never
+// guesses.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "model/node.hpp"
+#include "model/node_sandbox.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace sandboxd::ports {
+
+struct NodeSandboxGone {
+  SandboxId id;
+  std::string uid;
+};
+struct NodeSnapshotEnd {};  // every sandbox that the node has was named since the stream began
+
+// What a node's watch stream says: first a report and every sandbox, then NodeSnapshotEnd, then changes as they happen
+// and a report at least every few seconds.
+using NodeEvent = std::variant<model::NodeReport, model::NodeSandboxStatus, NodeSandboxGone, NodeSnapshotEnd>;
+
+class NodeWatch {
+ public:
+  virtual ~NodeWatch() = default;  // closes the stream
+  // The next event. Errors: unavailable (the stream broke), protocol_error. After an error: open a new one.
+  [[nodiscard]] virtual Task<Result<NodeEvent>> next() = 0;
+};
+
+class NodeTransport {
+ public:
+  virtual ~NodeTransport() = default;
+
+  // Idempotent for one uid: already_exists is only returned when another life of the id is there.
+  [[nodiscard]] virtual Task<Result<void>> create_sandbox(model::NodeAddress node,
+                                                          model::NodeCreateRequest request) = 0;
+  // Success also when the node does not know the id. A non-empty uid removes only that life of the id.
+  [[nodiscard]] virtual Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) = 0;
+  // Errors: unsupported for a node without a watch stream (a stock sandboxd-o node).
+  [[nodiscard]] virtual Task<Result<std::unique_ptr<NodeWatch>>> watch(model::NodeAddress node) = 0;
+  // The node's own JSON answer for `GET <path>`, passed through unread. `path` is percent-encoded. Errors carry the
+  // node's error text; not_found and too_large keep their code.
+  [[nodiscard]] virtual Task<Result<std::string>> get_json(model::NodeAddress node, std::string path) = 0;
+};
+
+}  // namespace sandboxd::ports

@@ -1,0 +1,37 @@
+// Takes what containers print, whether or not the node agent runs. Real: logs/log_holder_client (a process of ours in
+// its own session). Simulated: sim/memory_output.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/task.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sandboxd::ports {
+
+struct OutputPipes {
+  std::string stdout_fifo;
+  std::string stderr_fifo;
+};
+
+class OutputCollector {
+ public:
+  virtual ~OutputCollector() = default;
+  // Starts the holder, or finds the one that runs. Errors: unavailable.
+  [[nodiscard]] virtual Task<Result<void>> start() = 0;
+  // FIFOs for one container, being read from now on. Idempotent: again after a restart of either side.
+  [[nodiscard]] virtual Task<Result<OutputPipes>> open(SandboxId sandbox, std::string container) = 0;
+  // All that the container wrote before it exited is in the file when this returns.
+  [[nodiscard]] virtual Task<Result<void>> drain(SandboxId sandbox, std::string container) = 0;
+  // Stops reading and deletes FIFOs and log files of the sandbox. Idempotent.
+  [[nodiscard]] virtual Task<Result<void>> remove(SandboxId sandbox) = 0;
+  // Sandboxes that have FIFOs or files, for finding orphans.
+  [[nodiscard]] virtual Task<Result<std::vector<SandboxId>>> list() = 0;
+  // The container's log, CRI lines verbatim without line ends. Errors: not_found, too_large, storage_failed.
+  [[nodiscard]] virtual Task<Result<std::vector<std::string>>> read(SandboxId sandbox, std::string container) = 0;
+};
+
+}  // namespace sandboxd::ports

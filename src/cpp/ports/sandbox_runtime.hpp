@@ -1,0 +1,113 @@
+// Containers on this machine. Real: containerd/containerd_runtime. Simulated: sim/memory_runtime.
+//
+// Granularity is one container: the node agent decides the order. Everything made here carries the instance's name and
+// the sandbox's id and uid as labels, so list() finds it after any crash. Every call is bounded by the adapter's own
+// deadlines. Calls for different keys may overlap; for one key the caller makes them one after another.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "base/time.hpp"
+#include "model/spec.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace sandboxd::ports {
+
+struct ImageInfo {
+  std::string reference;  // normalised, such as "docker.io/library/alpine:3.20"
+  std::string digest;     // of the manifest or index
+  std::vector<std::string> entrypoint;
+  std::vector<std::string> command;
+  std::vector<std::string> env;
+  std::string work_dir;
+  std::string user;
+  std::string stop_signal;
+  std::vector<std::string> volumes;
+};
+
+// A bind mount that is ready on the host.
+struct BindMount {
+  std::string host_path;
+  std::string container_path;
+  bool read_only = false;
+};
+
+enum class ContainerRole {
+  single,      // one container, its own sandbox
+  pod_root,    // pause: holds the namespaces of a pod; has no image
+  pod_member,  // joins the pod of `pod_key`
+};
+
+struct ContainerRequest {
+  std::string key;  // runtime id, chosen by the caller, unique on the machine
+  SandboxId sandbox;
+  std::string uid;
+  ContainerRole role = ContainerRole::single;
+  std::string pod_key;            // for pod_member: the root's key
+  std::string handler;            // "runsc" or "runc"
+  model::Container container;     // for pod_root only `name` and `resources` matter (the pod's sums)
+  ImageInfo image;                // from ensure_image(); unused for pod_root
+  std::string network_namespace;  // path
+  std::string hostname;
+  std::vector<BindMount> mounts;
+  std::string stdout_fifo;  // empty: output is discarded
+  std::string stderr_fifo;
+};
+
+struct FoundContainer {
+  std::string key;
+  SandboxId sandbox;
+  std::string uid;
+  enum class Task { none, created, running, paused, stopped } task = Task::none;
+  std::uint32_t pid = 0;
+  std::optional<int> exit_code;
+};
+
+struct ContainerExited {
+  std::string key;
+  int exit_code = 0;  // 128 + signal when killed by one
+  WallTime at;
+};
+struct ContainerOutOfMemory {
+  std::string key;
+};
+using RuntimeEvent = std::variant<ContainerExited, ContainerOutOfMemory>;
+
+class SandboxRuntime {
+ public:
+  virtual ~SandboxRuntime() = default;
+
+  // True when the runtime daemon answers. Errors: unavailable, naming the socket and what to do.
+  [[nodiscard]] virtual Task<Result<void>> check() = 0;
+
+  // The image from the local store, else pulled (concurrent calls for one reference share a pull), unpacked and ready.
+  // Errors: image_failed with the reference and the cause; invalid_argument for a malformed reference.
+  [[nodiscard]] virtual Task<Result<ImageInfo>> ensure_image(std::string reference) = 0;
+
+  // Container record, writable snapshot and task; the process exists but has not started. On an error nothing is left.
+  // Errors: runtime_failed, already_exists, unavailable.
+  [[nodiscard]] virtual Task<Result<void>> create(ContainerRequest request) = 0;
+
+  // Starts the created process; returns the pid of the container's init on the host.
+  // Errors: runtime_failed with the runtime's text (such as an executable that does not exist).
+  [[nodiscard]] virtual Task<Result<std::uint32_t>> start(std::string key) = 0;
+
+  // Kills, and removes task, snapshot and record. Success also when there is nothing. Retry on error.
+  [[nodiscard]] virtual Task<Result<void>> remove(std::string key) = 0;
+
+  // All containers of this instance, with the state of their tasks.
+  [[nodiscard]] virtual Task<Result<std::vector<FoundContainer>>> list() = 0;
+
+  // The next exit or out-of-memory event of this instance's containers. Errors: unavailable when the stream broke;
+  // the caller then calls list() (nothing may be assumed about the time between) and next_event() again.
+  [[nodiscard]] virtual Task<Result<RuntimeEvent>> next_event() = 0;
+};
+
+}  // namespace sandboxd::ports

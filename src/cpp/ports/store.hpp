@@ -1,0 +1,56 @@
+// The control plane's durable truth. Real: store/sqlite_store (later etcd). Simulated: sim/sim_store.
+//
+// The engine owns the truth in memory and writes every change here before anybody hears of it. One writer: calls are
+// made one after another, never overlapping. Nothing above this port assumes SQLite.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "model/node.hpp"
+#include "model/sandbox.hpp"
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+namespace sandboxd::ports {
+
+struct PutSandbox {
+  model::Sandbox sandbox;
+};
+struct EraseSandbox {
+  SandboxId id;
+};
+struct PutNode {
+  model::Node node;
+};
+struct EraseNode {
+  NodeId id;
+};
+
+using StoreChange = std::variant<PutSandbox, EraseSandbox, PutNode, EraseNode>;
+
+// Applied as a whole or not at all. `revision` is the last one handed out and never decreases, over restarts too.
+struct StoreTransaction {
+  std::vector<StoreChange> changes;
+  std::int64_t revision = 0;
+};
+
+struct StoreContents {
+  std::vector<model::Sandbox> sandboxes;  // by id
+  std::vector<model::Node> nodes;         // by id
+  std::int64_t revision = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  // Everything that was ever applied and not erased. Errors: storage_failed.
+  [[nodiscard]] virtual Task<Result<StoreContents>> load() = 0;
+  // Durable when it returns success: survives kill -9 and power loss. On an error nothing of it was applied.
+  // Errors: storage_failed (disk full, I/O), conflict (another process owns the store).
+  [[nodiscard]] virtual Task<Result<void>> apply(StoreTransaction transaction) = 0;
+};
+
+}  // namespace sandboxd::ports
