@@ -2,7 +2,7 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+add_compile_options(-fPIC)  # everywhere alike: the precompiled header is shared by libraries and executables
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
@@ -43,9 +43,14 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_compile_options(sandboxd_flags INTERFACE -Wno-missing-field-initializers)
 endif()
 
+# The compiled halves of Asio and Boost.JSON, once for everybody. (Beast's is in http/.)
+add_library(sandboxd_boost STATIC ${CMAKE_SOURCE_DIR}/cmake/boost/asio.cpp ${CMAKE_SOURCE_DIR}/cmake/boost/json.cpp)
+target_link_libraries(sandboxd_boost PUBLIC Threads::Threads PRIVATE sandboxd_flags)
+target_compile_options(sandboxd_boost PRIVATE -w)
+
 # One precompiled header for everything but gRPC: it halves the build.
 add_library(sandboxd_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
-target_link_libraries(sandboxd_pch PUBLIC sandboxd_flags)
+target_link_libraries(sandboxd_pch PUBLIC sandboxd_flags sandboxd_boost)
 target_precompile_headers(sandboxd_pch PRIVATE
   <boost/asio/awaitable.hpp> <boost/asio/co_spawn.hpp> <boost/asio/any_io_executor.hpp> <boost/asio/steady_timer.hpp>
   <boost/asio/this_coro.hpp> <boost/asio/use_awaitable.hpp> <boost/asio/as_tuple.hpp> <boost/asio/io_context.hpp>
@@ -59,7 +64,7 @@ endif()
 function(sandboxd_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "NO_PCH" "" "SOURCES;DEPENDS")
   add_library(${name} STATIC ${arg_SOURCES})
-  target_link_libraries(${name} PUBLIC sandboxd_flags ${arg_DEPENDS})
+  target_link_libraries(${name} PUBLIC sandboxd_flags ${arg_DEPENDS} sandboxd_boost)
   if(NOT arg_NO_PCH)
     target_link_libraries(${name} PRIVATE sandboxd_pch)
     target_precompile_headers(${name} REUSE_FROM sandboxd_pch)

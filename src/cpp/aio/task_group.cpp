@@ -8,7 +8,6 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 
 #include <exception>
@@ -72,10 +71,5 @@ Task<void> TaskGroup::join() {
 }
 
 std::size_t TaskGroup::size() const { return state_->signals.size(); }
-
-Task<void> ignore_cancellation() {
-  // Resets the state of the whole thread of coroutines, so the caller's later awaits are covered too.
-  co_await boost::asio::this_coro::reset_cancellation_state(boost::asio::disable_cancellation());
-}
 
 }  // namespace sandboxd::aio

@@ -8,6 +8,8 @@
 #include "base/task.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include <memory>
 #include <string_view>
@@ -35,7 +37,10 @@ class TaskGroup {
   std::shared_ptr<State> state_;
 };
 
-// For undo paths: from here on, cancellation of the surrounding coroutine is ignored.
-[[nodiscard]] Task<void> ignore_cancellation();
+// For undo paths: `co_await ignore_cancellation();` and the coroutine's later awaits are not cancelled any more. Not a
+// coroutine itself, because awaiting one in a cancelled coroutine throws before it starts.
+[[nodiscard]] inline auto ignore_cancellation() {
+  return boost::asio::this_coro::reset_cancellation_state(boost::asio::disable_cancellation());
+}
 
 }  // namespace sandboxd::aio

@@ -1,0 +1,60 @@
+#include "aio/blocking_pool.hpp"
+
+#include "aio/io_runtime.hpp"
+#include "support/run_task.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <thread>
+
+namespace sandboxd::aio {
+namespace {
+
+struct Threads {
+  std::thread::id work, resumed;
+};
+
+Task<Threads> observe(BlockingPool& pool) {
+  Threads threads;
+  threads.work = co_await pool.run([] { return std::this_thread::get_id(); });
+  threads.resumed = std::this_thread::get_id();
+  co_return threads;
+}
+
+Task<int> run_throwing(BlockingPool& pool) {
+  co_return co_await pool.run([]() -> int { throw std::runtime_error("no"); });
+}
+
+TEST(BlockingPool, works_elsewhere_and_resumes_on_the_callers_thread) {
+  boost::asio::io_context context;
+  BlockingPool pool(1);
+  const Threads threads = test::run_task(context, observe(pool));
+  EXPECT_NE(threads.work, std::this_thread::get_id());
+  EXPECT_EQ(threads.resumed, std::this_thread::get_id());
+}
+
+TEST(BlockingPool, an_exception_reaches_the_caller) {
+  boost::asio::io_context context;
+  BlockingPool pool(1);
+  EXPECT_THROW(test::run_task(context, run_throwing(pool)), std::runtime_error);
+}
+
+Task<void> note_thread(std::thread::id& out) {
+  out = std::this_thread::get_id();
+  co_return;
+}
+
+TEST(IoRuntime, runs_tasks_on_its_own_thread_and_stops_twice) {
+  IoRuntime runtime("test-core");
+  runtime.start();
+  std::thread::id core;
+  runtime.run(note_thread(core));
+  EXPECT_NE(core, std::this_thread::get_id());
+  runtime.stop();
+  runtime.stop();
+}
+
+}  // namespace
+}  // namespace sandboxd::aio
