@@ -1,0 +1,132 @@
+// The node agent: turns create requests into running sandboxes, keeps them, and takes them down again.
+//
+// It sees the machine only through ports. Everything lives on one thread (the executor's): the truth about the node's
+// sandboxes is in memory, made durable through the NodeStore before anybody hears of it. What the parts do:
+//
+//   admission     may this request come in (pure)              slot_pool    network slots made ahead
+//   sandbox_table the records, their durable writes, indexes   provisioner  accepted -> running, step by step
+//   remover       what takes artefacts down, and deletion      converge     after a restart: found versus recorded
+//   watch_hub     subscribers of changes
+//
+// Crash safety: names of everything that will exist for a sandbox (its network slot, its containers) are in the record
+// that is durable before the first of them is made. start() compares what the machine has with the records.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "base/time.hpp"
+#include "model/node_sandbox.hpp"
+#include "node/config.hpp"
+#include "ports/clock.hpp"
+#include "ports/host_facts.hpp"
+#include "ports/node_store.hpp"
+#include "ports/node_transport.hpp"
+#include "ports/output_collector.hpp"
+#include "ports/prober.hpp"
+#include "ports/sandbox_files.hpp"
+#include "ports/sandbox_network.hpp"
+#include "ports/sandbox_runtime.hpp"
+#include "ports/step_observer.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sandboxd::node {
+
+// All outlive the agent. `files` and `steps` may be null.
+struct AgentPorts {
+  ports::Clock& clock;
+  ports::NodeStore& store;
+  ports::SandboxRuntime& runtime;
+  ports::SandboxNetwork& network;
+  ports::OutputCollector& output;
+  ports::Prober& prober;
+  ports::SandboxFiles* files = nullptr;
+  ports::StepObserver* steps = nullptr;
+};
+
+struct AgentOptions {
+  NodeConfig config;
+  ports::HostFacts host;
+  std::uint64_t seed = 0;                             // for uids, boot id, slot names and generated sandbox ids
+  Duration remove_wait = std::chrono::seconds(30);    // how long remove() waits for the clean-up
+  Duration runtime_wait = std::chrono::seconds(5);    // how long start() waits for the runtime before going on without
+  Duration release_limit = std::chrono::seconds(30);  // clean-up of a failed sandbox before its failure is reported
+};
+
+// Steps that a StepObserver is told of, in their order.
+namespace step {
+inline constexpr std::string_view kAccepted = "create.accepted";  // the record is durable
+inline constexpr std::string_view kSlotClaimed = "create.slot_claimed";
+inline constexpr std::string_view kOutputOpened = "create.output_opened";
+inline constexpr std::string_view kImageReady = "create.image_ready";
+inline constexpr std::string_view kPolicySet = "create.policy_set";
+inline constexpr std::string_view kContainerCreated = "create.container_created";
+inline constexpr std::string_view kContainerStarted = "create.container_started";
+inline constexpr std::string_view kProbePassed = "create.probe_passed";
+inline constexpr std::string_view kPublished = "create.published";
+inline constexpr std::string_view kRunning = "create.running";  // durable
+inline constexpr std::string_view kDeleteMarked = "delete.marked";
+inline constexpr std::string_view kUnpublished = "delete.unpublished";
+inline constexpr std::string_view kContainersRemoved = "delete.containers_removed";
+inline constexpr std::string_view kSlotDestroyed = "delete.slot_destroyed";
+inline constexpr std::string_view kOutputRemoved = "delete.output_removed";
+inline constexpr std::string_view kErased = "delete.erased";
+}  // namespace step
+
+class Agent {
+ public:
+  Agent(boost::asio::any_io_executor executor, AgentPorts ports, AgentOptions options);
+  // After stop(), or when the executor never runs again (a simulated crash).
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // Loads the records and converges. When the runtime does not answer in time it returns success all the same, and
+  // converges as soon as it does; until then creates are refused with `unavailable`. Errors: storage_failed,
+  // network_failed, unavailable (log holder).
+  [[nodiscard]] Task<Result<void>> start();
+  // Ends all work of the agent; what was half done is picked up by the next start(). Sandboxes go on.
+  [[nodiscard]] Task<void> stop();
+  // After stop(), when the machine is to be left clean: removes the free network slots.
+  [[nodiscard]] Task<void> teardown();
+
+  // Accepted durably, phase creating; the rest happens by itself. Idempotent for one id and uid. An empty id gets a
+  // generated one. Errors: already_exists "sandbox already exists: <id>", conflict (that life was deleted),
+  // resource_exhausted (admission), invalid_argument, unavailable, storage_failed.
+  [[nodiscard]] Task<Result<model::NodeSandbox>> create(model::NodeCreateRequest request);
+
+  // Success also for an unknown id. A non-empty `uid` removes only that life of the id, and forbids it for the future.
+  // Returns once it is all gone, or after remove_wait while the clean-up goes on. Errors: storage_failed.
+  [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid);
+
+  [[nodiscard]] std::optional<model::NodeSandbox> get(const SandboxId& id) const;
+  // By id, after `after`, at most `limit`.
+  [[nodiscard]] std::vector<model::NodeSandbox> list(const std::string& after, std::size_t limit) const;
+  [[nodiscard]] std::optional<model::NodeSandboxStatus> status(const SandboxId& id) const;
+  [[nodiscard]] model::NodeReport report() const;
+  // Null while the node serves everything; else why creates are refused.
+  [[nodiscard]] std::optional<Error> degraded() const;
+
+  // The container's log lines. Errors: not_found, too_large, storage_failed.
+  [[nodiscard]] Task<Result<std::vector<std::string>>> log(SandboxId id, std::string container);
+
+  // Snapshot, then changes. Errors: unavailable before start(), resource_exhausted (too many watchers). A watcher that
+  // falls behind gets `unavailable` from next() and opens a new watch. Must not outlive the agent's executor.
+  [[nodiscard]] Result<std::unique_ptr<ports::NodeWatch>> subscribe();
+
+  // Compares the machine with the records now: exits that no event told of, artefacts that belong to nobody.
+  [[nodiscard]] Task<Result<void>> reconcile();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sandboxd::node
