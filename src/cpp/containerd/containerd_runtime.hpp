@@ -1,0 +1,78 @@
+// ports::SandboxRuntime on a containerd daemon (1.6 to 2.x), over its gRPC socket.
+//
+// Names: everything is in containerd's namespace k8s.io, because images pulled through CRI land there. A container's
+// record, snapshot and task all carry the key that the caller chose. Labels on the record say which instance, sandbox
+// and life (uid) it belongs to; nothing of another owner in the same daemon is ever touched.
+//
+// Order of a create: record, snapshot, task. The record comes first because it refers to the snapshot by name, which
+// keeps containerd's garbage collector off it from the start, and because list() finds a record: whatever a crash
+// leaves behind is found by it. A remove goes the other way, the record last.
+//
+// Files of its own, below Options::run_dir:
+//   runsc.toml            the gVisor shim's configuration (handler.hpp)
+//   containers/<key>/     resolv.conf, hosts, hostname; a pod root also has rootfs/pause
+// They are removed with the container. A mount in the request on /etc/resolv.conf, /etc/hosts or /etc/hostname takes
+// the place of ours.
+//
+// Thread: all methods on the executor's one thread. gRPC's threads only post to it; blocking work (files, /proc) is
+// done on a thread of the adapter's own. close() before destruction, when calls may still be in flight.
+#pragma once
+
+#include "base/time.hpp"
+#include "ports/clock.hpp"
+#include "ports/sandbox_runtime.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sandboxd::containerd {
+
+struct Options {
+  std::string socket_path;  // of containerd
+  std::string state_dir;    // containerd's `state`: where leftover shims and bundles are looked for; empty: nowhere
+  std::string run_dir;      // for the adapter's own files; made when missing
+  std::string instance = "0";
+  std::string snapshotter = "overlayfs";      // must be the one of the daemon's CRI plugin (daemon_config.hpp)
+  std::string cgroup_parent = "/sandboxd-0";  // no component may begin with "pod": gVisor's shim takes that for a pod's
+  std::string pause_binary;                   // sandboxd-pause; needed for pods only
+  std::vector<std::string> dns_servers;       // empty: /etc/resolv.conf names no server
+  std::map<std::string, std::string> runsc_flags;  // added to, or replacing, the flags in runsc.toml
+  std::string runsc_binary;                        // empty: "runsc", found in containerd's PATH
+  Duration call_timeout = std::chrono::seconds(10);
+  Duration create_timeout = std::chrono::minutes(2);
+  Duration start_timeout = std::chrono::minutes(1);
+  Duration stop_timeout = std::chrono::seconds(15);  // for each of: the exit after SIGKILL, the task's deletion
+  Duration image_pull_timeout = std::chrono::minutes(8);
+};
+
+class ContainerdRuntime final : public ports::SandboxRuntime {
+ public:
+  // Writes runsc.toml; does not connect. Errors: storage_failed or permission_denied, naming the path.
+  [[nodiscard]] static Result<std::unique_ptr<ContainerdRuntime>> make(boost::asio::any_io_executor executor,
+                                                                       ports::Clock& clock, Options options);
+  ~ContainerdRuntime() override;
+  ContainerdRuntime(const ContainerdRuntime&) = delete;
+  ContainerdRuntime& operator=(const ContainerdRuntime&) = delete;
+
+  // Ends shared pulls and the event stream. Callers' own calls must have ended. Containers are left alone.
+  [[nodiscard]] Task<void> close();
+
+  [[nodiscard]] Task<Result<void>> check() override;
+  [[nodiscard]] Task<Result<ports::ImageInfo>> ensure_image(std::string reference) override;
+  [[nodiscard]] Task<Result<void>> create(ports::ContainerRequest request) override;
+  [[nodiscard]] Task<Result<std::uint32_t>> start(std::string key) override;
+  [[nodiscard]] Task<Result<void>> remove(std::string key) override;
+  [[nodiscard]] Task<Result<std::vector<ports::FoundContainer>>> list() override;
+  [[nodiscard]] Task<Result<ports::RuntimeEvent>> next_event() override;
+
+ private:
+  class Impl;
+  explicit ContainerdRuntime(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sandboxd::containerd
