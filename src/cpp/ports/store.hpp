@@ -11,6 +11,7 @@
 #include "model/sandbox.hpp"
 
 #include <cstdint>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -35,12 +36,15 @@ using StoreChange = std::variant<PutSandbox, EraseSandbox, PutNode, EraseNode>;
 struct StoreTransaction {
   std::vector<StoreChange> changes;
   std::int64_t revision = 0;
+  // Not empty: becomes StoreContents::instance with this transaction. The engine sets it in its first one.
+  std::string instance;
 };
 
 struct StoreContents {
   std::vector<model::Sandbox> sandboxes;  // by id
   std::vector<model::Node> nodes;         // by id
   std::int64_t revision = 0;
+  std::string instance;  // marks the uids that this database's control plane handed out; empty: never set
 };
 
 class Store {
