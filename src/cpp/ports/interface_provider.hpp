@@ -6,6 +6,7 @@
 #include "base/task.hpp"
 
 #include <string>
+#include <vector>
 
 namespace sandboxd::ports {
 
@@ -23,6 +24,8 @@ class InterfaceProvider {
   [[nodiscard]] virtual Task<Result<InterfaceInfo>> attach(std::string container_id, std::string namespace_path) = 0;
   // CNI DEL. Success also when nothing is attached or the namespace is gone.
   [[nodiscard]] virtual Task<Result<void>> detach(std::string container_id, std::string namespace_path) = 0;
+  // Every container id that still holds an interface or an address, complete or half attached.
+  [[nodiscard]] virtual Task<Result<std::vector<std::string>>> attached() = 0;
 };
 
 }  // namespace sandboxd::ports
