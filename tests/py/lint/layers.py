@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "node api": UP_TO_PORTS | {"http", "node"},
     "world": UP_TO_PORTS | {"sim", "orch", "node"},
     "agent": set(),
+    "pause": set(),  # its own tiny static executable
 }
 
 # Libraries that only some folders may see, so that a change of library stays in one place.
