@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "model/node.hpp"
+#include "model/node_event.hpp"
 #include "model/node_sandbox.hpp"
 
 #include <memory>
@@ -18,15 +19,10 @@
 
 namespace sandboxd::ports {
 
-struct NodeSandboxGone {
-  SandboxId id;
-  std::string uid;
-};
-struct NodeSnapshotEnd {};  // every sandbox that the node has was named since the stream began
-
-// What a node's watch stream says: first a report and every sandbox, then NodeSnapshotEnd, then changes as they happen
-// and a report at least every few seconds.
-using NodeEvent = std::variant<model::NodeReport, model::NodeSandboxStatus, NodeSandboxGone, NodeSnapshotEnd>;
+// The events of a node's watch stream are values of the model, so that the codec (a layer below) knows them.
+using model::NodeEvent;
+using model::NodeSandboxGone;
+using model::NodeSnapshotEnd;
 
 class NodeWatch {
  public:
