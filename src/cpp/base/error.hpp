@@ -5,6 +5,7 @@
 // where; callers add context on the way up. Values only: safe on every thread.
 #pragma once
 
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -36,6 +37,7 @@ enum class ErrorCode {
 };
 
 [[nodiscard]] std::string_view to_string(ErrorCode code);
+[[nodiscard]] std::optional<ErrorCode> parse_error_code(std::string_view text);
 
 // The HTTP status for `code`. Dialects may override single cases in their errors.cpp.
 [[nodiscard]] int http_status(ErrorCode code);

@@ -5,9 +5,12 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
+#include "http/message.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <chrono>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,12 +19,19 @@
 
 namespace sandboxd::http {
 
+struct ClientOptions {
+  std::size_t idle_per_host_max = 16;
+  std::size_t idle_total_max = 4096;
+  Duration idle_timeout = std::chrono::seconds(30);  // shorter than any server's, or requests meet closed connections
+  Duration connect_timeout = std::chrono::seconds(5);
+};
+
 struct ClientRequest {
-  std::string host;  // IP address
+  std::string host;  // IP address; IPv6 without brackets
   int port = 0;
   std::string method = "GET";
-  std::string target = "/";
-  std::vector<std::pair<std::string, std::string>> headers;
+  std::string target = "/";                                   // percent-encoded, with the query
+  std::vector<std::pair<std::string, std::string>> headers;  // beside Host, User-Agent and Content-Length
   std::string body;
   Duration timeout = std::chrono::seconds(10);  // of the whole exchange
   std::size_t body_bytes_max = limits::kHttpBodyBytesMax;
@@ -30,6 +40,7 @@ struct ClientRequest {
 struct ClientResponse {
   int status = 0;
   std::string content_type;
+  Headers headers;  // all of them
   std::string body;
 };
 
@@ -37,20 +48,26 @@ struct ClientResponse {
 class ClientStream {
  public:
   virtual ~ClientStream() = default;
-  // The next bytes; nullopt at the regular end. Errors: unavailable, deadline_exceeded when nothing came for `idle`.
+  // The next bytes, as they arrive and not before they are asked for: a reader that pauses makes the sender wait.
+  // nullopt at the regular end. Errors: unavailable, protocol_error, deadline_exceeded when nothing came for `idle`;
+  // after an error the stream is over. At most one call at a time.
   [[nodiscard]] virtual Task<Result<std::optional<std::string>>> next(Duration idle) = 0;
   [[nodiscard]] virtual int status() const = 0;
+  [[nodiscard]] virtual const std::string& content_type() const = 0;
 };
 
+// All functions on the executor's one thread. Destroying the client closes its idle connections; exchanges under way
+// go on. A cancelled call closes its connection and throws operation_aborted.
 class Client {
  public:
-  explicit Client(boost::asio::any_io_executor executor);
+  explicit Client(boost::asio::any_io_executor executor, ClientOptions options = {});
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
   // A request on a reused connection that the server had closed meanwhile is repeated once on a new one, for GET and
-  // DELETE only. Errors: unavailable (refused, reset), deadline_exceeded, too_large, protocol_error.
+  // DELETE only. Errors: unavailable (refused, reset), deadline_exceeded, too_large, protocol_error, invalid_argument
+  // (the request itself), resource_exhausted (no file descriptors).
   [[nodiscard]] Task<Result<ClientResponse>> send(ClientRequest request);
   // The header is complete when it returns; `timeout` covers connecting and the header.
   [[nodiscard]] Task<Result<std::unique_ptr<ClientStream>>> open_stream(ClientRequest request);

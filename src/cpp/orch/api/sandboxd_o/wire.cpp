@@ -1,0 +1,339 @@
+#include "orch/api/sandboxd_o/wire.hpp"
+
+#include "model/quantity.hpp"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace sandboxd::orch::sandboxd_o {
+namespace {
+
+using codec::Reader;
+namespace json = codec::json;
+
+constexpr codec::ParseOptions kLikeGo{.first_value_only = true, .null_is_empty_object = true};
+
+std::string trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r\n\v\f");
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(" \t\r\n\v\f") - first + 1));
+}
+
+template <class Parse>
+void read_amount(const Reader& in, const char* name, model::Amount& out, Parse parse) {
+  in.read(name, out.text);
+  out.value = parse(out.text).value_or(0);
+}
+
+void read_resource(const Reader& in, model::ContainerResources& out) {
+  read_amount(in, "cpu", out.limit_cpu_milli, model::parse_cpu_milli);
+  read_amount(in, "memory", out.limit_memory_bytes, model::parse_bytes);
+  read_amount(in, "ephemeral_storage", out.ephemeral_storage_bytes, model::parse_bytes);
+  out.request_cpu_milli = out.limit_cpu_milli.value;
+  out.request_memory_bytes = out.limit_memory_bytes.value;
+}
+
+model::Container read_container(const Reader& in) {
+  model::Container out;
+  in.read("name", out.name);
+  in.read("image", out.image);
+  in.read("args", out.args);
+  if (!out.args.empty()) out.command_kind = model::CommandKind::given;
+  in.read("env", out.env);
+  in.read("work_dir", out.work_dir);
+  in.read("cap_add", out.cap_add);
+  in.read("cap_drop", out.cap_drop);
+  in.read("security_opt", out.security_opt);
+  in.read("read_only", out.read_only);
+  in.each("tmpfs", [&](const Reader& item) {
+    model::Tmpfs& tmpfs = out.tmpfs.emplace_back();
+    item.read("mount_path", tmpfs.mount_path);
+    item.read("options", tmpfs.options);
+  });
+  in.each("volume_mounts", [&](const Reader& item) {
+    model::VolumeMount& mount = out.volume_mounts.emplace_back();
+    item.read("name", mount.name);
+    item.read("mount_path", mount.mount_path);
+    item.read("read_only", mount.read_only);
+  });
+  in.object("resource", [&](const Reader& resource) { read_resource(resource, out.resources); });
+  return out;
+}
+
+void read_probe(const Reader& in, CreateBody& body) {
+  model::ReadinessProbe& probe = body.spec.readiness_probe.emplace();
+  in.read("protocol", body.probe_protocol);
+  probe.kind = body.probe_protocol == "http" ? model::ProbeKind::http : model::ProbeKind::tcp;
+  // Absent counts are zero, which validation refuses, as in the original.
+  probe.period_seconds = probe.timeout_seconds = probe.success_threshold = probe.failure_threshold = 0;
+  in.read("port", probe.port);
+  in.read("path", probe.path);
+  in.read("initial_delay_seconds", probe.initial_delay_seconds);
+  in.read("period_seconds", probe.period_seconds);
+  in.read("timeout_seconds", probe.timeout_seconds);
+  in.read("success_threshold", probe.success_threshold);
+  in.read("failure_threshold", probe.failure_threshold);
+}
+
+void read_spec(const Reader& in, CreateBody& body) {
+  model::SandboxSpec& spec = body.spec;
+  bool egress = false;
+  in.read("egress", egress);
+  spec.egress.mode = egress ? model::EgressMode::public_internet : model::EgressMode::none;
+  in.read("ttl_seconds", spec.ttl_seconds);
+  in.read("node_selector", spec.node_selector);
+  in.read("labels", spec.labels);
+  in.each("ports", [&](const Reader& item) {
+    model::PortSpec& port = spec.ports.emplace_back();
+    item.read("host_port", port.host_port);
+    item.read("container_port", port.container_port);
+    item.read("protocol", port.protocol_text);
+  });
+  in.each("volumes", [&](const Reader& item) {
+    model::Volume& volume = spec.volumes.emplace_back();
+    item.read("name", volume.name);
+    read_amount(item, "ephemeral_storage", volume.ephemeral_storage_bytes, model::parse_bytes);
+  });
+  in.each("containers", [&](const Reader& item) { spec.containers.push_back(read_container(item)); });
+  in.object("readiness_probe", [&](const Reader& probe) { read_probe(probe, body); });
+  in.read("runtime", spec.runtime);
+}
+
+json::object container_object(const model::Container& container) {
+  json::object out;
+  out["name"] = container.name;
+  out["image"] = container.image;
+  codec::put_if(out, "args", container.args);
+  codec::put_if(out, "env", container.env);
+  codec::put_if(out, "work_dir", container.work_dir);
+  codec::put_if(out, "cap_add", container.cap_add);
+  codec::put_if(out, "cap_drop", container.cap_drop);
+  codec::put_if(out, "security_opt", container.security_opt);
+  codec::put_if(out, "read_only", container.read_only);
+  if (!container.tmpfs.empty()) {
+    json::array list;
+    for (const model::Tmpfs& tmpfs : container.tmpfs) {
+      json::object item;
+      item["mount_path"] = tmpfs.mount_path;
+      codec::put_if(item, "options", tmpfs.options);
+      list.push_back(std::move(item));
+    }
+    out["tmpfs"] = std::move(list);
+  }
+  if (!container.volume_mounts.empty()) {
+    json::array list;
+    for (const model::VolumeMount& mount : container.volume_mounts) {
+      json::object item;
+      item["name"] = mount.name;
+      item["mount_path"] = mount.mount_path;
+      codec::put_if(item, "read_only", mount.read_only);
+      list.push_back(std::move(item));
+    }
+    out["volume_mounts"] = std::move(list);
+  }
+  json::object resource;
+  resource["cpu"] = container.resources.limit_cpu_milli.text;
+  resource["memory"] = container.resources.limit_memory_bytes.text;
+  codec::put_if(resource, "ephemeral_storage", container.resources.ephemeral_storage_bytes.text);
+  out["resource"] = std::move(resource);
+  return out;
+}
+
+json::object probe_object(const model::ReadinessProbe& probe) {
+  json::object out;
+  out["protocol"] = probe.kind == model::ProbeKind::http ? "http" : "tcp";
+  out["port"] = probe.port;
+  codec::put_if(out, "path", probe.path);
+  out["initial_delay_seconds"] = probe.initial_delay_seconds;
+  out["period_seconds"] = probe.period_seconds;
+  out["timeout_seconds"] = probe.timeout_seconds;
+  out["success_threshold"] = probe.success_threshold;
+  out["failure_threshold"] = probe.failure_threshold;
+  return out;
+}
+
+json::object spec_object(const model::SandboxSpec& spec) {
+  json::object out;
+  out["egress"] = spec.egress.mode != model::EgressMode::none;
+  if (spec.ttl_seconds != 0) out["ttl_seconds"] = spec.ttl_seconds;
+  codec::put_if(out, "node_selector", spec.node_selector);
+  if (!spec.ports.empty()) {
+    json::array list;
+    for (const model::PortSpec& port : spec.ports) {
+      json::object item;
+      if (port.host_port != 0) item["host_port"] = port.host_port;
+      item["container_port"] = port.container_port;
+      codec::put_if(item, "protocol", port.protocol_text);
+      list.push_back(std::move(item));
+    }
+    out["ports"] = std::move(list);
+  }
+  if (!spec.volumes.empty()) {
+    json::array list;
+    for (const model::Volume& volume : spec.volumes) {
+      json::object item;
+      item["name"] = volume.name;
+      item["ephemeral_storage"] = volume.ephemeral_storage_bytes.text;
+      list.push_back(std::move(item));
+    }
+    out["volumes"] = std::move(list);
+  }
+  json::array containers;
+  for (const model::Container& container : spec.containers) containers.push_back(container_object(container));
+  out["containers"] = std::move(containers);
+  if (spec.readiness_probe) out["readiness_probe"] = probe_object(*spec.readiness_probe);
+  codec::put_if(out, "labels", spec.labels);
+  codec::put_if(out, "runtime", spec.runtime);
+  return out;
+}
+
+json::array container_statuses(const std::vector<model::ContainerStatus>& containers) {
+  json::array list;
+  for (const model::ContainerStatus& container : containers) {
+    json::object item;
+    item["name"] = container.name;
+    item["phase"] = model::to_string(container.phase);
+    codec::put_if(item, "error", container.error);
+    codec::put_if(item, "task_status", container.task_status);
+    if (container.exit_code) item["exit_code"] = *container.exit_code;
+    list.push_back(std::move(item));
+  }
+  return list;
+}
+
+json::object status_object(const model::Sandbox& sandbox) {
+  json::object out;
+  out["phase"] = phase_text(sandbox.phase);
+  codec::put_if(out, "node_name", sandbox.node.str());
+  codec::put_if(out, "ip", sandbox.ip);
+  if (!sandbox.ports.empty()) {
+    json::array list;
+    for (const model::PublishedPort& port : sandbox.ports) {
+      json::object item;
+      item["host_port"] = port.host_port;
+      item["container_port"] = port.container_port;
+      item["protocol"] = model::to_string(port.protocol);
+      list.push_back(std::move(item));
+    }
+    out["assigned_ports"] = std::move(list);
+  }
+  if (sandbox.expires_at) out["expire_at"] = format_rfc3339(*sandbox.expires_at);
+  codec::put_if(out, "last_error", sandbox.last_error);
+  codec::put_if(out, "reasons", sandbox.reasons);
+  if (!sandbox.containers.empty()) out["containers"] = container_statuses(sandbox.containers);
+  codec::put_if(out, "external", sandbox.external);
+  return out;
+}
+
+json::object resources_object(const model::Node& node) {
+  const model::NodeResources& r = node.resources;
+  json::object out;
+  out["capacity_cpu_milli"] = r.capacity_cpu_milli;
+  out["capacity_memory_bytes"] = r.capacity_memory_bytes;
+  out["allocatable_cpu_milli"] = r.allocatable_cpu_milli;
+  out["allocatable_memory_bytes"] = r.allocatable_memory_bytes;
+  out["used_cpu_milli"] = r.used_cpu_milli;
+  out["used_memory_bytes"] = r.used_memory_bytes;
+  out["available_cpu_milli"] = r.available_cpu_milli;
+  out["available_memory_bytes"] = r.available_memory_bytes;
+  out["max_alloc_percent"] = r.max_alloc_percent;
+  if (r.updated_at) out["updated_at"] = format_rfc3339(*r.updated_at);
+  codec::put_if(out, "external", node.external);
+  return out;
+}
+
+}  // namespace
+
+std::string_view phase_text(model::Phase phase) {
+  switch (phase) {
+    case model::Phase::pending: return "Pending";
+    case model::Phase::scheduled:
+    case model::Phase::creating: return "Scheduled";
+    case model::Phase::running:
+    case model::Phase::pausing: return "Running";
+    case model::Phase::paused: return "Paused";
+    case model::Phase::stopping:
+    case model::Phase::stopped: return "Stopped";
+    case model::Phase::failed: return "Failed";
+    case model::Phase::deleting: return "Deleting";
+  }
+  return "Failed";
+}
+
+Result<CreateBody> decode_create(std::string_view body) {
+  SBX_TRY(document, codec::read_json(body, kLikeGo));
+  codec::ReadErrors errors({.ignore_case = true});
+  const Reader in(document, errors);
+  CreateBody out;
+  in.read("id", out.id);
+  in.read("name", out.name);
+  in.object("spec", [&](const Reader& spec) { read_spec(spec, out); });
+  SBX_CHECK(errors.status());
+  return out;
+}
+
+Result<NodeBody> decode_node(std::string_view body) {
+  SBX_TRY(document, codec::read_json(body, kLikeGo));
+  codec::ReadErrors errors({.ignore_case = true});
+  const Reader in(document, errors);
+  NodeBody out;
+  in.read("id", out.id);
+  in.object("spec", [&](const Reader& spec) {
+    spec.read("ip", out.address.ip);
+    spec.read("port", out.address.port);
+    spec.read("unschedulable", out.unschedulable);
+  });
+  model::Labels labels;
+  in.object("metadata", [&](const Reader& metadata) { metadata.read("labels", labels); });
+  SBX_CHECK(errors.status());
+  out.id = trimmed(out.id);
+  out.address.ip = trimmed(out.address.ip);
+  for (const auto& [key, value] : labels) {
+    if (!trimmed(key).empty()) out.labels[trimmed(key)] = trimmed(value);
+  }
+  return out;
+}
+
+json::object sandbox_object(const model::Sandbox& sandbox) {
+  json::object out;
+  out["id"] = sandbox.id.str();
+  out["spec"] = spec_object(sandbox.spec);
+  out["status"] = status_object(sandbox);
+  out["created_at"] = format_rfc3339(sandbox.created_at);
+  out["updated_at"] = format_rfc3339(sandbox.updated_at);
+  out["name"] = sandbox.name;
+  out["revision"] = sandbox.revision;
+  return out;
+}
+
+json::object node_object(const model::Node& node) {
+  json::object out;
+  out["id"] = node.id.str();
+  json::object metadata;
+  codec::put_if(metadata, "labels", node.labels);
+  out["metadata"] = std::move(metadata);
+  out["ip"] = node.address.ip;
+  out["port"] = node.address.port;
+  out["unschedulable"] = node.unschedulable;
+  out["state"] = model::to_string(node.state);
+  out["source"] = node.source;
+  codec::put_if(out, "last_error", node.last_error);
+  out["success_streak"] = node.success_streak;
+  out["failure_streak"] = node.failure_streak;
+  out["created_at"] = format_rfc3339(node.created_at);
+  out["updated_at"] = format_rfc3339(node.updated_at);
+  if (node.last_heartbeat) out["last_heartbeat"] = format_rfc3339(*node.last_heartbeat);
+  out["resources"] = resources_object(node);
+  out["sbxlet_base_url"] = model::base_url(node.address);
+  out["name"] = node.id.str();  // the published page's spelling
+  return out;
+}
+
+std::string error_body(std::string_view text) {
+  json::object out;
+  out["error"] = text;
+  return codec::write_json(out);
+}
+
+}  // namespace sandboxd::orch::sandboxd_o

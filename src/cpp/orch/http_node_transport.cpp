@@ -1,0 +1,131 @@
+#include "orch/http_node_transport.hpp"
+
+#include "codec/sbxlet.hpp"
+#include "http/sse.hpp"
+
+#include <utility>
+
+namespace sandboxd::orch {
+namespace {
+
+namespace sbxlet = codec::sbxlet;
+
+// Our nodes name the error in a header, since the dialect answers 400 for every refused create. A stock node does not:
+// its status decides.
+ErrorCode code_of(const http::ClientResponse& response) {
+  const auto named = response.headers.find("X-Sandboxd-Error");
+  if (named != response.headers.end()) {
+    if (const auto code = parse_error_code(named->second)) return *code;
+  }
+  switch (response.status) {
+    case 400: return ErrorCode::invalid_argument;
+    case 401: return ErrorCode::unauthenticated;
+    case 404: return ErrorCode::not_found;
+    case 409: return ErrorCode::conflict;
+    case 413: return ErrorCode::too_large;
+    case 429:
+    case 503: return ErrorCode::unavailable;
+    default: return ErrorCode::internal;
+  }
+}
+
+Error node_error(const http::ClientResponse& response, const std::string& call) {
+  std::string text = sbxlet::decode_error(response.body);
+  if (text.empty()) text = call + " failed: status " + std::to_string(response.status);
+  return {code_of(response), std::move(text)};
+}
+
+class HttpNodeWatch final : public ports::NodeWatch {
+ public:
+  HttpNodeWatch(std::unique_ptr<http::ClientStream> stream, Duration silence)
+      : stream_(std::move(stream)), silence_(silence) {}
+
+  Task<Result<ports::NodeEvent>> next() override {
+    for (;;) {
+      while (auto event = parser_.take()) {
+        auto decoded = sbxlet::decode_event(event->event, event->data);
+        if (!decoded) co_return decoded.error();
+        if (*decoded) co_return std::move(**decoded);
+      }
+      if (parser_.overflowed()) co_return Error(ErrorCode::protocol_error, "the node sent an event that is too large");
+      auto bytes = co_await stream_->next(silence_);
+      if (!bytes) co_return bytes.error();
+      if (!*bytes) co_return Error(ErrorCode::unavailable, "the node ended its watch stream");
+      parser_.feed(**bytes);
+    }
+  }
+
+ private:
+  std::unique_ptr<http::ClientStream> stream_;
+  http::SseParser parser_;
+  Duration silence_;
+};
+
+}  // namespace
+
+HttpNodeTransport::HttpNodeTransport(http::Client& client, std::string token, NodeCallLimits limits)
+    : client_(client), token_(std::move(token)), limits_(limits) {}
+
+http::ClientRequest HttpNodeTransport::request(const model::NodeAddress& node, std::string method,
+                                               std::string target) const {
+  http::ClientRequest out;
+  out.host = node.ip;
+  out.port = node.port;
+  out.method = std::move(method);
+  out.target = std::move(target);
+  if (!token_.empty()) out.headers.emplace_back("Authorization", "Bearer " + token_);
+  out.timeout = limits_.op;
+  return out;
+}
+
+Task<Result<void>> HttpNodeTransport::create_sandbox(model::NodeAddress node, model::NodeCreateRequest request_body) {
+  http::ClientRequest call = request(node, "POST", "/v1/sandboxes");
+  call.headers.emplace_back("Content-Type", "application/json");
+  call.body = sbxlet::encode_create(request_body);
+  auto response = co_await client_.send(std::move(call));
+  if (!response) co_return response.error();
+  if (response->status >= 400) co_return node_error(*response, "create");
+  co_return Result<void>();
+}
+
+Task<Result<void>> HttpNodeTransport::remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) {
+  std::string target = "/v1/sandboxes/" + http::percent_encode(id.str());
+  if (!uid.empty()) target += "?uid=" + http::percent_encode(uid);
+  http::ClientRequest call = request(node, "DELETE", std::move(target));
+  auto response = co_await client_.send(std::move(call));
+  if (!response) co_return response.error();
+  if (response->status >= 400 && response->status != 404) co_return node_error(*response, "delete");
+  co_return Result<void>();
+}
+
+Task<Result<std::unique_ptr<ports::NodeWatch>>> HttpNodeTransport::watch(model::NodeAddress node) {
+  http::ClientRequest call = request(node, "GET", "/v1/watch");
+  call.headers.emplace_back("Accept", "text/event-stream");
+  call.timeout = limits_.probe;
+  auto stream = co_await client_.open_stream(std::move(call));
+  if (!stream) co_return stream.error();
+  const int status = (*stream)->status();
+  if (status == 404) {
+    co_return Error(ErrorCode::unsupported, "the node has no watch stream (a stock sandboxd-o node?)");
+  }
+  if (status == 401) {
+    co_return Error(ErrorCode::unauthenticated,
+                    "the node refused the token: set the same token on the control plane and on the node");
+  }
+  if (status != 200) {
+    co_return Error(ErrorCode::unavailable, "the node answered status " + std::to_string(status) + " to a watch");
+  }
+  std::unique_ptr<ports::NodeWatch> watch = std::make_unique<HttpNodeWatch>(std::move(*stream), limits_.silence);
+  co_return std::move(watch);
+}
+
+Task<Result<std::string>> HttpNodeTransport::get_json(model::NodeAddress node, std::string path) {
+  http::ClientRequest call = request(node, "GET", path);
+  call.body_bytes_max = limits::kHttpClientBodyBytesMax;
+  auto response = co_await client_.send(std::move(call));
+  if (!response) co_return response.error();
+  if (response->status >= 400) co_return node_error(*response, "GET " + path);
+  co_return std::move(response->body);
+}
+
+}  // namespace sandboxd::orch

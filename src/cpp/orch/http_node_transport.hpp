@@ -1,0 +1,37 @@
+// NodeTransport over HTTP: the node API (codec/sbxlet) through a pooled client. Speaks to our nodes and, without the
+// watch stream, to stock sandboxd-o nodes. Core thread only.
+#pragma once
+
+#include "http/client.hpp"
+#include "ports/node_transport.hpp"
+
+#include <string>
+
+namespace sandboxd::orch {
+
+struct NodeCallLimits {
+  Duration op = std::chrono::seconds(60);       // create, delete, logs
+  Duration probe = std::chrono::seconds(3);     // connecting and the first byte of a stream
+  Duration silence = std::chrono::seconds(20);  // a stream without any byte for this long is broken
+};
+
+class HttpNodeTransport final : public ports::NodeTransport {
+ public:
+  // `token` goes to every node as a bearer token; empty: none. `client` must outlive this.
+  HttpNodeTransport(http::Client& client, std::string token, NodeCallLimits limits);
+
+  [[nodiscard]] Task<Result<void>> create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) override;
+  [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override;
+  [[nodiscard]] Task<Result<std::string>> get_json(model::NodeAddress node, std::string path) override;
+
+ private:
+  [[nodiscard]] http::ClientRequest request(const model::NodeAddress& node, std::string method,
+                                            std::string target) const;
+
+  http::Client& client_;
+  std::string token_;
+  NodeCallLimits limits_;
+};
+
+}  // namespace sandboxd::orch
