@@ -15,7 +15,7 @@ BANNED = {
     "chance": (r"\brandom_device\b|(?<![\w.>:])(?:std::)?s?rand\s*\(|\bgetrandom\b|\barc4random\b", "take a Random"),
     "environment": (r"\b(?:secure_)?getenv\b|\benviron\b", "make it a configuration field"),
     "sleep": (
-        r"\bsleep_for\b|\bthis_thread::sleep_until\b|\busleep\s*\(|(?<!\w)::sleep\s*\(|\bnanosleep\b",
+        r"\bthis_thread::sleep_(?:for|until)\b|\busleep\s*\(|(?<!\w)::sleep\s*\(|\bnanosleep\b",
         "await ports::Clock::sleep_until",
     ),
     "distribution": (
