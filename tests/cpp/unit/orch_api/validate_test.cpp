@@ -97,9 +97,7 @@ TEST(ValidateCreate, spec) {
 }
 
 TEST(ValidateCreate, containers) {
-  const auto container = [](auto change) {
-    return [change](CreateBody& b) { change(b.spec.containers[0]); };
-  };
+  const auto container = [](auto change) { return [change](CreateBody& b) { change(b.spec.containers[0]); }; };
   using C = model::Container;
   for (const Case& c : std::vector<Case>{
            {"container name is required", container([](C& x) { x.name = ""; })},
@@ -170,7 +168,8 @@ TEST(ValidateCreate, probes) {
            {"readiness_probe.port must be between 1 and 65535", with("tcp", [](P& p) { p.port = 0; })},
            {"readiness_probe.path is required when protocol is http", with("http", [](P& p) { p.path = ""; })},
            {"readiness_probe.path must start with '/' when protocol is http", with("http", [](P& p) { p.path = "x"; })},
-           {"readiness_probe.initial_delay_seconds must be >= 1", with("tcp", [](P& p) { p.initial_delay_seconds = 0; })},
+           {"readiness_probe.initial_delay_seconds must be >= 1",
+            with("tcp", [](P& p) { p.initial_delay_seconds = 0; })},
            {"readiness_probe.period_seconds must be >= 1", with("tcp", [](P& p) { p.period_seconds = 0; })},
            {"readiness_probe.timeout_seconds must be >= 1", with("tcp", [](P& p) { p.timeout_seconds = 0; })},
            {"readiness_probe.success_threshold must be >= 1", with("tcp", [](P& p) { p.success_threshold = 0; })},

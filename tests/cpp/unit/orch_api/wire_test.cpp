@@ -1,0 +1,114 @@
+// The orchestrator's JSON: what a stock client sends is understood, what it reads is there, in the original's order.
+#include "orch/api/sandboxd_o/wire.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sandboxd::orch::sandboxd_o {
+namespace {
+
+constexpr const char* kPageExample = R"({
+  "id": "sbx-demo-1",
+  "spec": {
+    "egress": true, "ttl_seconds": 3600,
+    "ports": [{"container_port": 80, "protocol": "tcp"}],
+    "readiness_probe": {"protocol": "http", "port": 80, "path": "/", "initial_delay_seconds": 1, "period_seconds": 1,
+                        "timeout_seconds": 1, "success_threshold": 2, "failure_threshold": 3},
+    "containers": [{"name": "web", "image": "nginx:latest", "args": [], "env": [], "work_dir": "",
+                    "resource": {"cpu": "200m", "memory": "256Mi", "ephemeral_storage": "96Mi"}}]
+  }
+})";
+
+std::string spec_text(const CreateBody& body) {
+  model::Sandbox sandbox;
+  sandbox.id = SandboxId(body.id);
+  sandbox.spec = body.spec;
+  return codec::write_json(sandbox_object(sandbox).at("spec"));
+}
+
+TEST(Wire, the_published_create_example_is_understood) {
+  const auto body = decode_create(kPageExample);
+  ASSERT_TRUE(body) << body.error().message();
+  EXPECT_TRUE(validate_create(*body));
+  EXPECT_EQ(body->id, "sbx-demo-1");
+  EXPECT_EQ(body->spec.egress.mode, model::EgressMode::public_internet);
+  EXPECT_EQ(body->spec.ttl_seconds, 3600);
+  EXPECT_EQ(body->spec.containers.at(0).command_kind, model::CommandKind::image);
+  EXPECT_EQ(body->spec.containers.at(0).resources.request_cpu_milli, 200);
+  EXPECT_EQ(body->spec.containers.at(0).resources.request_memory_bytes, 256 << 20);
+  EXPECT_EQ(body->spec.readiness_probe->success_threshold, 2);
+}
+
+TEST(Wire, a_spec_is_echoed_as_sent_without_empty_fields) {
+  const auto body = decode_create(kPageExample);
+  ASSERT_TRUE(body);
+  EXPECT_EQ(spec_text(*body),
+            R"({"egress":true,"ttl_seconds":3600,"ports":[{"container_port":80,"protocol":"tcp"}],)"
+            R"("containers":[{"name":"web","image":"nginx:latest","resource":{"cpu":"200m","memory":"256Mi",)"
+            R"("ephemeral_storage":"96Mi"}}],"readiness_probe":{"protocol":"http","port":80,"path":"/",)"
+            R"("initial_delay_seconds":1,"period_seconds":1,"timeout_seconds":1,"success_threshold":2,)"
+            R"("failure_threshold":3}})");
+}
+
+TEST(Wire, a_new_sandbox_looks_like_the_original) {
+  model::Sandbox sandbox;
+  sandbox.id = SandboxId("s");
+  sandbox.name = "s";
+  sandbox.spec.containers.emplace_back().name = "c";
+  sandbox.created_at = sandbox.updated_at = WallTime{1'767'323'045'000'000'000};
+  sandbox.expires_at = WallTime{1'767'323'045'500'000'000};
+  sandbox.revision = 3;
+  EXPECT_EQ(
+      codec::write_json(sandbox_object(sandbox)),
+      R"({"id":"s","spec":{"egress":false,"containers":[{"name":"c","image":"","resource":{"cpu":"","memory":""}}]},)"
+      R"("status":{"phase":"Pending","expire_at":"2026-01-02T03:04:05.5Z"},"created_at":"2026-01-02T03:04:05Z",)"
+      R"("updated_at":"2026-01-02T03:04:05Z","name":"s","revision":3})");
+}
+
+TEST(Wire, a_node_looks_like_the_original) {
+  model::Node node;
+  node.id = NodeId("node-a");
+  node.address = {"192.168.0.3", 8080};
+  const std::string text = codec::write_json(node_object(node));
+  EXPECT_TRUE(text.starts_with(R"({"id":"node-a","metadata":{},"ip":"192.168.0.3","port":8080,"unschedulable":false,)"
+                               R"("state":"Unknown","source":"object","success_streak":0,"failure_streak":0,)"))
+      << text;
+  EXPECT_NE(text.find(R"("max_alloc_percent":0,"external":"(none)"
+},"sbxlet_base_url":"http://192.168.0.3:8080")"),
+            std::string::npos)
+      << text;
+}
+
+TEST(Wire, field_names_ignore_case_and_unknown_fields_are_ignored) {
+  const auto body = decode_create(R"({"ID":"a","Spec":{"TTL_Seconds":5,"whatever":{}},"x":1} trailing)");
+  ASSERT_TRUE(body) << body.error().message();
+  EXPECT_EQ(body->id, "a");
+  EXPECT_EQ(body->spec.ttl_seconds, 5);
+}
+
+TEST(Wire, null_is_an_empty_object) { EXPECT_TRUE(decode_create("null")); }
+
+TEST(Wire, malformed_bodies_are_invalid_arguments_with_a_text) {
+  for (const char* text :
+       {"", "{", "[]", "nonsense", R"({"id":5})", R"({"spec":{"ttl_seconds":1.5}})", R"({"spec":{"ttl_seconds":"1"}})",
+        R"({"spec":{"containers":{}}})", R"({"spec":{"ports":[{"container_port":1e3}]}})"}) {
+    const auto body = decode_create(text);
+    ASSERT_FALSE(body) << text;
+    EXPECT_EQ(body.error().code(), ErrorCode::invalid_argument) << text;
+    EXPECT_FALSE(body.error().message().empty()) << text;
+  }
+}
+
+TEST(Wire, node_bodies_are_trimmed) {
+  const auto body = decode_node(
+      R"({"id":" n ","metadata":{"labels":{" zone ":" a ","  ":"x"}},"spec":{"ip":" 10.0.0.1 ","port":80,"unschedulable":true}})");
+  ASSERT_TRUE(body);
+  EXPECT_EQ(body->id, "n");
+  EXPECT_EQ(body->address.ip, "10.0.0.1");
+  EXPECT_TRUE(body->unschedulable);
+  EXPECT_EQ(body->labels, (model::Labels{{"zone", "a"}}));
+}
+
+TEST(Wire, error_texts_are_escaped) { EXPECT_EQ(error_body("a \"b\" <c>"), R"({"error":"a \"b\" \u003cc\u003e"})"); }
+
+}  // namespace
+}  // namespace sandboxd::orch::sandboxd_o
