@@ -27,6 +27,11 @@ class NodeDaemon {
   [[nodiscard]] bool wait(Duration timeout);
   [[nodiscard]] int port() const;
 
+  // Leaves the machine clean: removes slots, tables, bridge, forward rules and the cgroup parent of an instance whose
+  // sandboxes are deleted, and ends its log holder. On an object that is not running; blocks until done. Idempotent:
+  // what is not there is no error. Errors: conflict (a node agent runs, or sandboxes are left), network_failed.
+  [[nodiscard]] Result<void> teardown();
+
  private:
   class Impl;
   explicit NodeDaemon(std::unique_ptr<Impl> impl);
