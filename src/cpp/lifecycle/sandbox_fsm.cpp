@@ -1,0 +1,105 @@
+#include "lifecycle/sandbox_fsm.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace sandboxd::lifecycle {
+namespace {
+
+using enum model::Phase;
+using E = Event;
+
+constexpr auto kMoves = std::to_array<Move>({
+    {pending, E::placed, scheduled},
+    {pending, E::given_up, failed},
+    {pending, E::delete_asked, deleting},
+
+    // The node's stream may be ahead of the answer to the create call.
+    {scheduled, E::create_accepted, creating},
+    {scheduled, E::create_refused, failed},
+    {scheduled, E::node_creating, creating},
+    {scheduled, E::node_running, running},
+    {scheduled, E::node_stopped, stopped},
+    {scheduled, E::node_failed, failed},
+    {scheduled, E::node_lost, failed},
+    {scheduled, E::delete_asked, deleting},
+
+    {creating, E::create_accepted, creating},
+    {creating, E::create_refused, failed},
+    {creating, E::node_creating, creating},
+    {creating, E::node_running, running},
+    {creating, E::node_stopped, stopped},
+    {creating, E::node_failed, failed},
+    {creating, E::node_lost, failed},
+    {creating, E::delete_asked, deleting},
+
+    {running, E::create_accepted, running},
+    {running, E::node_running, running},
+    {running, E::node_creating, creating},  // the node makes it again, after a reboot for instance
+    {running, E::node_stopped, stopped},
+    {running, E::node_failed, failed},
+    {running, E::node_lost, failed},
+    {running, E::pause_asked, pausing},
+    {running, E::stop_asked, stopping},
+    {running, E::delete_asked, deleting},
+
+    {pausing, E::node_paused, paused},
+    {pausing, E::node_running, pausing},
+    {pausing, E::node_stopped, stopped},
+    {pausing, E::node_failed, failed},
+    {pausing, E::node_lost, failed},
+    {pausing, E::delete_asked, deleting},
+
+    {paused, E::node_paused, paused},
+    {paused, E::resume_asked, creating},
+    {paused, E::node_running, running},
+    {paused, E::node_stopped, stopped},
+    {paused, E::node_failed, failed},
+    {paused, E::node_lost, failed},
+    {paused, E::stop_asked, stopping},
+    {paused, E::delete_asked, deleting},
+
+    {stopping, E::node_running, stopping},
+    {stopping, E::node_stopped, stopped},
+    {stopping, E::node_failed, failed},
+    {stopping, E::node_lost, stopped},  // stopped is what was wanted
+    {stopping, E::delete_asked, deleting},
+
+    {stopped, E::node_stopped, stopped},
+    {stopped, E::node_lost, stopped},
+    {stopped, E::start_asked, pending},  // placed anew
+    {stopped, E::delete_asked, deleting},
+
+    // A real reason is never replaced by a later "not there any more".
+    {failed, E::node_failed, failed},
+    {failed, E::node_lost, failed},
+    {failed, E::delete_asked, deleting},
+
+    {deleting, E::delete_asked, deleting},
+});
+
+}  // namespace
+
+std::span<const Move> moves() { return kMoves; }
+
+std::optional<model::Phase> next(model::Phase from, Event event) {
+  for (const Move& move : kMoves) {
+    if (move.from == from && move.event == event) return move.to;
+  }
+  return std::nullopt;
+}
+
+bool is_move(model::Phase from, model::Phase to) {
+  return std::any_of(kMoves.begin(), kMoves.end(),
+                     [&](const Move& move) { return move.from == from && move.to == to; });
+}
+
+std::string_view to_string(Event event) {
+  static constexpr std::array<std::string_view, 15> kNames{
+      "placed",       "given_up",     "create_accepted", "create_refused", "node_creating",
+      "node_running", "node_paused",  "node_stopped",    "node_failed",    "node_lost",
+      "pause_asked",  "resume_asked", "stop_asked",      "start_asked",    "delete_asked"};
+  return kNames.at(static_cast<std::size_t>(event));
+}
+
+}  // namespace sandboxd::lifecycle
