@@ -1,6 +1,6 @@
 // The persisted forms of the model: JSON with a version inside ("v":1), the same for every store.
 //
-// Lossless: decode(encode(x)) == x for every value, over restarts and updates of the program. Rules for changing a
+// Lossless: decode(encode(x)) == x for every value whose texts are valid UTF-8, over restarts and updates of the program. Rules for changing a
 // form: a new field is added with a default that means "as before" and is ignored by older programs; a field is never
 // given a new meaning; anything else raises the version, and the decoder keeps reading the old ones. Members that hold
 // their default are left out, times are nanoseconds since 1970.
@@ -15,6 +15,7 @@
 #include "model/sandbox.hpp"
 #include "model/spec.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,5 +53,8 @@ inline constexpr int kVersion = 1;
 [[nodiscard]] std::string_view to_text(model::EgressMode mode);
 [[nodiscard]] std::string_view to_text(model::OnExpiry what);
 [[nodiscard]] std::string_view to_text(model::RestartPolicy policy);
+[[nodiscard]] std::optional<model::EgressMode> parse_egress_mode(std::string_view text);
+[[nodiscard]] std::optional<model::OnExpiry> parse_on_expiry(std::string_view text);
+[[nodiscard]] std::optional<model::RestartPolicy> parse_restart_policy(std::string_view text);
 
 }  // namespace sandboxd::codec::record

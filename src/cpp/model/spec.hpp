@@ -115,6 +115,7 @@ struct ReadinessProbe {
   std::int64_t timeout_seconds = 1;
   std::int64_t success_threshold = 1;
   std::int64_t failure_threshold = 3;
+  std::string protocol_text;  // as sent; empty: the kind's own name
 
   friend bool operator==(const ReadinessProbe&, const ReadinessProbe&) = default;
 };
