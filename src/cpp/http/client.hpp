@@ -30,7 +30,7 @@ struct ClientRequest {
   std::string host;  // IP address; IPv6 without brackets
   int port = 0;
   std::string method = "GET";
-  std::string target = "/";                                   // percent-encoded, with the query
+  std::string target = "/";                                  // percent-encoded, with the query
   std::vector<std::pair<std::string, std::string>> headers;  // beside Host, User-Agent and Content-Length
   std::string body;
   Duration timeout = std::chrono::seconds(10);  // of the whole exchange

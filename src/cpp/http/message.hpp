@@ -17,6 +17,7 @@ namespace sandboxd::http {
 
 // ASCII case-insensitive ordering for header names.
 struct HeaderLess {
+  using is_transparent = void;
   bool operator()(std::string_view a, std::string_view b) const;
 };
 using Headers = std::multimap<std::string, std::string, HeaderLess>;
@@ -65,6 +66,7 @@ struct Route {
   std::size_t body_bytes_max = limits::kHttpBodyBytesMax;
 };
 
+// Malformed escapes stay as they are; '+' is no space here.
 [[nodiscard]] std::string percent_decode(std::string_view text);
 [[nodiscard]] std::string percent_encode(std::string_view text);  // everything but unreserved characters
 

@@ -2,13 +2,17 @@
 //
 // Behaviour of the original servers' framework: paths are case-sensitive, duplicate slashes are not collapsed, a known
 // path with another method is not found (404, never 405), parameters are percent-decoded and never match "%2F", one
-// superfluous trailing slash redirects.
+// superfluous trailing slash redirects (and a missing one, where only "/{name...}" would match).
+//
+// A literal segment wins over a parameter, a parameter over "{name...}". A parameter never matches an empty segment;
+// "{name...}" also matches an empty rest.
 #pragma once
 
 #include "base/result.hpp"
 #include "http/message.hpp"
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -28,16 +32,27 @@ struct NoRoute {};
 
 class Router {
  public:
-  // invalid_argument when two routes claim the same method and path (two dialects on one listener).
+  // invalid_argument when two routes claim the same method and path (two dialects on one listener), or for a malformed
+  // pattern.
   [[nodiscard]] Result<void> add(Route route);
   [[nodiscard]] std::variant<Matched, Redirect, NoRoute> find(const std::string& method, const std::string& path) const;
 
  private:
+  enum class Kind { literal, parameter, rest };  // in the order of preference
+  struct Segment {
+    Kind kind;
+    std::string text;  // the literal, or the parameter's name
+  };
   struct Entry {
-    std::vector<std::string> segments;
+    std::vector<Segment> segments;
     Route route;
   };
-  std::vector<std::unique_ptr<Entry>> entries_;
+  // `segments` as sent; their decoded values go into `parameters`, if given.
+  static bool matches(const Entry& entry, const std::vector<std::string>& segments,
+                      std::map<std::string, std::string>* parameters);
+  [[nodiscard]] const Entry* lookup(const std::string& method, const std::vector<std::string>& segments) const;
+
+  std::vector<std::unique_ptr<Entry>> entries_;  // most specific first
 };
 
 }  // namespace sandboxd::http

@@ -5,6 +5,7 @@
 // rebinding). A handler's exception is logged and answered with 500; it never ends the server.
 #pragma once
 
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
@@ -16,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace sandboxd::http {
 
@@ -24,12 +26,24 @@ struct ServerOptions {
   int port = 0;  // 0: the system chooses
   // Called before handlers of routes that need it; a response refuses the request (401). Empty: no authentication.
   std::function<std::optional<Response>(const Request&)> authenticate;
-  // The body of an error that the server itself produces (413, 431, 500, 503), in the dialect's shape.
+  // The body of an error that the server itself produces (400, 403, 408, 413, 431, 500, 503), in the dialect's shape.
+  // Empty: {"error": message}. The request holds what was read of it, which may be nothing.
   std::function<Response(int status, std::string_view message, const Request&)> error_response;
   bool check_origin = true;  // Host and Origin checks; off for public proxy listeners
   std::string log_name = "http";
+
+  // Bounds; tests shorten them. Times are checked in steps of a quarter of the shortest (at most one second), so that a
+  // connection costs no timer of its own.
+  std::size_t header_bytes_max = limits::kHttpHeaderBytesMax;
+  std::size_t connections_max = limits::kHttpConnectionsMax;
+  Duration header_timeout = limits::kHttpHeaderTimeout;  // from a request's first byte to the end of its header
+  Duration body_timeout = limits::kHttpBodyTimeout;
+  Duration idle_timeout = limits::kHttpIdleTimeout;    // between requests, and before the first
+  Duration write_timeout = limits::kHttpWriteTimeout;  // of one answer, or of one piece of a stream
 };
 
+// All functions on the executor's one thread. stop() must have returned before the server is destroyed while the
+// executor runs; an executor that has stopped for good may be left with suspended sessions.
 class Server {
  public:
   Server(boost::asio::any_io_executor executor, Router router, ServerOptions options);
@@ -37,11 +51,13 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Binds and starts to accept. Errors: unavailable ("address already in use" with the address), permission_denied.
+  // Binds and starts to accept. Errors: unavailable ("address already in use" with the address), permission_denied,
+  // invalid_argument (not an IP address or port).
   [[nodiscard]] Result<void> start();
   [[nodiscard]] int port() const;
 
-  // Stops accepting, ends streams, waits up to `drain` for requests in flight, then closes what is left.
+  // Stops accepting, ends streams in good order, waits up to `drain` for requests in flight, then cancels their
+  // handlers and returns when the last of them has ended. May be called again.
   [[nodiscard]] Task<void> stop(Duration drain);
 
  private:

@@ -1,0 +1,201 @@
+#include "http/client.hpp"
+
+#include "http/connection.hpp"
+#include "http/target.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <string_view>
+
+namespace sandboxd::http {
+namespace {
+
+namespace asio = boost::asio;
+using SteadyClock = std::chrono::steady_clock;
+using Connected = std::shared_ptr<Connection>;
+
+bool may_repeat(std::string_view method) { return method == "GET" || method == "DELETE"; }
+
+SteadyClock::time_point after(Duration timeout) {
+  return SteadyClock::now() + std::chrono::duration_cast<SteadyClock::duration>(timeout);
+}
+
+// "POST 10.0.0.1:8080/v1/sandboxes": what an error is about. The query may hold anything and is left out.
+std::string describe(const ClientRequest& request) {
+  return request.method + " " + request.target.substr(0, request.target.find('?'));
+}
+
+class Stream final : public ClientStream {
+ public:
+  explicit Stream(Connected connection) : connection_(std::move(connection)), status_(connection_->parser().status()) {}
+  ~Stream() override { connection_->close(); }
+
+  Task<Result<std::optional<std::string>>> next(Duration idle) override { return read(connection_, idle); }
+  [[nodiscard]] int status() const override { return status_; }
+  [[nodiscard]] const std::string& content_type() const override { return connection_->parser().content_type(); }
+
+ private:
+  static Task<Result<std::optional<std::string>>> read(Connected connection, Duration idle) {
+    ResponseParser& parser = connection->parser();
+    if (connection->has_timed_out()) {
+      co_return Error(ErrorCode::deadline_exceeded, connection->peer() + ": the stream has ended for want of data");
+    }
+    connection->set_deadline(after(idle));
+    std::string piece = parser.take_body();
+    while (piece.empty()) {
+      SBX_CO_TRY(more, co_await connection->read_more());
+      piece = parser.take_body();
+      if (!more) break;
+    }
+    connection->clear_deadline();
+    if (piece.empty()) co_return std::optional<std::string>();
+    co_return std::optional<std::string>(std::move(piece));
+  }
+
+  Connected connection_;
+  int status_;
+};
+
+}  // namespace
+
+class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
+ public:
+  Impl(const asio::any_io_executor& e, ClientOptions o) : executor(e), options(o), timer(e) {}
+
+  // A connection whose answer has its header; its deadline is set.
+  static Task<Result<Connected>> start(std::shared_ptr<Impl> self, std::shared_ptr<ClientRequest> request) {
+    const auto deadline = after(request->timeout);
+    SBX_CO_TRY(head, format_request(*request));
+    const std::string peer = format_authority(request->host, request->port);
+    Connected connection = self->take(peer);
+    if (connection) {
+      connection->set_deadline(deadline);
+      const bool may_retry = may_repeat(request->method);
+      const auto result =
+          co_await connection->exchange_header(head, may_retry ? request->body : std::move(request->body));
+      if (result) co_return connection;
+      connection->close();
+      if (!may_retry || !connection->was_stale()) co_return result.error();
+    }
+    const Duration left = deadline - SteadyClock::now();
+    const Duration limit = std::clamp(left, Duration::zero(), self->options.connect_timeout);
+    SBX_CO_TRY(fresh, co_await Connection::open(self->executor, request->host, request->port, limit));
+    fresh->set_deadline(deadline);
+    SBX_CO_CHECK(co_await fresh->exchange_header(std::move(head), std::move(request->body)));
+    co_return fresh;
+  }
+
+  static Task<Result<ClientResponse>> send(std::shared_ptr<Impl> self, ClientRequest given) {
+    const auto request = std::make_shared<ClientRequest>(std::move(given));
+    const auto about = [&](const Error& error) { return error.with_context(describe(*request)); };
+    auto started = co_await start(self, request);
+    if (!started) co_return about(started.error());
+    const Connected connection = *std::move(started);
+    ResponseParser& parser = connection->parser();
+    parser.set_body_limit(request->body_bytes_max);
+    if (parser.fault() == ParseFault::body_too_large) {
+      co_return about(Error(ErrorCode::too_large, connection->peer() + ": answer is too large"));
+    }
+    while (!parser.is_done()) {
+      const auto more = co_await connection->read_more();
+      if (!more) co_return about(more.error());
+    }
+    connection->clear_deadline();
+    ClientResponse response{parser.status(), parser.content_type(), std::move(parser.headers()), parser.take_body()};
+    if (connection->is_reusable()) self->put(connection);
+    co_return response;
+  }
+
+  static Task<Result<std::unique_ptr<ClientStream>>> open_stream(std::shared_ptr<Impl> self, ClientRequest given) {
+    const auto request = std::make_shared<ClientRequest>(std::move(given));
+    auto started = co_await start(self, request);
+    if (!started) co_return started.error().with_context(describe(*request));
+    const Connected connection = *std::move(started);
+    connection->clear_deadline();
+    co_return std::unique_ptr<ClientStream>(std::make_unique<Stream>(connection));
+  }
+
+  // The idle connection used last: the likeliest to be alive. Null without one.
+  Connected take(const std::string& peer) {
+    const auto found = idle.find(peer);
+    if (found == idle.end()) return nullptr;
+    Connected connection;
+    while (!found->second.empty() && !connection) {
+      connection = std::move(found->second.back());
+      found->second.pop_back();
+      --idle_total;
+      if (!connection->is_alive()) connection.reset();
+    }
+    if (found->second.empty()) idle.erase(found);
+    return connection;
+  }
+
+  void put(const Connected& connection) {
+    if (is_closed || idle_total >= options.idle_total_max) return;
+    auto& same = idle[connection->peer()];
+    if (same.size() < options.idle_per_host_max) {
+      connection->idle_since = SteadyClock::now();
+      same.push_back(connection);
+      ++idle_total;
+      if (!is_sweeping) sweep_later();
+    } else if (same.empty()) {
+      idle.erase(connection->peer());
+    }
+  }
+
+  // One timer for the whole pool, running only while something is in it.
+  void sweep_later() {
+    is_sweeping = true;
+    timer.expires_after(std::max<Duration>(options.idle_timeout / 4, std::chrono::milliseconds(1)));
+    timer.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->is_sweeping = false;
+      if (!error && !self->is_closed) self->sweep();
+    });
+  }
+
+  void sweep() {
+    const auto oldest = SteadyClock::now() - options.idle_timeout;
+    for (auto at = idle.begin(); at != idle.end();) {
+      auto& connections = at->second;
+      while (!connections.empty() && connections.front()->idle_since <= oldest) {
+        connections.pop_front();
+        --idle_total;
+      }
+      at = connections.empty() ? idle.erase(at) : std::next(at);
+    }
+    if (!idle.empty()) sweep_later();
+  }
+
+  void close() {
+    is_closed = true;
+    idle.clear();
+    idle_total = 0;
+    timer.cancel();
+  }
+
+  asio::any_io_executor executor;
+  ClientOptions options;
+  asio::steady_timer timer;
+  std::map<std::string, std::deque<Connected>> idle;  // by peer, the longest idle first
+  std::size_t idle_total = 0;
+  bool is_sweeping = false;
+  bool is_closed = false;
+};
+
+Client::Client(asio::any_io_executor executor, ClientOptions options)
+    : impl_(std::make_shared<Impl>(executor, options)) {}
+
+Client::~Client() { impl_->close(); }
+
+Task<Result<ClientResponse>> Client::send(ClientRequest request) { return Impl::send(impl_, std::move(request)); }
+
+Task<Result<std::unique_ptr<ClientStream>>> Client::open_stream(ClientRequest request) {
+  return Impl::open_stream(impl_, std::move(request));
+}
+
+}  // namespace sandboxd::http

@@ -1,0 +1,200 @@
+#include "http/connection.hpp"
+
+#include "http/target.hpp"
+#include "http/text.hpp"
+#include "http/wire.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace sandboxd::http {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kReadBytes = 16 * 1024;
+
+bool has_control(std::string_view text) { return std::ranges::any_of(text, is_control); }
+
+// The system's text begins with a capital letter; it stands behind a colon here.
+Error system_error(const boost::system::error_code& error, const std::string& what) {
+  if (error == asio::error::eof) return {ErrorCode::unavailable, what + ": connection closed by the peer"};
+  if (error.category() != boost::system::system_category()) {
+    return {ErrorCode::unavailable, what + ": " + error.message()};
+  }
+  const bool is_local = error.value() == EMFILE || error.value() == ENFILE || error.value() == ENOMEM;
+  std::string text = error.message();
+  if (!text.empty()) text.front() = ascii_lower(text.front());
+  return {is_local ? ErrorCode::resource_exhausted : ErrorCode::unavailable, what + ": " + text};
+}
+
+}  // namespace
+
+Result<std::string> format_request(const ClientRequest& request) {
+  const auto refuse = [](std::string what) { return Error(ErrorCode::invalid_argument, "http request: " + what); };
+  if (!is_token(request.method)) return refuse("bad method");
+  const bool has_space = request.target.find(' ') != std::string::npos;
+  if (!request.target.starts_with('/') || has_space || has_control(request.target)) {
+    return refuse("bad target: it must begin with '/' and be percent-encoded");
+  }
+  std::string out;
+  out.reserve(256 + request.target.size());
+  out += request.method;
+  out += ' ';
+  out += request.target;
+  out += " HTTP/1.1\r\nHost: ";
+  out += format_authority(request.host, request.port);
+  out += "\r\nUser-Agent: sandboxd\r\n";
+  for (const auto& [name, value] : request.headers) {
+    if (!is_token(name) || has_control(value)) return refuse("bad header \"" + name + "\"");
+    out += name;
+    out += ": ";
+    out += value;
+    out += "\r\n";
+  }
+  const bool may_have_body = request.method != "GET" && request.method != "HEAD" && request.method != "DELETE";
+  if (may_have_body || !request.body.empty()) {
+    out += "Content-Length: ";
+    out += std::to_string(request.body.size());
+    out += "\r\n";
+  }
+  out += "\r\n";
+  return out;
+}
+
+Connection::Connection(asio::any_io_executor executor, std::string peer)
+    : socket_(executor), timer_(executor), peer_(std::move(peer)) {}
+
+Task<Result<std::shared_ptr<Connection>>> Connection::open(asio::any_io_executor executor, std::string host, int port,
+                                                           Duration timeout) {
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(host, error);
+  const std::string peer = format_authority(host, port);
+  if (error || port < 1 || port > 65535) {
+    co_return Error(ErrorCode::invalid_argument, "connect to " + peer + ": not an IP address and a port");
+  }
+  const auto self = std::make_shared<Connection>(executor, peer);
+  self->set_deadline(std::chrono::steady_clock::now() + timeout);
+  const tcp::endpoint endpoint(address, static_cast<std::uint16_t>(port));
+  const auto result = co_await self->socket_.async_connect(endpoint, kToken);
+  error = std::get<0>(result);
+  self->clear_deadline();
+  if (self->has_timed_out_) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
+    co_return Error(ErrorCode::deadline_exceeded,
+                    "connect to " + peer + ": no connection within " + std::to_string(ms) + " ms");
+  }
+  if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+  if (error) co_return system_error(error, "connect to " + peer);
+  self->socket_.set_option(tcp::no_delay(true), error);
+  co_return self;
+}
+
+void Connection::set_deadline(std::chrono::steady_clock::time_point deadline) {
+  const std::uint64_t number = ++deadline_number_;
+  timer_.expires_at(deadline);
+  timer_.async_wait([weak = weak_from_this(), number](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    // An expiry that was already queued when the deadline was changed is told by its number.
+    if (error || !self || self->deadline_number_ != number) return;
+    self->has_timed_out_ = true;
+    self->close();
+  });
+}
+
+void Connection::clear_deadline() {
+  ++deadline_number_;
+  timer_.cancel();
+}
+
+void Connection::close() {
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+}
+
+Error Connection::failure(const boost::system::error_code& error) const {
+  if (has_timed_out_) return {ErrorCode::deadline_exceeded, peer_ + ": no answer in time"};
+  // Only our own cancellation aborts an operation else.
+  if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+  return system_error(error, peer_);
+}
+
+Task<boost::system::error_code> Connection::receive() {
+  const auto room = buffer_.prepare(kReadBytes);
+  const auto result = co_await socket_.async_read_some(asio::buffer(room.data(), room.size()), kToken);
+  buffer_.commit(std::get<1>(result));
+  has_received_ |= std::get<1>(result) > 0;
+  co_return has_timed_out_ ? boost::system::error_code(asio::error::operation_aborted) : std::get<0>(result);
+}
+
+Task<Result<void>> Connection::exchange_header(std::string head, std::string body) {
+  has_received_ = false;
+  is_cut_ = false;
+  is_head_ = head.starts_with("HEAD ");
+  parser_.emplace(limits::kHttpHeaderBytesMax, !is_head_);
+  const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(body)};
+  const auto written = co_await asio::async_write(socket_, buffers, kToken);
+  const auto write_error = std::get<0>(written);
+  if (write_error == asio::error::operation_aborted) co_return failure(write_error);
+
+  while (!parser_->has_header()) {
+    const auto error = co_await receive();
+    buffer_.consume(parser_->feed(buffer_.view()));
+    if (parser_->fault() != ParseFault::none) {
+      co_return Error(ErrorCode::protocol_error, peer_ + ": answer is not HTTP: " + parser_->fault_text());
+    }
+    if (parser_->has_header()) {
+      if (parser_->status() / 100 != 1) break;
+      parser_.emplace(limits::kHttpHeaderBytesMax, !is_head_);  // an interim answer; the real one follows
+      buffer_.consume(parser_->feed(buffer_.view()));
+      continue;
+    }
+    if (error) {
+      is_cut_ = error != asio::error::operation_aborted;
+      co_return failure(write_error ? write_error : error);
+    }
+  }
+  co_return Result<void>();
+}
+
+Task<Result<bool>> Connection::read_more() {
+  if (parser_->is_done()) co_return false;
+  boost::system::error_code error;
+  if (buffer_.empty()) error = co_await receive();
+  buffer_.consume(parser_->feed(buffer_.view()));
+  if (error == asio::error::eof) {
+    parser_->feed_end();
+  } else if (error) {
+    co_return failure(error);
+  }
+  switch (parser_->fault()) {
+    case ParseFault::none: co_return true;
+    case ParseFault::body_too_large: co_return Error(ErrorCode::too_large, peer_ + ": answer is too large");
+    default: break;
+  }
+  if (error) co_return Error(ErrorCode::unavailable, peer_ + ": connection closed in the middle of the answer");
+  co_return Error(ErrorCode::protocol_error, peer_ + ": answer is not HTTP: " + parser_->fault_text());
+}
+
+bool Connection::is_reusable() const {
+  return socket_.is_open() && parser_ && parser_->is_done() && parser_->fault() == ParseFault::none &&
+         parser_->keep_alive() && buffer_.empty();
+}
+
+bool Connection::is_alive() {
+  char byte = 0;
+  boost::system::error_code error;
+  socket_.non_blocking(true, error);
+  if (error) return false;
+  socket_.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
+  return error == asio::error::would_block;
+}
+
+}  // namespace sandboxd::http

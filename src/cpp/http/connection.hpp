@@ -1,0 +1,79 @@
+// One client connection: connecting and an HTTP exchange, with a deadline. Inner part of client.hpp and the prober.
+//
+// The deadline closes the socket, so whatever waits on it ends at once and finds has_timed_out(). Shared ownership: the
+// coroutine that uses the connection holds it, and the timer's handler only weakly.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "base/time.hpp"
+#include "http/client.hpp"
+#include "http/parser.hpp"
+#include "http/read_buffer.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace sandboxd::http {
+
+// The request as bytes (without its body), or invalid_argument for what would not be one header.
+[[nodiscard]] Result<std::string> format_request(const ClientRequest& request);
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(boost::asio::any_io_executor executor, std::string peer);
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // A new connection to `host`, an IP address. Errors: invalid_argument, unavailable "connect to 10.0.0.1:8080:
+  // connection refused", deadline_exceeded, resource_exhausted.
+  [[nodiscard]] static Task<Result<std::shared_ptr<Connection>>> open(boost::asio::any_io_executor executor,
+                                                                      std::string host, int port, Duration timeout);
+
+  // Closes the connection at `deadline` unless another call comes first.
+  void set_deadline(std::chrono::steady_clock::time_point deadline);
+  void clear_deadline();
+  [[nodiscard]] bool has_timed_out() const { return has_timed_out_; }
+  void close();
+
+  // Sends a request and reads the header of its answer into `parser`. A send that fails because the server already
+  // answered and closed is no failure.
+  [[nodiscard]] Task<Result<void>> exchange_header(std::string head, std::string body);
+  // Reads more of the body into the parser. False at its end.
+  [[nodiscard]] Task<Result<bool>> read_more();
+
+  [[nodiscard]] ResponseParser& parser() { return *parser_; }
+  // The exchange is over and the server keeps the connection: it may carry another one.
+  [[nodiscard]] bool is_reusable() const;
+  // The connection was closed before a byte of the answer came: the server may have dropped it while it was idle.
+  [[nodiscard]] bool was_stale() const { return !has_received_ && is_cut_; }
+  // Still open, as far as the kernel knows, and nothing unasked has arrived.
+  [[nodiscard]] bool is_alive();
+  [[nodiscard]] const std::string& peer() const { return peer_; }
+
+  std::chrono::steady_clock::time_point idle_since;  // for the pool
+
+ private:
+  Error failure(const boost::system::error_code& error) const;
+  Task<boost::system::error_code> receive();
+
+  boost::asio::ip::tcp::socket socket_;
+  boost::asio::steady_timer timer_;
+  std::string peer_;
+  ReadBuffer buffer_;
+  std::optional<ResponseParser> parser_;
+  std::uint64_t deadline_number_ = 0;
+  bool has_timed_out_ = false;
+  bool has_received_ = false;
+  bool is_cut_ = false;
+  bool is_head_ = false;
+};
+
+}  // namespace sandboxd::http

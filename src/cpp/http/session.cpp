@@ -1,0 +1,353 @@
+#include "http/session.hpp"
+
+#include "http/target.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/write.hpp>
+
+#include <array>
+#include <variant>
+
+namespace sandboxd::http {
+namespace {
+
+namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kHeaderReadBytes = 4 * 1024;
+constexpr std::size_t kBodyReadBytes = 64 * 1024;
+constexpr std::size_t kLingerBytesMax = 64 * 1024 * 1024;
+constexpr std::size_t kLoggedPathMax = 1024;
+
+Response plain_text(int status, std::string text) {
+  Response response;
+  response.status = status;
+  response.content_type = "text/plain";
+  response.body = std::move(text);
+  return response;
+}
+
+Response redirect(const Request& request, const Redirect& to) {
+  Response response;
+  response.status = to.status;
+  const std::size_t query = request.target.find('?');
+  const std::string location = to.location + (query == std::string::npos ? "" : request.target.substr(query));
+  response.headers.emplace_back("Location", location);
+  response.content_type = "text/html; charset=utf-8";
+  if (to.status == 301) response.body = "<p>This page is at its address without the superfluous slash.</p>\n";
+  return response;
+}
+
+}  // namespace
+
+Session::Session(asio::ip::tcp::socket socket, std::shared_ptr<ServerState> server)
+    : socket_(std::move(socket)),
+      server_(std::move(server)),
+      place_(server_->sessions.insert(server_->sessions.end(), this)),
+      parser_(server_->options.header_bytes_max),
+      started_(Clock::now()),
+      deadline_(Clock::time_point::max()) {
+  boost::system::error_code error;
+  const auto peer = socket_.remote_endpoint(error);
+  if (!error) peer_address_ = peer.address().to_string();
+}
+
+Session::~Session() { server_->sessions.erase(place_); }
+
+Task<void> Session::run(std::shared_ptr<Session> self) {
+  self->self_ = self;
+  bool goes_on = true;
+  while (goes_on && !self->is_gone_) goes_on = co_await self->serve();
+}
+
+Task<void> Session::refuse(std::shared_ptr<Session> self) {
+  self->start_request();
+  Response response = self->error(503, "too many connections: try again later");
+  response.headers.emplace_back("Retry-After", "1");
+  co_await self->answer_early(std::move(response));
+}
+
+void Session::check_deadline(Clock::time_point now) {
+  if (now < deadline_) return;
+  is_expired_ = true;
+  deadline_ = Clock::time_point::max();
+  if (activity_ == Activity::writing) {
+    abort();
+    return;
+  }
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);  // the read ends; its coroutine sees is_expired_
+}
+
+void Session::begin_stop() {
+  is_ending_ = true;
+  if (activity_ != Activity::idle && !is_streaming_) return;
+  // The pending read ends as if the client had gone. A request that has already arrived is still read and answered, and
+  // what is being written is not disturbed.
+  boost::system::error_code ignored;
+  socket_.shutdown(asio::socket_base::shutdown_receive, ignored);
+}
+
+void Session::abort() {
+  is_gone_ = true;
+  is_ending_ = true;
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+}
+
+void Session::set_deadline(Activity activity, Duration limit) {
+  activity_ = activity;
+  is_expired_ = false;
+  deadline_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(limit);
+}
+
+void Session::clear_deadline(Activity activity) {
+  activity_ = activity;
+  deadline_ = Clock::time_point::max();
+}
+
+// ---- reading
+
+Task<boost::system::error_code> Session::receive(std::size_t count) {
+  const auto room = buffer_.prepare(count);
+  const auto result = co_await socket_.async_read_some(asio::buffer(room.data(), room.size()), kToken);
+  buffer_.commit(std::get<1>(result));
+  co_return std::get<0>(result);
+}
+
+Task<Session::Outcome> Session::read_header() {
+  parser_.reset();
+  buffer_.shrink(kHeaderReadBytes);
+  set_deadline(Activity::idle, server_->options.idle_timeout);
+  while (true) {
+    if (!buffer_.empty()) {
+      if (activity_ == Activity::idle) {
+        started_ = Clock::now();
+        set_deadline(Activity::reading, server_->options.header_timeout);
+      }
+      buffer_.consume(parser_.feed(buffer_.view()));
+      if (parser_.fault() != ParseFault::none) co_return Outcome::fault;
+      if (parser_.has_header()) co_return Outcome::complete;
+    }
+    const auto failure = co_await receive(kHeaderReadBytes);
+    if (is_expired_ && activity_ == Activity::reading) co_return Outcome::timed_out;
+    if (failure || is_expired_) co_return Outcome::ended;
+  }
+}
+
+Task<Session::Outcome> Session::read_body() {
+  set_deadline(Activity::reading, server_->options.body_timeout);
+  if (parser_.expects_continue() && parser_.is_http_1_1() && buffer_.empty()) {
+    const bool sent = co_await send(std::string(kContinue), {});
+    if (!sent) co_return Outcome::ended;
+    set_deadline(Activity::reading, server_->options.body_timeout);
+  }
+  while (true) {
+    buffer_.consume(parser_.feed(buffer_.view()));
+    if (parser_.fault() != ParseFault::none) co_return Outcome::fault;
+    if (parser_.is_done()) co_return Outcome::complete;
+    const auto failure = co_await receive(kBodyReadBytes);
+    if (is_expired_) co_return Outcome::timed_out;
+    if (failure) co_return Outcome::ended;
+  }
+}
+
+bool Session::is_whole() const { return parser_.fault() == ParseFault::none && parser_.is_done(); }
+
+// ---- one request
+
+void Session::start_request() {
+  Request& request = parser_.request();
+  const std::string_view given = request.header("X-Request-Id");
+  request_id_ = is_request_id(given) ? std::string(given) : server_->random.hex(16);
+  request.request_id = request_id_;
+  request.peer_address = peer_address_;
+  method_ = request.method;
+  path_ = request.path;
+  activity_ = Activity::handling;
+}
+
+Task<bool> Session::serve() {
+  const Outcome header = co_await read_header();
+  if (header == Outcome::ended) co_return false;
+  start_request();
+  if (header != Outcome::complete) {
+    const bool goes_on = co_await answer_fault(header);
+    co_return goes_on;
+  }
+
+  // The order is the original's: what is not there needs no credentials.
+  Request& request = parser_.request();
+  auto found = server_->router.find(request.method, request.path);
+  std::optional<Response> refusal;
+  if (std::holds_alternative<NoRoute>(found)) {
+    refusal = plain_text(404, "404 page not found");
+  } else if (const auto* to = std::get_if<Redirect>(&found)) {
+    refusal = redirect(request, *to);
+  }
+  if (refusal) {
+    const bool goes_on = co_await answer_early(*std::move(refusal));
+    co_return goes_on;
+  }
+
+  auto& matched = std::get<Matched>(found);
+  request.parameters = std::move(matched.parameters);
+  const ServerOptions& options = server_->options;
+  if (options.check_origin) {
+    if (const auto why = refuse_origin(request, options.address)) refusal = error(403, *why);
+  }
+  if (!refusal && matched.route->needs_auth && options.authenticate) refusal = options.authenticate(request);
+  if (refusal) {
+    const bool goes_on = co_await answer_early(*std::move(refusal));
+    co_return goes_on;
+  }
+
+  parser_.set_body_limit(matched.route->body_bytes_max);
+  Outcome body = parser_.fault() == ParseFault::none ? Outcome::complete : Outcome::fault;
+  if (body == Outcome::complete && !parser_.is_done()) body = co_await read_body();
+  if (body == Outcome::ended) co_return false;
+  if (body != Outcome::complete) {
+    const bool goes_on = co_await answer_fault(body);
+    co_return goes_on;
+  }
+  const bool goes_on = co_await handle(matched.route);
+  co_return goes_on;
+}
+
+Task<bool> Session::handle(const Route* route) {
+  clear_deadline(Activity::handling);
+  Response response;
+  std::exception_ptr failure;
+  try {
+    response = co_await route->handler(std::move(parser_.request()));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  // The handler may have switched cancellation off for its own work; this connection lives on.
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+  if (is_gone_) co_return false;
+  if (failure) {
+    log_failure("handler failed", failure);
+    response = error(500, "internal error: the server's log has it under this request id");
+  }
+  const bool goes_on = co_await answer(std::move(response));
+  co_return goes_on;
+}
+
+Response Session::error(int status, std::string_view message) {
+  if (!server_->options.error_response) return default_error(status, message);
+  try {
+    return server_->options.error_response(status, message, parser_.request());
+  } catch (...) {
+    log_failure("error body failed", std::current_exception());
+    return default_error(status, message);
+  }
+}
+
+// ---- answering
+
+Task<bool> Session::answer(Response response) {
+  if (response.status < 200 || response.status > 999) {
+    server_->log.error("handler answered with a bad status", {{"status", response.status}, {"path", path_}});
+    response = error(500, "internal error");
+  }
+  ResponseHead head;
+  head.is_http_1_1 = !parser_.has_header() || parser_.is_http_1_1();
+  // After a fault nobody knows where the next request would begin.
+  head.keep_alive = is_whole() && parser_.keep_alive() && !server_->is_stopping;
+  head.request_id = request_id_;
+  const bool is_bodiless = response.status == 204 || response.status == 304;
+  if (response.stream && method_ != "HEAD" && !is_bodiless) {
+    const bool goes_on = co_await answer_stream(std::move(response), head);
+    co_return goes_on;
+  }
+  head.framing = is_bodiless ? BodyFraming::none : BodyFraming::length;
+  head.body_bytes = response.body.size();
+  std::string body = is_bodiless || method_ == "HEAD" ? std::string() : std::move(response.body);
+  const bool sent = co_await send(format_head(response, head), std::move(body));
+  log_answer(response.status);
+  co_return sent&& head.keep_alive;
+}
+
+Task<bool> Session::answer_early(Response response) {
+  // A body that has already arrived whole need not cost the connection.
+  if (parser_.has_header() && !parser_.is_done() && parser_.fault() == ParseFault::none) {
+    parser_.set_body_limit(kBodyReadBytes);
+    buffer_.consume(parser_.feed(buffer_.view()));
+  }
+  const bool goes_on = co_await answer(std::move(response));
+  if (!is_whole() && !is_gone_) co_await linger();
+  co_return goes_on;
+}
+
+Task<bool> Session::answer_fault(Outcome outcome) {
+  Response response;
+  if (outcome == Outcome::timed_out) {
+    response = error(408, "the request did not arrive in time");
+  } else if (parser_.fault() == ParseFault::header_too_large) {
+    const std::size_t limit = server_->options.header_bytes_max;
+    response = error(431, "request header larger than " + std::to_string(limit) + " bytes");
+  } else if (parser_.fault() == ParseFault::body_too_large) {
+    response = error(413, "request body too large");
+  } else {
+    response = error(400, "malformed request: " + parser_.fault_text());
+  }
+  const bool goes_on = co_await answer_early(std::move(response));
+  co_return goes_on;
+}
+
+Task<bool> Session::send(std::string head, std::string body) {
+  set_deadline(Activity::writing, server_->options.write_timeout);
+  const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(body)};
+  const auto result = co_await asio::async_write(socket_, buffers, kToken);
+  clear_deadline(Activity::handling);
+  if (std::get<0>(result)) is_gone_ = true;
+  co_return !is_gone_;
+}
+
+// Closing while the client still sends would reset the connection, and a reset discards the answer that the client has
+// not read yet. So our side is closed first, and what comes is thrown away for a while.
+Task<void> Session::linger() {
+  boost::system::error_code ignored;
+  socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+  set_deadline(Activity::lingering, server_->options.body_timeout);
+  std::size_t total = 0;
+  while (total < kLingerBytesMax) {
+    buffer_.consume(buffer_.size());
+    const auto failure = co_await receive(kBodyReadBytes);
+    if (failure || is_expired_) break;
+    total += buffer_.size();
+  }
+}
+
+// ---- logs
+
+void Session::log_failure(std::string_view what, const std::exception_ptr& failure) {
+  std::string text = "not a standard exception";
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& exception) {
+    text = exception.what();
+  } catch (...) {
+    // The text above says it.
+  }
+  server_->log.error(what, {{"method", method_}, {"path", path_}, {"request_id", request_id_}, {"error", text}});
+}
+
+void Session::log_answer(int status) {
+  const auto latency = std::chrono::duration_cast<Duration>(Clock::now() - started_);
+  const std::initializer_list<LogField> fields = {
+      {"method", method_},   {"path", std::string_view(path_).substr(0, kLoggedPathMax)},
+      {"status", status},    {"latency", latency.count()},
+      {"ip", peer_address_}, {"request_id", request_id_}};
+  // Reads that succeed are most of the traffic and say little.
+  if (method_ == "GET" && status < 300) {
+    server_->log.debug("http request", fields);
+  } else {
+    server_->log.info("http request", fields);
+  }
+}
+
+}  // namespace sandboxd::http

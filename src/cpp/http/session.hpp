@@ -1,0 +1,118 @@
+// One connection of a server: reads requests one after the other, answers them, and ends. Inner part of server.hpp.
+//
+// The session's coroutine owns the session, and the session shares the server's state, so nothing dangles while one of
+// them is suspended. Times are deadlines that the server's sweep compares with the clock: setting one is a store.
+#pragma once
+
+#include "aio/task_group.hpp"
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "base/task.hpp"
+#include "http/parser.hpp"
+#include "http/read_buffer.hpp"
+#include "http/server.hpp"
+#include "http/wire.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sandboxd::http {
+
+class Session;
+
+// What the sessions of one server share.
+struct ServerState {
+  ServerState(boost::asio::any_io_executor e, Router r, ServerOptions o)
+      : executor(e), router(std::move(r)), options(std::move(o)), log(options.log_name), tasks(e) {}
+
+  boost::asio::any_io_executor executor;
+  Router router;
+  ServerOptions options;
+  Log log;  // refers to options.log_name
+  Random random{seed_from_system()};
+  aio::TaskGroup tasks;  // the sessions
+  std::list<Session*> sessions;
+  bool is_stopping = false;
+};
+
+class Session {
+ public:
+  Session(boost::asio::ip::tcp::socket socket, std::shared_ptr<ServerState> server);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Serves the connection to its end. Throws only when cancelled.
+  [[nodiscard]] static Task<void> run(std::shared_ptr<Session> self);
+  // Answers 503 and ends: for connections over the limit.
+  [[nodiscard]] static Task<void> refuse(std::shared_ptr<Session> self);
+
+  // Interrupts what waits for the client when its time is over.
+  void check_deadline(std::chrono::steady_clock::time_point now);
+  // Ends the connection if it is idle or streams; a request under way is finished first.
+  void begin_stop();
+  // Ends the connection now.
+  void abort();
+
+ private:
+  enum class Activity { idle, reading, handling, writing, lingering };
+  enum class Outcome { complete, ended, timed_out, fault };
+
+  // Each returns whether the connection may carry another request.
+  Task<bool> serve();
+  Task<bool> handle(const Route* route);
+  Task<bool> answer(Response response);
+  Task<bool> answer_early(Response response);  // without having read the whole request
+  Task<bool> answer_fault(Outcome outcome);
+  Task<bool> answer_stream(Response response, ResponseHead head);
+
+  Task<Outcome> read_header();
+  Task<Outcome> read_body();
+  [[nodiscard]] bool is_whole() const;  // the request was read to its end
+  Task<boost::system::error_code> receive(std::size_t count);
+  Task<bool> send(std::string head, std::string body);
+  Task<void> linger();
+
+  static Task<void> pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream, bool is_chunked);
+  static Task<void> watch_client(std::shared_ptr<Session> self);
+
+  void start_request();  // its header was read, or as much of it as there will be
+  Response error(int status, std::string_view message);
+  void log_failure(std::string_view what, const std::exception_ptr& failure);
+  void log_answer(int status);
+  void set_deadline(Activity activity, Duration limit);
+  void clear_deadline(Activity activity);
+
+  boost::asio::ip::tcp::socket socket_;
+  std::shared_ptr<ServerState> server_;
+  std::list<Session*>::iterator place_;
+  std::weak_ptr<Session> self_;
+  ReadBuffer buffer_;
+  RequestParser parser_;
+  std::string peer_address_;
+
+  // Of the request under way; the handler takes the request itself.
+  std::string method_;
+  std::string path_;
+  std::string request_id_;
+  std::chrono::steady_clock::time_point started_;
+
+  std::chrono::steady_clock::time_point deadline_;  // max(): none
+  Activity activity_ = Activity::idle;
+  bool is_expired_ = false;
+  bool is_streaming_ = false;
+  bool is_ending_ = false;  // the stream is to end
+  bool is_gone_ = false;    // the client left, or we gave up on it
+  bool is_broken_ = false;  // the stream failed: its end must not look regular
+};
+
+}  // namespace sandboxd::http

@@ -1,0 +1,83 @@
+// The part of a session that sends a body piece by piece while it watches the client.
+#include "http/session.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
+
+namespace sandboxd::http {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::size_t kWatchReadBytes = 1024;
+constexpr std::size_t kHeldBytesMax = 64 * 1024;  // of later requests
+
+}  // namespace
+
+Task<bool> Session::answer_stream(Response response, ResponseHead head) {
+  const auto self = self_.lock();
+  const bool is_chunked = head.is_http_1_1;
+  head.framing = is_chunked ? BodyFraming::chunked : BodyFraming::until_close;
+  head.keep_alive = head.keep_alive && is_chunked;
+  auto stream = std::move(response.stream);
+  is_streaming_ = true;
+  bool sent = co_await send(format_head(response, head), {});
+  if (sent && !is_ending_) {
+    // Whichever ends first cancels the other: the last piece, or the client's departure (or the server's stop).
+    auto group = asio::experimental::make_parallel_group(
+        asio::co_spawn(server_->executor, pump(self, std::move(stream), is_chunked), asio::deferred),
+        asio::co_spawn(server_->executor, watch_client(self), asio::deferred));
+    const auto ends = co_await group.async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
+    const std::exception_ptr pump_failure = std::get<1>(ends);
+    if (pump_failure && !is_ending_) is_broken_ = true;
+  }
+  stream.reset();
+  is_streaming_ = false;
+  sent = sent && !is_gone_ && !is_broken_;
+  if (sent && is_chunked) sent = co_await send(std::string(kLastChunk), {});
+  log_answer(response.status);
+  co_return sent&& head.keep_alive && !server_->is_stopping;
+}
+
+Task<void> Session::pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream, bool is_chunked) {
+  while (!self->is_ending_) {
+    std::optional<std::string> piece;
+    std::exception_ptr failure;
+    try {
+      piece = co_await stream->next();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (failure) {
+      if (self->is_ending_) co_return;  // it was cancelled, as it should
+      self->log_failure("stream failed", failure);
+      self->is_broken_ = true;
+      co_return;
+    }
+    if (!piece) co_return;
+    if (piece->empty()) continue;
+    std::string head = is_chunked ? chunk_prefix(piece->size()) : std::string();
+    if (is_chunked) *piece += "\r\n";
+    // A piece half sent could not be followed by a regular end, so the server's stop waits for it. A client that is
+    // gone, or too slow, ends it with an error.
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    const bool sent = co_await self->send(std::move(head), *std::move(piece));
+    if (!sent) co_return;
+    co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+  }
+}
+
+Task<void> Session::watch_client(std::shared_ptr<Session> self) {
+  while (self->buffer_.size() < kHeldBytesMax) {
+    const auto failure = co_await self->receive(kWatchReadBytes);
+    if (failure == asio::error::operation_aborted) co_return;  // the stream is at its end
+    if (failure) break;
+  }
+  if (!self->server_->is_stopping) {
+    self->abort();
+  }
+  self->is_ending_ = true;
+}
+
+}  // namespace sandboxd::http
