@@ -138,12 +138,39 @@ def clean(before: Facts) -> None:
     for line in fresh.get("nft", []):
         _lines("nft", "delete", *line.split())
     for path in fresh.get("cgroup", []):
-        for folder in sorted(Path(path).rglob("*"), key=lambda found: len(found.parts), reverse=True):
+        _empty_cgroup(Path(path))
+
+
+def clean_instance(name: str, root: Path) -> None:
+    """Remove what an instance of a test left: everything that bears its name, and mounts below its directory."""
+    for path in cgroups():
+        if Path(path).name == f"sandboxd-{name}":
+            _empty_cgroup(Path(path))
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for path in sorted((path for path in mounts if path.startswith(f"{root}/")), key=len, reverse=True):
+        _lines("umount", "-l", path)
+    for line in _lines("ip", "netns", "list"):
+        if line.startswith(f"sbx{name}-"):
+            _lines("ip", "netns", "delete", line.split()[0])
+    _lines("ip", "link", "delete", f"sbx-br{name}")
+    for line in _lines("nft", "list", "tables"):
+        if line.endswith(f" sandboxd_{name}"):
+            _lines("nft", "delete", *line.split())
+
+
+def _empty_cgroup(path: Path) -> None:
+    for _ in range(10):
+        for tasks in path.rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                for pid in tasks.read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+        time.sleep(0.1)
+        for folder in sorted([path, *path.rglob("*")], key=lambda found: len(found.parts), reverse=True):
             if folder.is_dir():
                 with contextlib.suppress(OSError):
                     folder.rmdir()
-        with contextlib.suppress(OSError):
-            Path(path).rmdir()
+        if not path.exists():
+            return
 
 
 def main() -> int:

@@ -1,0 +1,268 @@
+"""Daemons that die, a containerd that is away, a full disk, a second daemon: clear errors, nothing lost or leaked."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from support import images
+from support.instance import Instance
+from support.leak_checker import run, settle
+from support.waiting import wait_until
+
+Make = Callable[..., Instance]
+SLEEP = ["/bin/sleep", "6000"]
+
+
+def restart(instance: Instance) -> None:
+    """What a person does after a daemon died: `sandboxd up` again."""
+    instance.up(images_too=False)
+
+
+@pytest.mark.parametrize("role", ["orch", "node", "containerd"])
+def test_sandboxes_survive_a_killed_daemon(make_instance: Make, role: str) -> None:
+    instance = make_instance().up()
+    for number, handler in enumerate(("runc", "runsc")):
+        instance.create(f"s{number}", image=images.WEB, ports=(8000,), runtime=handler)
+    for number in range(2):
+        instance.wait_phase(f"s{number}", "Running")
+    before = instance.task_pids()
+    instance.kill(role)
+    restart(instance)
+    for number in range(2):
+        instance.wait_phase(f"s{number}", "Running")
+        port = instance.host_port(f"s{number}")
+        assert (
+            wait_until(lambda port=port: run("busybox", "wget", "-qO-", f"http://127.0.0.1:{port}/"), "the page", 20)
+            == images.PAGE
+        )
+    assert instance.task_pids() == before
+    instance.create("after", args=SLEEP, runtime="runc")
+    instance.wait_phase("after", "Running")
+    problems = settle(instance)
+    assert not problems, problems
+
+
+def test_a_container_writes_ten_megabytes_while_the_node_agent_is_down(make_instance: Make) -> None:
+    """Nothing blocks, nothing is missing afterwards, under both handlers."""
+    lines = 100_000
+    instance = make_instance().up()
+    script = f"cat; yes {'x' * 99} | head -n {lines}; echo end; sleep 6000"
+    # Waits until the agent is dead: `cat` reads a FIFO-less stdin, so a marker port tells it to go on.
+    script = f"nc -l -p 8000 >/dev/null; yes {'x' * 99} | head -n {lines}; echo the end; sleep 6000"
+    for handler in ("runc", "runsc"):
+        instance.create(handler, shell=script, ports=(8000,), runtime=handler, cpu="500m")
+        instance.wait_phase(handler, "Running")
+    addresses = {handler: (instance.sandbox(handler) or {})["status"]["ip"] for handler in ("runc", "runsc")}
+    files = {handler: next(instance.data_dir.rglob(f"{handler}/**/main.log"), None) for handler in addresses}
+    instance.kill("node")
+    for handler, address in addresses.items():  # the host itself may reach its sandboxes' published ports
+        subprocess.run(
+            ["busybox", "nc", "-w", "2", address, "8000"], input=b"go\n", capture_output=True, check=False, timeout=20
+        )
+
+        def written(handler: str = handler) -> bool:
+            path = files[handler] or next(instance.data_dir.rglob(f"{handler}/**/main.log"))
+            return path.stat().st_size > lines * 100
+
+        wait_until(written, f"10 MB of {handler} in the log file while no agent runs", 60)
+    assert instance.pid("node") is None
+    restart(instance)
+    for handler in addresses:
+        lines_read = instance.log_lines(handler)
+        assert len(lines_read) == lines + 1 and lines_read[-1] == "the end"
+        assert all(line == "x" * 99 for line in lines_read[:-1])
+
+
+def test_containerd_away_at_start_of_the_node_and_dying_later(make_instance: Make) -> None:
+    instance = make_instance().up()
+    instance.create("old", args=SLEEP, runtime="runc")
+    instance.wait_phase("old", "Running")
+    pids = instance.task_pids()
+    instance.kill("containerd")
+    answer = instance.client.post(
+        "/api/v1/sandboxes",
+        json={
+            "id": "new",
+            "spec": {
+                "containers": [
+                    {"name": "main", "image": images.BOX, "args": SLEEP, "resource": {"cpu": "10m", "memory": "64Mi"}}
+                ]
+            },
+        },
+    )
+    assert answer.status_code in (201, 429, 503), answer.text
+    assert instance.get("/api/v1/sandboxes")["items"], "the API goes on without containerd"
+    instance.kill("node")
+    restart(instance)
+    assert instance.task_pids() == pids
+    instance.wait_phase("old", "Running")
+    if answer.status_code == 201:  # accepted: it must end in a clear state
+        found = wait_until(
+            lambda: (
+                item if (item := instance.sandbox("new")) and item["status"]["phase"] in ("Running", "Failed") else None
+            ),
+            "new settled",
+            60,
+        )
+        assert found["status"]["phase"] == "Running" or "containerd" in found["status"]["last_error"]
+    problems = settle(instance)
+    assert not problems, problems
+
+
+@pytest.mark.parametrize("role", ["orch", "node", "containerd"])
+def test_killed_in_the_middle_of_creates_and_deletes(make_instance: Make, role: str) -> None:
+    instance = make_instance(runtime="runc").up()
+    accepted, deleted = set(), set()
+    for number in range(6):
+        instance.create(f"old{number}", args=SLEEP)
+        accepted.add(f"old{number}")
+    for id in accepted:
+        instance.wait_phase(id, "Running")
+    for number in range(6):
+        instance.create(f"new{number}", args=SLEEP)
+        accepted.add(f"new{number}")
+        instance.delete(f"old{number}")
+        deleted.add(f"old{number}")
+    instance.kill(role)
+    restart(instance)
+    for id in deleted:
+        instance.wait_gone(id)
+    for id in accepted - deleted:
+        instance.wait_phase(id, "Running")
+    problems = settle(instance)
+    assert not problems, problems
+
+
+def test_a_second_daemon_on_the_same_directories_refuses(make_instance: Make) -> None:
+    instance = make_instance().up()
+    for role in ("orch", "node"):
+        done = instance.command(
+            role,
+            "--data-dir",
+            str(instance.data_dir),
+            "--run-dir",
+            str(instance.run_dir),
+            "--listen",
+            "127.0.0.1:0",
+            *(["--instance", instance.name, "--subnet-cidr", instance.subnet] if role == "node" else []),
+            timeout=60,
+        )
+        assert done.returncode != 0, done.stdout
+        assert "another" in done.stdout + done.stderr and "Traceback" not in done.stderr
+    assert instance.client.get("/healthz").status_code == 200
+
+
+def test_listener_that_is_not_loopback_needs_a_token(make_instance: Make) -> None:
+    instance = make_instance()
+    done = instance.command(
+        "orch",
+        "--data-dir",
+        str(instance.data_dir),
+        "--run-dir",
+        str(instance.run_dir),
+        "--listen",
+        "0.0.0.0:0",
+        timeout=60,
+    )
+    assert done.returncode != 0 and "token" in done.stdout + done.stderr
+
+
+def test_a_token_guards_every_route_but_health(make_instance: Make) -> None:
+    instance = make_instance()
+    instance.environment["SANDBOXD_TOKEN"] = "correct horse"
+    instance.client.headers["Authorization"] = "Bearer correct horse"
+    instance.up(images_too=False)
+    for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic correct horse"}):
+        headers = {"Authorization": "", **header}
+        answer = instance.client.get("/api/v1/sandboxes", headers=headers)
+        assert (answer.status_code, answer.json()) == (401, {"error": "unauthorized"})
+        assert instance.node_client.get("/v1/sandboxes", headers=headers).status_code == 401
+    assert instance.client.get("/healthz", headers={"Authorization": ""}).status_code == 200
+    assert instance.client.get("/api/v1/sandboxes", headers={"Authorization": "correct horse"}).status_code == 200
+
+
+def test_a_full_disk_refuses_clearly_and_loses_nothing(make_instance: Make) -> None:
+    """The control plane's database is on a small file system that fills up."""
+    instance = make_instance()
+    small = instance.root / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=True)
+    try:
+        instance.environment["SANDBOXD_ORCH_DATABASE"] = str(small / "orchestrator.db")
+        instance.up()
+        acknowledged, refused = [], ""
+        spec = {
+            "containers": [
+                {
+                    "name": "main",
+                    "image": images.BOX,
+                    "args": ["/bin/sleep", "1" + "0" * 20000],
+                    "resource": {"cpu": "900", "memory": "64Mi"},
+                }
+            ]
+        }
+        for number in range(400):
+            answer = instance.client.post("/api/v1/sandboxes", json={"id": f"s{number}", "spec": spec})
+            if answer.status_code != 201:
+                refused = answer.text
+                assert answer.status_code in (500, 503, 507), answer.text
+                break
+            acknowledged.append(f"s{number}")
+        assert "disk" in refused or "full" in refused or "space" in refused, refused
+        listed = {item["id"] for item in instance.get("/api/v1/sandboxes")["items"]}
+        assert listed == set(acknowledged), "what was refused must not exist, what was acknowledged must"
+        subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
+        instance.kill("orch")
+        restart(instance)
+        assert {item["id"] for item in instance.get("/api/v1/sandboxes")["items"]} == set(acknowledged)
+        instance.create("later", args=SLEEP, runtime="runc")
+        instance.wait_phase("later", "Running")
+    finally:
+        instance.down("--rm")
+        subprocess.run(["umount", "-l", small], check=False)
+
+
+def test_a_port_that_another_program_holds(make_instance: Make) -> None:
+    """The only port of the range is taken: the sandbox fails with the port in its reason, or another one is used."""
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environment = {"SANDBOXD_HOST_PORT_MIN": str(port), "SANDBOXD_HOST_PORT_MAX": str(port)}
+        instance = make_instance(environment=environment).up()
+        instance.create("one", args=SLEEP, ports=(8000,), runtime="runc")
+        found = instance.wait_phase("one", "Failed")
+        assert str(port) in found["status"]["last_error"] and "in use" in found["status"]["last_error"]
+    problems = settle(instance)
+    assert not problems, problems
+
+
+def test_stop_signals_end_the_daemons_and_leave_sandboxes_alone(make_instance: Make) -> None:
+    """Ctrl-C on a foreground `up`: our daemons stop, sandboxes stay, the next `up` finds them."""
+    instance = make_instance(runtime="runc")
+    with (instance.root / "up.out").open("wb") as out:
+        command = instance.up_command(detach=False)
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=instance.env(), start_new_session=True)
+        try:
+            wait_until(lambda: instance.client.get("/healthz").status_code == 200, "the API", 60)
+            instance.wait_ready()
+            images.import_into(instance.containerd_socket, instance.root)
+            instance.create("one", args=SLEEP)
+            instance.wait_phase("one", "Running")
+            before = instance.task_pids()
+            # A terminal's Ctrl-C goes to the whole process group.
+            subprocess.run(["kill", "-INT", "--", f"-{process.pid}"], check=True)
+            assert process.wait(30) in (0, 130, -signal.SIGINT)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    assert instance.pid("orch") is None and instance.pid("node") is None
+    restart(instance)
+    instance.wait_phase("one", "Running")
+    assert instance.task_pids() == before

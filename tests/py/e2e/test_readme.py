@@ -1,0 +1,33 @@
+"""The README's own code runs: every fence marked `run`, against a live instance, as its reader would run it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import images
+from support.instance import Instance
+
+ROOT = Path(__file__).resolve().parents[3]
+FENCES = re.findall(r"^```(bash|python) run\n(.*?)^```$", (ROOT / "README.md").read_text(), re.S | re.M)
+IMAGE = "sandboxd.local/hello:latest"
+
+
+def test_the_readme_has_both_tours() -> None:
+    assert [language for language, _ in FENCES] == ["bash", "python"]
+
+
+@pytest.mark.parametrize(("language", "code"), FENCES, ids=[language for language, _ in FENCES])
+def test_the_tour_runs(platform: Instance, tmp_path: Path, language: str, code: str) -> None:
+    if not platform.has_image(IMAGE):
+        archive = images.write_archive(tmp_path / "hello.tar", IMAGE, images.WEB_ENTRYPOINT)
+        platform.ctr("images", "import", str(archive))
+    command = ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else [sys.executable, "-c", code]
+    env = platform.env(SANDBOXD_URL=platform.url, no_proxy="*")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert images.PAGE in done.stdout
+    assert "web is up" in done.stdout
