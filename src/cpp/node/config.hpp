@@ -30,6 +30,8 @@ struct NodeConfig {
   std::string log_dir;
   std::string log_file_prefix = "sandboxd";
   std::int64_t max_alloc_percent = 90;
+  std::int64_t default_ephemeral_storage = 128 * 1024 * 1024;
+  std::int64_t rootfs_ratio_percent = 80;         // of the ephemeral storage; /tmp has the rest
   std::int64_t slot_pool_size = 8;                // ready network slots
   std::int64_t provision_parallel = 8;            // sandboxes being created at once
   std::int64_t log_bytes_max = 16 * 1024 * 1024;  // per container, before rotation

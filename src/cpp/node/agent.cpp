@@ -1,0 +1,321 @@
+#include "node/agent.hpp"
+
+#include "aio/deadline.hpp"
+#include "aio/shield.hpp"
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "node/agent_core.hpp"
+#include "node/caretaker.hpp"
+#include "node/container_plan.hpp"
+#include "node/provisioner.hpp"
+#include "node/remover.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sandboxd::node {
+namespace {
+
+constexpr Log kLog("node");
+constexpr Duration kRuntimePoll = std::chrono::milliseconds(200);
+
+Task<Result<void>> wait_gone(EntryPtr entry) {
+  while (!entry->gone) co_await entry->changed.wait();
+  co_return Result<void>();
+}
+
+Task<void> wait_accepted(EntryPtr entry) {
+  while (!entry->accepted && !entry->gone) co_await entry->changed.wait();
+}
+
+// "20260102-150405" of an RFC 3339 time.
+std::string compact(WallTime now) {
+  std::string digits;
+  for (const char c : format_rfc3339(now).substr(0, 19)) {
+    if (c == 'T') digits += '-';
+    if (c >= '0' && c <= '9') digits += c;
+  }
+  return digits;
+}
+
+}  // namespace
+
+class Agent::Impl {
+ public:
+  Impl(boost::asio::any_io_executor executor, AgentPorts ports, AgentOptions options)
+      : core_(std::move(executor), ports, std::move(options)),
+        remover_(core_),
+        provisioner_(core_, remover_),
+        caretaker_(core_, provisioner_, remover_) {}
+
+  Task<Result<void>> start();
+  Task<void> stop();
+  Task<Result<model::NodeSandbox>> create(model::NodeCreateRequest request);
+  Task<Result<void>> remove(SandboxId id, std::string uid);
+  Task<Result<std::vector<std::string>>> log(SandboxId id, std::string container);
+  Result<std::unique_ptr<ports::NodeWatch>> subscribe();
+  [[nodiscard]] std::optional<Error> degraded() const;
+  [[nodiscard]] EntryPtr find(const SandboxId& id) const;
+
+  AgentCore core_;
+  Remover remover_;
+  Provisioner provisioner_;
+  Caretaker caretaker_;
+
+ private:
+  Result<void> check_request(const model::NodeCreateRequest& request) const;
+  Task<Result<std::optional<model::NodeSandbox>>> settle_with_existing(SandboxId id, std::string uid);
+  Task<Result<void>> accept(EntryPtr entry);
+  Task<Result<void>> remove_unknown(SandboxId id, std::string uid);
+  Task<void> report_regularly();
+  SandboxId draw_id();
+};
+
+EntryPtr Agent::Impl::find(const SandboxId& id) const {
+  EntryPtr entry = core_.table.find(id);
+  return entry && entry->accepted ? entry : nullptr;
+}
+
+std::optional<Error> Agent::Impl::degraded() const {
+  if (!core_.loaded) return Error(ErrorCode::unavailable, "the node agent is starting");
+  if (core_.runtime_down) return core_.runtime_down;
+  if (!core_.converged)
+    return Error(ErrorCode::unavailable, "the node agent is comparing its records with the machine");
+  return std::nullopt;
+}
+
+Task<Result<void>> Agent::Impl::start() {
+  auto contents = co_await core_.ports.store.load();
+  if (!contents) co_return contents.error();
+  SBX_CO_CHECK(co_await core_.ports.network.start());
+  SBX_CO_CHECK(co_await core_.ports.output.start());
+  core_.capacity.usable_addresses = core_.ports.network.usable_addresses();
+  core_.capacity.subnet = core_.ports.network.subnet();
+  for (auto& record : contents->sandboxes) {
+    const bool holds = record.phase != model::Phase::stopped && record.phase != model::Phase::failed;
+    core_.table.insert(std::move(record), holds)->accepted = true;
+  }
+  for (const auto& tombstone : contents->tombstones) core_.table.remember(tombstone);
+  core_.loaded = true;
+  core_.reported = core_.table.usage();
+
+  const MonoTime give_up = core_.ports.clock.mono_now() + core_.options.runtime_wait;
+  for (;;) {
+    auto looked = co_await caretaker_.look();
+    if (looked) break;
+    if (core_.ports.clock.mono_now() >= give_up) {
+      kLog.warn("started without the container runtime", {{"error", looked.error().message()}});
+      break;
+    }
+    co_await core_.ports.clock.sleep_for(kRuntimePoll);
+  }
+  core_.tasks.spawn("runtime events", caretaker_.follow_runtime());
+  core_.tasks.spawn("patrol", caretaker_.patrol());
+  core_.tasks.spawn("reports", report_regularly());
+  core_.pool.start();
+  co_return Result<void>();
+}
+
+Task<void> Agent::Impl::stop() {
+  core_.hub.close();
+  core_.tasks.cancel();
+  std::vector<EntryPtr> entries;
+  for (const auto& [id, entry] : core_.table.entries()) entries.push_back(entry);
+  for (const auto& entry : entries) entry->work.cancel();
+  co_await core_.pool.stop();
+  for (const auto& entry : entries) co_await entry->work.join();
+  co_await core_.tasks.join();
+}
+
+Task<void> Agent::Impl::report_regularly() {
+  for (;;) {
+    co_await core_.ports.clock.sleep_for(core_.options.config.report_interval);
+    core_.announce_report();
+  }
+}
+
+SandboxId Agent::Impl::draw_id() {
+  const std::string prefix = "sbx-" + compact(core_.ports.clock.wall_now()) + "-";
+  for (;;) {
+    SandboxId id(prefix + core_.random.hex(6));
+    if (!core_.table.find(id)) return id;
+  }
+}
+
+Result<void> Agent::Impl::check_request(const model::NodeCreateRequest& request) const {
+  if (!model::is_valid_name(request.id.str(), limits::kSandboxIdLengthMax))
+    return Error(ErrorCode::invalid_argument, "id contains unsupported characters");
+  SBX_CHECK(model::validate_spec(request.spec));
+  const std::string& runtime = request.spec.runtime;
+  if (!runtime.empty() && runtime != "runsc" && runtime != "runc")
+    return Error(ErrorCode::invalid_argument, "unknown runtime: " + runtime + " (runsc and runc are available)");
+  if (core_.table.is_tombstoned(request.uid))
+    return Error(ErrorCode::conflict, "sandbox " + request.id.str() + " was deleted: this create comes too late");
+  return {};
+}
+
+// A record: this very create was accepted before. Nothing: the id is free.
+Task<Result<std::optional<model::NodeSandbox>>> Agent::Impl::settle_with_existing(SandboxId id, std::string uid) {
+  for (;;) {
+    EntryPtr existing = core_.table.find(id);
+    if (!existing) co_return std::optional<model::NodeSandbox>();
+    const bool deleting = existing->record.phase == model::Phase::deleting;
+    if (existing->record.uid == uid) {
+      if (deleting) co_return Error(ErrorCode::conflict, "sandbox " + id.str() + " is being deleted");
+      co_await wait_accepted(existing);
+      if (existing->accepted) co_return std::optional(existing->record);
+      continue;
+    }
+    if (!deleting) co_return Error(ErrorCode::already_exists, "sandbox already exists: " + id.str());
+    auto gone =
+        co_await aio::with_deadline(core_.ports.clock, core_.options.remove_wait, wait_gone(existing), "delete");
+    if (!gone) co_return Error(ErrorCode::already_exists, "sandbox already exists: " + id.str());
+  }
+}
+
+Task<Result<model::NodeSandbox>> Agent::Impl::create(model::NodeCreateRequest request) {
+  if (auto reason = degraded()) co_return *std::move(reason);
+  if (request.id.empty()) request.id = draw_id();
+  if (request.uid.empty()) request.uid = core_.random.hex(32);
+  SBX_CO_CHECK(check_request(request));
+  SBX_CO_TRY(existing, co_await settle_with_existing(request.id, request.uid));
+  if (existing) co_return *std::move(existing);
+  // The waiting above may have taken a while.
+  SBX_CO_CHECK(check_request(request));
+  SBX_CO_CHECK(admit(request, core_.table, core_.capacity));
+
+  model::NodeSandbox record = plan_sandbox(core_.options.config, std::move(request), core_.ports.clock.wall_now());
+  for (const auto& container : record.containers) {
+    if (core_.table.find_by_container(container.key))
+      co_return Error(ErrorCode::conflict, "sandbox " + record.id.str() + ": another sandbox has this uid");
+  }
+  // Claimed by the durable record, together with every other name.
+  const std::optional<ports::NetworkSlot> slot = core_.pool.take();
+  record.slot = slot ? slot->name : core_.pool.new_name();
+  const EntryPtr entry = core_.table.insert(std::move(record), true);
+  if (slot) entry->slot = *slot;
+  // Shielded: a caller that goes away leaves a sandbox or none, never half an entry.
+  auto accepted = co_await aio::shield(accept(entry));
+  if (accepted) co_return entry->record;
+  if (slot) core_.pool.give_back(*slot);
+  co_return accepted.error();
+}
+
+Task<Result<void>> Agent::Impl::accept(EntryPtr entry) {
+  Result<void> accepted;
+  const std::vector<model::PublishedPort> ports = entry->record.ports;
+  for (const auto& port : ports) {
+    accepted = co_await core_.ports.network.check_port_free(port.host_port, port.protocol);
+    if (!accepted) break;
+  }
+  if (accepted) accepted = co_await core_.table.change(entry, [](model::NodeSandbox&) { return true; });
+  if (!accepted) {
+    core_.table.erase(entry);
+    co_return accepted;
+  }
+  entry->accepted = true;
+  entry->changed.notify();
+  core_.reached(step::kAccepted, entry->id());
+  kLog.info("sandbox accepted", {{"sandbox", entry->id().str()}});
+  core_.announce(*entry);
+  provisioner_.begin(entry, Provisioner::From::nothing);
+  co_return accepted;
+}
+
+Task<Result<void>> Agent::Impl::remove_unknown(SandboxId id, std::string uid) {
+  if (uid.empty() || core_.table.is_tombstoned(uid)) co_return Result<void>();
+  const ports::Tombstone tombstone{id, uid, core_.ports.clock.wall_now()};
+  // The create of that life may still be under way to us.
+  if (!core_.table.find(id)) co_return co_await core_.table.bury(tombstone);
+  core_.table.remember(tombstone);
+  co_return Result<void>();
+}
+
+Task<Result<void>> Agent::Impl::remove(SandboxId id, std::string uid) {
+  if (!core_.loaded) co_return Error(ErrorCode::unavailable, "the node agent is starting");
+  EntryPtr entry = core_.table.find(id);
+  if (entry) co_await wait_accepted(entry);
+  if (!entry || entry->gone || (!uid.empty() && entry->record.uid != uid))
+    co_return co_await remove_unknown(std::move(id), std::move(uid));
+  if (entry->record.phase != model::Phase::deleting) {
+    auto marked = co_await core_.table.change(entry, [](model::NodeSandbox& record) {
+      if (record.phase == model::Phase::deleting) return false;
+      record.phase = model::Phase::deleting;
+      return true;
+    });
+    if (marked) {
+      core_.reached(step::kDeleteMarked, entry->id());
+      core_.announce(*entry);
+      core_.tasks.spawn("delete", remover_.erase(entry));
+    } else if (marked.error().code() != ErrorCode::cancelled) {
+      co_return marked.error();
+    }
+  }
+  auto gone = co_await aio::with_deadline(core_.ports.clock, core_.options.remove_wait, wait_gone(entry), "delete");
+  if (!gone) kLog.warn("deletion goes on in the background", {{"sandbox", entry->id().str()}});
+  co_return Result<void>();
+}
+
+Task<Result<std::vector<std::string>>> Agent::Impl::log(SandboxId id, std::string container) {
+  const EntryPtr entry = find(id);
+  if (!entry) co_return Error(ErrorCode::not_found, "not found");
+  const auto& containers = entry->record.containers;
+  const bool known =
+      std::any_of(containers.begin(), containers.end(), [&](const auto& c) { return c.name == container; });
+  if (!known) co_return Error(ErrorCode::not_found, "no container " + container);
+  auto lines = co_await core_.ports.output.read(id, container);
+  if (!lines && lines.error().code() == ErrorCode::not_found) co_return std::vector<std::string>();
+  co_return lines;
+}
+
+Result<std::unique_ptr<ports::NodeWatch>> Agent::Impl::subscribe() {
+  if (!core_.loaded) return Error(ErrorCode::unavailable, "the node agent is starting");
+  std::vector<ports::NodeEvent> first;
+  first.emplace_back(core_.report());
+  for (const auto& [id, entry] : core_.table.entries()) {
+    if (entry->accepted) first.emplace_back(model::status_of(entry->record));
+  }
+  first.emplace_back(ports::NodeSnapshotEnd{});
+  return core_.hub.subscribe(std::move(first));
+}
+
+Agent::Agent(boost::asio::any_io_executor executor, AgentPorts ports, AgentOptions options)
+    : impl_(std::make_unique<Impl>(std::move(executor), ports, std::move(options))) {}
+
+Agent::~Agent() = default;
+
+Task<Result<void>> Agent::start() { return impl_->start(); }
+Task<void> Agent::stop() { return impl_->stop(); }
+Task<void> Agent::teardown() { return impl_->core_.pool.drain(); }
+Task<Result<model::NodeSandbox>> Agent::create(model::NodeCreateRequest request) {
+  return impl_->create(std::move(request));
+}
+Task<Result<void>> Agent::remove(SandboxId id, std::string uid) { return impl_->remove(std::move(id), std::move(uid)); }
+Task<Result<void>> Agent::reconcile() { return impl_->caretaker_.look(); }
+Task<Result<std::vector<std::string>>> Agent::log(SandboxId id, std::string container) {
+  return impl_->log(std::move(id), std::move(container));
+}
+Result<std::unique_ptr<ports::NodeWatch>> Agent::subscribe() { return impl_->subscribe(); }
+std::optional<Error> Agent::degraded() const { return impl_->degraded(); }
+model::NodeReport Agent::report() const { return impl_->core_.report(); }
+
+std::optional<model::NodeSandbox> Agent::get(const SandboxId& id) const {
+  const EntryPtr entry = impl_->find(id);
+  return entry ? std::optional(entry->record) : std::nullopt;
+}
+
+std::optional<model::NodeSandboxStatus> Agent::status(const SandboxId& id) const {
+  const EntryPtr entry = impl_->find(id);
+  return entry ? std::optional(model::status_of(entry->record)) : std::nullopt;
+}
+
+std::vector<model::NodeSandbox> Agent::list(const std::string& after, std::size_t limit) const {
+  std::vector<model::NodeSandbox> page;
+  const auto& entries = impl_->core_.table.entries();
+  for (auto at = entries.upper_bound(SandboxId(after)); at != entries.end() && page.size() < limit; ++at) {
+    if (at->second->accepted) page.push_back(at->second->record);
+  }
+  return page;
+}
+
+}  // namespace sandboxd::node

@@ -1,0 +1,50 @@
+#include "node/agent_core.hpp"
+
+#include <utility>
+
+namespace sandboxd::node {
+
+AgentCore::AgentCore(boost::asio::any_io_executor executor_in, AgentPorts ports_in, AgentOptions options_in)
+    : executor(executor_in),
+      ports(ports_in),
+      options(std::move(options_in)),
+      random(options.seed),
+      boot_id(random.hex(32)),
+      table(executor, ports.clock, ports.store),
+      pool(executor, ports.clock, ports.network, random,
+           {.instance = options.config.instance,
+            .size = static_cast<std::size_t>(options.config.slot_pool_size),
+            .addresses_used = [this] { return table.usage().addresses; }}),
+      hub(executor),
+      making(executor, static_cast<std::size_t>(options.config.provision_parallel)),
+      tasks(executor) {
+  capacity.host = options.host;
+  capacity.max_alloc_percent = options.config.max_alloc_percent;
+}
+
+void AgentCore::reached(std::string_view step, const SandboxId& sandbox) const {
+  if (ports.steps != nullptr) ports.steps->reached(step, sandbox);
+}
+
+void AgentCore::announce(const Entry& entry) {
+  if (entry.gone || !entry.accepted) return;
+  hub.publish(model::status_of(entry.record));
+  const Usage& now = table.usage();
+  if (now.cpu_milli != reported.cpu_milli || now.memory_bytes != reported.memory_bytes) announce_report();
+}
+
+void AgentCore::announce_gone(const SandboxId& id, const std::string& uid) {
+  hub.publish(ports::NodeSandboxGone{id, uid});
+  announce_report();
+}
+
+model::NodeReport AgentCore::report() const {
+  return {boot_id, resources_of(capacity, table.usage(), ports.clock.wall_now())};
+}
+
+void AgentCore::announce_report() {
+  reported = table.usage();
+  hub.publish(report());
+}
+
+}  // namespace sandboxd::node

@@ -1,0 +1,50 @@
+// What the parts of the agent share: its ports, its state and how changes are announced. Built and owned by Agent; the
+// parts hold a reference and never outlive it. Core thread only.
+#pragma once
+
+#include "aio/semaphore.hpp"
+#include "aio/task_group.hpp"
+#include "base/random.hpp"
+#include "node/admission.hpp"
+#include "node/agent.hpp"
+#include "node/sandbox_table.hpp"
+#include "node/slot_pool.hpp"
+#include "node/watch_hub.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sandboxd::node {
+
+struct AgentCore {
+  AgentCore(boost::asio::any_io_executor executor_in, AgentPorts ports_in, AgentOptions options_in);
+
+  // Tells the step observer.
+  void reached(std::string_view step, const SandboxId& sandbox) const;
+  // Sends the sandbox's status to the watchers, and a report when the resources changed.
+  void announce(const Entry& entry);
+  void announce_gone(const SandboxId& id, const std::string& uid);
+  [[nodiscard]] model::NodeReport report() const;
+  void announce_report();
+
+  boost::asio::any_io_executor executor;
+  AgentPorts ports;
+  AgentOptions options;
+  Capacity capacity;
+  Random random;
+  std::string boot_id;
+  SandboxTable table;
+  SlotPool pool;
+  WatchHub hub;
+  aio::Semaphore making;  // sandboxes whose containers are being made
+  std::optional<Error> runtime_down;
+  bool loaded = false;        // the records are in the table
+  bool converged = false;     // they were compared with the machine
+  bool pool_adopted = false;  // free slots of an earlier run were taken over
+  std::uint64_t looks = 0;    // comparisons with the machine so far
+  Usage reported;
+  aio::TaskGroup tasks;  // everything but the provisioning
+};
+
+}  // namespace sandboxd::node

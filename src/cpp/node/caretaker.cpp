@@ -1,0 +1,212 @@
+#include "node/caretaker.hpp"
+
+#include "aio/shield.hpp"
+#include "base/log.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace sandboxd::node {
+namespace {
+
+constexpr Log kLog("node");
+constexpr Duration kPauseMin = std::chrono::milliseconds(200);
+constexpr Duration kPauseMax = std::chrono::seconds(5);
+constexpr Duration kTombstoneAge = std::chrono::hours(24);
+
+}  // namespace
+
+Caretaker::Caretaker(AgentCore& core, Provisioner& provisioner, Remover& remover)
+    : core_(core), provisioner_(provisioner), remover_(remover), looking_(core.executor, 1) {}
+
+Task<Result<void>> Caretaker::look() {
+  const auto permit = co_await looking_.acquire();
+  auto looked = co_await look_now();
+  if (looked) {
+    if (core_.runtime_down) kLog.info("container runtime answers again");
+    core_.runtime_down.reset();
+  } else if (looked.error().code() == ErrorCode::unavailable || !core_.converged) {
+    core_.runtime_down = looked.error();
+  }
+  co_return looked;
+}
+
+Task<Result<void>> Caretaker::look_now() {
+  ++core_.looks;
+  SBX_CO_CHECK(co_await core_.ports.runtime.check());
+  auto containers = co_await core_.ports.runtime.list();
+  if (!containers) co_return containers.error();
+  auto slots = co_await core_.ports.network.list_slots();
+  if (!slots) co_return slots.error();
+  Found found = index_found(*std::move(containers), *std::move(slots));
+
+  // From here to the end of the loop nothing suspends: the table is what the lists are compared with.
+  const bool first = !core_.converged;
+  std::vector<EntryPtr> entries;
+  for (const auto& [id, entry] : core_.table.entries()) entries.push_back(entry);
+  for (const auto& entry : entries) {
+    if (entry->accepted) act(entry, found, first);
+  }
+  core_.converged = true;
+  co_await remove_orphans(std::move(found));
+  co_await remove_orphan_traces();
+  co_return Result<void>();
+}
+
+void Caretaker::act(const EntryPtr& entry, const Found& found, bool first) {
+  const Verdict verdict = judge(entry->record, found);
+  if (first) {
+    const auto slot = found.slots.find(entry->record.slot);
+    if (slot != found.slots.end()) entry->slot = slot->second;
+  }
+  switch (verdict) {
+    case Verdict::none: return;
+    case Verdict::keep:
+      if (first) core_.tasks.spawn("restore", restore(entry));
+      return;
+    case Verdict::ended:
+      // A sandbox that came to run after this look began is not missing in it.
+      if (!entry->ending && entry->alive_since < core_.looks) end_missing(entry, found);
+      return;
+    case Verdict::resume:
+      if (first) provisioner_.begin(entry, Provisioner::From::containers);
+      return;
+    case Verdict::redo:
+      if (first) provisioner_.begin(entry, Provisioner::From::leftovers);
+      return;
+    case Verdict::release:
+      if (first) core_.tasks.spawn("release", release(entry));
+      return;
+    case Verdict::erase:
+      if (first) core_.tasks.spawn("delete", remover_.erase(entry));
+      return;
+  }
+}
+
+void Caretaker::end_missing(const EntryPtr& entry, const Found& found) {
+  std::string lost;
+  for (const Missing& missing : missing_containers(entry->record, found)) {
+    if (missing.exit_code) {
+      entry->exits.emplace(missing.key, *missing.exit_code);
+    } else if (lost.empty()) {
+      lost = missing.name;
+    }
+  }
+  entry->ending = true;
+  Remover::End end = Remover::explain_exit(*entry);
+  if (end.phase == model::Phase::stopped && !lost.empty())
+    end = {model::Phase::failed, "container " + lost + " is gone: it ended while nobody watched"};
+  else if (entry->exits.empty())
+    end = {model::Phase::failed, "the sandbox's network is gone"};
+  core_.tasks.spawn("finish", remover_.finish(entry, std::move(end)));
+}
+
+Task<void> Caretaker::restore(EntryPtr entry) {
+  Duration pause = kPauseMin;
+  while (!entry->gone && entry->record.phase == model::Phase::running && !entry->ending) {
+    auto restored = co_await restore_once(entry);
+    if (restored) co_return;
+    kLog.warn("sandbox not restored yet", {{"sandbox", entry->id().str()}, {"error", restored.error().message()}});
+    co_await core_.ports.clock.sleep_for(pause);
+    pause = std::min(pause * 2, kPauseMax);
+  }
+}
+
+Task<Result<void>> Caretaker::restore_once(EntryPtr entry) {
+  const std::vector<model::NodeContainer> containers = entry->record.containers;
+  for (const auto& container : containers) {
+    auto opened = co_await core_.ports.output.open(entry->id(), container.name);
+    if (!opened) co_return opened.error();
+  }
+  // Policy and rules are in the kernel, forwarders of 127.0.0.1 were in the process that ended. The clean-up's lock
+  // keeps ports from being opened for a sandbox that goes away meanwhile.
+  const auto permit = co_await entry->tearing_down.acquire();
+  if (entry->record.phase != model::Phase::running || entry->ending) co_return Result<void>();
+  SBX_CO_CHECK(co_await aio::shield(core_.ports.network.set_egress(entry->slot, entry->record.spec.egress)));
+  co_return co_await aio::shield(core_.ports.network.publish(entry->slot, entry->record.ports));
+}
+
+Task<void> Caretaker::release(EntryPtr entry) { co_await remover_.take_down(entry); }
+
+Task<void> Caretaker::remove_orphans(Found found) {
+  for (const auto& [key, container] : found.containers) {
+    if (core_.table.find_by_container(key)) continue;
+    kLog.info("removing a container that no sandbox owns", {{"container", key}});
+    auto removed = co_await aio::shield(core_.ports.runtime.remove(key));
+    if (!removed) kLog.warn("orphan left for later", {{"container", key}, {"error", removed.error().message()}});
+  }
+  for (const auto& [name, slot] : found.slots) {
+    if (core_.table.owns_slot(name) || core_.pool.owns(name)) continue;
+    const bool complete = !slot.ip.empty() && !slot.namespace_path.empty();
+    // At a later look it may have been claimed, used and destroyed since the list was made.
+    if (complete && !core_.pool_adopted && core_.pool.adopt(slot)) continue;
+    auto destroyed = co_await aio::shield(core_.ports.network.destroy_slot(name));
+    if (!destroyed) kLog.warn("orphan left for later", {{"slot", name}, {"error", destroyed.error().message()}});
+  }
+  core_.pool_adopted = true;
+}
+
+Task<void> Caretaker::remove_orphan_traces() {
+  auto outputs = co_await core_.ports.output.list();
+  if (outputs) {
+    for (const SandboxId& id : *outputs) {
+      if (core_.table.find(id)) continue;
+      auto removed = co_await core_.ports.output.remove(id);
+      if (!removed) kLog.warn("orphan log left for later", {{"sandbox", id.str()}});
+    }
+  }
+  if (core_.ports.files == nullptr) co_return;
+  auto files = co_await core_.ports.files->list();
+  if (!files) co_return;
+  for (const SandboxId& id : *files) {
+    if (core_.table.find(id)) continue;
+    auto removed = co_await core_.ports.files->remove(id);
+    if (!removed) kLog.warn("orphan files left for later", {{"sandbox", id.str()}});
+  }
+}
+
+void Caretaker::handle(const ports::RuntimeEvent& event) {
+  if (const auto* memory = std::get_if<ports::ContainerOutOfMemory>(&event)) {
+    if (const EntryPtr entry = core_.table.find_by_container(memory->key)) entry->out_of_memory.insert(memory->key);
+    return;
+  }
+  const auto& exited = std::get<ports::ContainerExited>(event);
+  const EntryPtr entry = core_.table.find_by_container(exited.key);
+  // Exits during a redo's clean-up are of the earlier run's containers.
+  if (!entry || entry->redoing || entry->ending) return;
+  entry->exits.emplace(exited.key, exited.exit_code);
+  provisioner_.container_exited(entry);
+}
+
+Task<void> Caretaker::follow_runtime() {
+  Duration pause = kPauseMin;
+  for (;;) {
+    auto event = co_await core_.ports.runtime.next_event();
+    if (event) {
+      handle(*event);
+      continue;
+    }
+    if (!core_.runtime_down) kLog.warn("container runtime lost", {{"error", event.error().message()}});
+    for (;;) {
+      co_await core_.ports.clock.sleep_for(pause);
+      auto looked = co_await look();
+      if (looked) break;
+      pause = std::min(pause * 2, kPauseMax);
+    }
+    pause = kPauseMin;
+  }
+}
+
+Task<void> Caretaker::patrol() {
+  for (;;) {
+    co_await core_.ports.clock.sleep_for(core_.options.config.reconcile_interval);
+    auto looked = co_await look();
+    if (!looked) kLog.warn("reconcile failed", {{"error", looked.error().message()}});
+    co_await core_.table.save_pending();
+    co_await core_.table.forget_tombstones(kTombstoneAge);
+    core_.pool.poke();
+  }
+}
+
+}  // namespace sandboxd::node

@@ -1,0 +1,42 @@
+// Keeps records and machine together: at start, when the runtime comes back, and from time to time. Core thread only.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "node/agent_core.hpp"
+#include "node/converge.hpp"
+#include "node/provisioner.hpp"
+#include "node/remover.hpp"
+
+namespace sandboxd::node {
+
+class Caretaker {
+ public:
+  Caretaker(AgentCore& core, Provisioner& provisioner, Remover& remover);
+
+  // Looks at everything once. The first success makes the agent ready (AgentCore::converged). Errors: of the part that
+  // could not be asked; unavailable ones set AgentCore::runtime_down.
+  [[nodiscard]] Task<Result<void>> look();
+  // Follows the runtime's events for ever; looks again whenever the stream broke.
+  [[nodiscard]] Task<void> follow_runtime();
+  // Looks from time to time, and retries what the disk refused, for ever.
+  [[nodiscard]] Task<void> patrol();
+
+ private:
+  Task<Result<void>> look_now();
+  void act(const EntryPtr& entry, const Found& found, bool first);
+  void handle(const ports::RuntimeEvent& event);
+  void end_missing(const EntryPtr& entry, const Found& found);
+  Task<void> restore(EntryPtr entry);
+  Task<Result<void>> restore_once(EntryPtr entry);
+  Task<void> release(EntryPtr entry);
+  Task<void> remove_orphans(Found found);
+  Task<void> remove_orphan_traces();
+
+  AgentCore& core_;
+  Provisioner& provisioner_;
+  Remover& remover_;
+  aio::Semaphore looking_;  // one look at a time
+};
+
+}  // namespace sandboxd::node

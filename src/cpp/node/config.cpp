@@ -1,0 +1,119 @@
+#include "node/config.hpp"
+
+#include "base/result.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace sandboxd::node {
+namespace {
+
+using C = NodeConfig;
+using Field = ConfigField<C>;
+
+constexpr Field field(std::string_view name, ConfigMember<C> member, std::string_view description,
+                      std::string_view original_key = {}, std::string_view original_env = {}, bool is_secret = false) {
+  return {name, member, description, original_key, original_env, is_secret};
+}
+
+const std::array kFields{
+    field("listen", &C::listen, "Address and port of the node API.", "http_addr", "HTTP_ADDR"),
+    field("token", &C::token, "Bearer token that requests must carry; may be empty on a loopback listener.",
+          "shared_secret", "SBX_SHARED_SECRET", true),
+    field("data_dir", &C::data_dir, "Directory of everything that outlives a restart: records and container logs."),
+    field("run_dir", &C::run_dir, "Directory of sockets, FIFOs and mounts; may be empty after a boot."),
+    field("instance", &C::instance, "1 to 6 of [a-z0-9]: keeps several nodes on one machine apart."),
+    field("containerd_address", &C::containerd_address, "Socket of containerd; empty: <run_dir>/containerd.sock.",
+          "containerd_address", "SANDBOX_CONTAINERD_ADDRESS"),
+    field("runtime", &C::runtime, "Default runtime handler: runsc or runc.", "runtime_binary",
+          "SANDBOX_RUNTIME_BINARY"),
+    field("subnet_cidr", &C::subnet_cidr, "IPv4 subnet of the sandboxes.", "subnet_cidr", "SANDBOX_SUBNET_CIDR"),
+    field("bridge_interface", &C::bridge_interface, "Bridge of the sandboxes; empty: sbx-br<instance>.",
+          "bridge_interface", "SANDBOX_BRIDGE_INTERFACE"),
+    field("cni_bin_dir", &C::cni_bin_dir, "Directory of the CNI plugins."),
+    field("cni_conf_path", &C::cni_conf_path, "CNI conflist to use instead of our bridge and host-local.",
+          "cni_conf_path", "SANDBOX_CNI_CONF_PATH"),
+    field("dns_servers", &C::dns_servers, "Name servers of sandboxes; empty: the host's, without loopback ones."),
+    field("forward_hook_chains", &C::forward_hook_chains, "iptables chains of others that forwarded traffic passes.",
+          "forward_hook_chains", "SANDBOX_FORWARD_HOOK_CHAINS"),
+    field("cgroup_parent", &C::cgroup_parent, "Parent cgroup of all sandboxes; empty: /sandboxd-<instance>.",
+          "cgroup_parent", "SANDBOX_CGROUP_PARENT"),
+    field("app_env", &C::app_env, "Environment name shown in the log's \"app\" attribute.", "app_env", "APP_ENV"),
+    field("log_level", &C::log_level, "debug, info, warn, error or off."),
+    field("log_dir", &C::log_dir, "Directory of log files; empty: standard output only.", "log_dir", "SANDBOX_LOG_DIR"),
+    field("log_file_prefix", &C::log_file_prefix, "First part of the log file's name.", "log_file_prefix",
+          "SANDBOX_LOG_FILE_PREFIX"),
+    field("max_alloc_percent", &C::max_alloc_percent, "Share of the machine that sandboxes may reserve, in percent.",
+          "max_alloc_percent", "SANDBOX_MAX_ALLOC_PERCENT"),
+    field("default_ephemeral_storage", &C::default_ephemeral_storage,
+          "Writable storage of a container that asks for none, in bytes.", "default_ephemeral_storage",
+          "SANDBOX_DEFAULT_EPHEMERAL_STORAGE"),
+    field("rootfs_ratio_percent", &C::rootfs_ratio_percent,
+          "Share of the ephemeral storage for the root filesystem, in percent; /tmp has the rest.",
+          "rootfs_ratio_percent", "SANDBOX_EPHEMERAL_ROOTFS_PERCENT"),
+    field("slot_pool_size", &C::slot_pool_size, "Network slots kept ready."),
+    field("provision_parallel", &C::provision_parallel, "Sandboxes whose containers are made at the same time."),
+    field("log_bytes_max", &C::log_bytes_max, "Size of a container's log file before it is rotated, in bytes."),
+    field("provision_timeout", &C::provision_timeout, "Limit of a whole create, pull and probe included.",
+          "provision_timeout", "SANDBOX_PROVISION_TIMEOUT"),
+    field("container_create_timeout", &C::container_create_timeout, "Limit of creating and starting one container.",
+          "container_create_timeout", "SANDBOX_CONTAINER_CREATE_TIMEOUT"),
+    field("image_pull_timeout", &C::image_pull_timeout, "Limit of pulling one image.", "image_pull_timeout",
+          "SANDBOX_IMAGE_PULL_TIMEOUT"),
+    field("stop_grace", &C::stop_grace, "Time between the stop signal and the kill."),
+    field("report_interval", &C::report_interval, "Longest time between two reports on a watch stream."),
+    field("reconcile_interval", &C::reconcile_interval, "Time between two comparisons of records and machine.",
+          "reconcile_interval", ""),
+    field("shutdown_timeout", &C::shutdown_timeout, "Time that requests in flight have at shutdown."),
+    field("helper_dir", &C::helper_dir, "Directory of the helper programs; empty: beside the Python package."),
+    field("crash_at_step", &C::crash_at_step, "For tests: ends the process at a step, such as create.running:2."),
+};
+
+}  // namespace
+
+std::span<const ConfigField<NodeConfig>> NodeConfig::fields() { return kFields; }
+
+std::vector<std::string> NodeConfig::validate() const {
+  std::vector<std::string> problems;
+  const auto require = [&](bool fine, std::string text) {
+    if (!fine) problems.push_back(std::move(text));
+  };
+  const bool instance_ok = !instance.empty() && instance.size() <= 6 &&
+                           std::all_of(instance.begin(), instance.end(),
+                                       [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+  require(instance_ok, "instance: must be 1 to 6 of [a-z0-9]");
+  require(runtime == "runsc" || runtime == "runc", "runtime: must be runsc or runc");
+  require(data_dir.starts_with('/'), "data_dir: must be an absolute path");
+  require(run_dir.starts_with('/'), "run_dir: must be an absolute path");
+  // FIFOs and sockets below it must fit into sockaddr_un.
+  require(run_dir.size() <= 60, "run_dir: must be at most 60 characters long, because it holds sockets");
+  require(bridge().size() <= 15, "bridge_interface: must be at most 15 characters long");
+  require(max_alloc_percent >= 1 && max_alloc_percent <= 100, "max_alloc_percent: must be between 1 and 100");
+  require(rootfs_ratio_percent >= 1 && rootfs_ratio_percent <= 100, "rootfs_ratio_percent: must be between 1 and 100");
+  require(default_ephemeral_storage > 0, "default_ephemeral_storage: must be positive");
+  require(slot_pool_size >= 0 && slot_pool_size <= 1024, "slot_pool_size: must be between 0 and 1024");
+  require(provision_parallel >= 1 && provision_parallel <= 1024, "provision_parallel: must be between 1 and 1024");
+  require(log_bytes_max >= 4096, "log_bytes_max: must be at least 4096");
+  require(
+      log_level == "debug" || log_level == "info" || log_level == "warn" || log_level == "error" || log_level == "off",
+      "log_level: must be debug, info, warn, error or off");
+  for (const auto& [name, value] : {std::pair{"provision_timeout", provision_timeout},
+                                    {"container_create_timeout", container_create_timeout},
+                                    {"image_pull_timeout", image_pull_timeout},
+                                    {"report_interval", report_interval},
+                                    {"reconcile_interval", reconcile_interval}})
+    require(value > Duration::zero(), std::string(name) + ": must be positive");
+  return problems;
+}
+
+std::string NodeConfig::containerd_socket() const {
+  if (containerd_address.empty()) return run_dir + "/containerd.sock";
+  for (const std::string_view prefix : {"unix://", "unix:"}) {
+    if (containerd_address.starts_with(prefix)) return containerd_address.substr(prefix.size());
+  }
+  return containerd_address;
+}
+
+std::string NodeConfig::bridge() const { return bridge_interface.empty() ? "sbx-br" + instance : bridge_interface; }
+
+}  // namespace sandboxd::node

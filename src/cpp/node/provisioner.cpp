@@ -1,0 +1,245 @@
+#include "node/provisioner.hpp"
+
+#include "aio/deadline.hpp"
+#include "aio/shield.hpp"
+#include "base/log.hpp"
+#include "node/gather.hpp"
+#include "node/readiness.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace sandboxd::node {
+namespace {
+
+constexpr Log kLog("node");
+
+bool has_exited(const Entry& entry) { return !entry.exits.empty(); }
+
+// sandboxd-o's words for a container that ended while its sandbox was coming up.
+std::string early_exit_text(const Entry& entry) {
+  for (const auto& container : entry.record.containers) {
+    if (entry.exits.contains(container.key))
+      return "sandbox " + entry.id().str() + " container " + container.name + " became container_exited before ready";
+  }
+  return "pause container is not running";
+}
+
+Error pull_error(const Error& error, const std::string& reference) {
+  if (error.message().starts_with("pull image")) return error;
+  return error.with_context("pull image \"" + reference + "\"");
+}
+
+}  // namespace
+
+void Provisioner::begin(EntryPtr entry, From from) {
+  aio::TaskGroup& work = entry->work;
+  work.spawn("provision", provision(std::move(entry), from));
+}
+
+Task<void> Provisioner::provision(EntryPtr entry, From from) {
+  auto ready = co_await aio::with_deadline(core_.ports.clock, core_.options.config.provision_timeout, run(entry, from),
+                                           "provisioning timeout");
+  if (ready) {
+    kLog.info("sandbox running", {{"sandbox", entry->id().str()}, {"ip", entry->record.ip}});
+    core_.announce(*entry);
+    if (has_exited(*entry)) container_exited(entry);
+    co_return;
+  }
+  if (entry->ending || entry->record.phase != model::Phase::creating) co_return;
+  entry->ending = true;
+  core_.tasks.spawn("finish", remover_.finish(entry, {model::Phase::failed, ready.error().message()}));
+}
+
+Task<Result<void>> Provisioner::run(EntryPtr entry, From from) {
+  if (from == From::leftovers) {
+    entry->redoing = true;
+    SBX_CO_CHECK(co_await remover_.take_down_once(entry));
+    entry->slot = {};
+  }
+  if (from == From::containers) {
+    entry->started = true;
+    SBX_CO_CHECK(co_await open_outputs(entry));
+    SBX_CO_CHECK(co_await aio::shield(core_.ports.network.set_egress(entry->slot, entry->record.spec.egress)));
+  } else {
+    SBX_CO_CHECK(co_await make_containers(entry));
+  }
+  co_return co_await go_live(entry);
+}
+
+Task<Result<void>> Provisioner::make_containers(EntryPtr entry) {
+  const std::size_t count = entry->record.spec.containers.size();
+  // Slot and pipes are part `count`; they and the images do not depend on each other.
+  std::vector<Task<Result<ports::ImageInfo>>> preparations;
+  for (std::size_t i = 0; i <= count; ++i) preparations.push_back(prepare(entry, i));
+  auto prepared = co_await gather(std::move(preparations));
+  SBX_CO_CHECK(all_succeeded(prepared));
+  std::vector<ports::ImageInfo> images;
+  for (std::size_t i = 0; i < count; ++i) images.push_back(*std::move(prepared[i]));
+
+  PlanParts parts;
+  parts.slot = entry->slot;
+  if (core_.ports.files != nullptr) {
+    ports::SandboxFilesRequest request{entry->id(), entry->id().str(), entry->slot.ip, entry->record.spec.volumes};
+    auto files = co_await aio::shield(core_.ports.files->prepare(std::move(request)));
+    if (!files) co_return files.error();
+    parts.files = *std::move(files);
+  } else if (!entry->record.spec.volumes.empty()) {
+    co_return Error(ErrorCode::unsupported, "this node cannot make volumes");
+  }
+  // In force before the first process of the sandbox can send anything.
+  SBX_CO_CHECK(co_await aio::shield(core_.ports.network.set_egress(entry->slot, entry->record.spec.egress)));
+  core_.reached(step::kPolicySet, entry->id());
+
+  const auto permit = co_await core_.making.acquire();
+  // Events of an earlier run's containers, whose keys were the same, have come by now.
+  entry->redoing = false;
+  entry->exits.clear();
+  SBX_CO_CHECK(co_await create_all(entry, std::move(parts), std::move(images)));
+  co_return co_await start_all(entry);
+}
+
+Task<Result<ports::ImageInfo>> Provisioner::prepare(EntryPtr entry, std::size_t part) {
+  if (part < entry->record.spec.containers.size()) co_return co_await ensure_image(entry, part);
+  SBX_CO_CHECK(co_await prepare_slot(entry));
+  SBX_CO_CHECK(co_await open_outputs(entry));
+  co_return ports::ImageInfo{};
+}
+
+Task<Result<void>> Provisioner::prepare_slot(EntryPtr entry) {
+  const bool ready = entry->slot.name == entry->record.slot && !entry->slot.namespace_path.empty();
+  if (!ready) {
+    auto made = co_await aio::shield(core_.ports.network.make_slot(entry->record.slot));
+    if (!made) co_return made.error();
+    entry->slot = *std::move(made);
+  }
+  if (entry->slot.ip.empty()) co_return Error(ErrorCode::network_failed, "sandbox ip not assigned by cni");
+  core_.reached(step::kSlotClaimed, entry->id());
+  co_return Result<void>();
+}
+
+Task<Result<void>> Provisioner::open_outputs(EntryPtr entry) {
+  const std::vector<model::NodeContainer> containers = entry->record.containers;
+  for (const auto& container : containers) {
+    auto opened = co_await aio::shield(core_.ports.output.open(entry->id(), container.name));
+    if (!opened) co_return opened.error().with_context("container " + container.name + ": open log");
+    entry->pipes[container.key] = *std::move(opened);
+  }
+  core_.reached(step::kOutputOpened, entry->id());
+  co_return Result<void>();
+}
+
+Task<Result<ports::ImageInfo>> Provisioner::ensure_image(EntryPtr entry, std::size_t index) {
+  const std::string reference = entry->record.spec.containers[index].image;
+  auto image = co_await core_.ports.runtime.ensure_image(reference);
+  if (!image) co_return pull_error(image.error(), reference);
+  core_.reached(step::kImageReady, entry->id());
+  co_return image;
+}
+
+Task<Result<void>> Provisioner::create_all(EntryPtr entry, PlanParts parts, std::vector<ports::ImageInfo> images) {
+  const NodeConfig& config = core_.options.config;
+  if (!entry->record.pod_key.empty()) {
+    // The others join the namespaces that the root's process holds, so it runs before they are made.
+    SBX_CO_CHECK(co_await create_one(entry, plan_root(config, entry->record, parts)));
+    auto root = co_await start_one(entry, entry->record.pod_key, "pause");
+    if (!root) co_return root.error();
+  }
+  std::vector<Task<Result<void>>> creations;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    entry->image_references[entry->record.containers[i].key] = images[i].reference;
+    creations.push_back(create_one(entry, plan_container(config, entry->record, i, parts, std::move(images[i]))));
+  }
+  auto created = co_await gather(std::move(creations));
+  co_return all_succeeded(created);
+}
+
+Task<Result<void>> Provisioner::create_one(EntryPtr entry, ports::ContainerRequest request) {
+  const std::string name = request.container.name;
+  const auto pipes = entry->pipes.find(request.key);
+  if (pipes != entry->pipes.end()) {
+    request.stdout_fifo = pipes->second.stdout_fifo;
+    request.stderr_fifo = pipes->second.stderr_fifo;
+  }
+  auto created = co_await aio::shield(core_.ports.runtime.create(std::move(request)));
+  if (!created) co_return created.error().with_context("create container " + name);
+  core_.reached(step::kContainerCreated, entry->id());
+  co_return created;
+}
+
+Task<Result<std::uint32_t>> Provisioner::start_one(EntryPtr entry, std::string key, std::string name) {
+  auto pid = co_await aio::shield(core_.ports.runtime.start(key));
+  if (!pid) co_return pid.error().with_context("start container " + name);
+  entry->pids[key] = *pid;
+  core_.reached(step::kContainerStarted, entry->id());
+  co_return pid;
+}
+
+Task<Result<void>> Provisioner::start_all(EntryPtr entry) {
+  std::vector<Task<Result<std::uint32_t>>> starts;
+  for (const auto& container : entry->record.containers)
+    starts.push_back(start_one(entry, container.key, container.name));
+  auto started = co_await gather(std::move(starts));
+  SBX_CO_CHECK(all_succeeded(started));
+  entry->started = true;
+  co_return Result<void>();
+}
+
+Task<Result<void>> Provisioner::go_live(EntryPtr entry) {
+  const std::optional<model::ReadinessProbe> probe = entry->record.spec.readiness_probe;
+  if (probe) {
+    // An exit that came before `started` was set is caught here; later ones cancel this coroutine.
+    if (has_exited(*entry)) co_return Error(ErrorCode::runtime_failed, early_exit_text(*entry));
+    SBX_CO_CHECK(co_await wait_until_ready(core_.ports.clock, core_.ports.prober, entry->id(), entry->slot.ip, *probe));
+  }
+  core_.reached(step::kProbePassed, entry->id());
+  SBX_CO_CHECK(co_await aio::shield(core_.ports.network.publish(entry->slot, entry->record.ports)));
+  core_.reached(step::kPublished, entry->id());
+  auto changed = co_await core_.table.change(entry, [&entry](model::NodeSandbox& record) {
+    if (record.phase != model::Phase::creating) return false;
+    record.phase = model::Phase::running;
+    record.error.clear();
+    record.ip = entry->slot.ip;
+    for (model::NodeContainer& container : record.containers) {
+      container.phase = model::ContainerPhase::running;
+      const auto pid = entry->pids.find(container.key);
+      if (pid != entry->pids.end()) container.pid = pid->second;
+      const auto image = entry->image_references.find(container.key);
+      if (image != entry->image_references.end() && !image->second.empty()) container.image = image->second;
+    }
+    return true;
+  });
+  entry->alive_since = core_.looks;
+  if (changed) core_.reached(step::kRunning, entry->id());
+  co_return changed;
+}
+
+void Provisioner::container_exited(const EntryPtr& entry) {
+  if (entry->ending) return;
+  if (entry->record.phase == model::Phase::running) {
+    entry->ending = true;
+    core_.tasks.spawn("exit", end_running(entry));
+    return;
+  }
+  if (entry->record.phase != model::Phase::creating) return;
+  // Before all are started, go_live() looks at what has ended. And a short job without a probe may well end before its
+  // creation does: that is not a failure, and is looked at once it runs.
+  if (!entry->started || !entry->record.spec.readiness_probe) return;
+  entry->ending = true;
+  core_.tasks.spawn("early exit", end_early(entry));
+}
+
+Task<void> Provisioner::end_early(EntryPtr entry) {
+  entry->work.cancel();
+  co_await entry->work.join();
+  if (entry->record.phase == model::Phase::running) {
+    co_await remover_.finish(entry, Remover::explain_exit(*entry));
+  } else if (entry->record.phase == model::Phase::creating) {
+    co_await remover_.finish(entry, {model::Phase::failed, early_exit_text(*entry)});
+  }
+}
+
+Task<void> Provisioner::end_running(EntryPtr entry) { co_await remover_.finish(entry, Remover::explain_exit(*entry)); }
+
+}  // namespace sandboxd::node

@@ -1,0 +1,55 @@
+// From an accepted record to a running sandbox, step by step.
+//
+// One coroutine a sandbox, in the entry's own task group, so that a delete can cancel it at any await. Calls that
+// change the machine are shielded: they are waited for, and whatever they made is found by its planned name. Two
+// durable writes in all: the acceptance (with every name) and `running` (with pids and address). Core thread only.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "node/agent_core.hpp"
+#include "node/container_plan.hpp"
+#include "node/remover.hpp"
+
+#include <string>
+#include <vector>
+
+namespace sandboxd::node {
+
+class Provisioner {
+ public:
+  Provisioner(AgentCore& core, Remover& remover) : core_(core), remover_(remover) {}
+
+  enum class From {
+    nothing,     // nothing is on the machine, but perhaps the slot (entry.slot)
+    leftovers,   // of a run that a crash ended: they are taken down first
+    containers,  // all containers run; probe, ports and record are missing
+  };
+  // Spawns the work. A failure ends in Remover::finish().
+  void begin(EntryPtr entry, From from);
+
+  // A container of the sandbox ended. Decides whether that ends the creation, the sandbox, or nothing.
+  void container_exited(const EntryPtr& entry);
+
+ private:
+  Task<void> provision(EntryPtr entry, From from);
+  Task<Result<void>> run(EntryPtr entry, From from);
+  Task<Result<void>> make_containers(EntryPtr entry);
+
+  Task<Result<ports::ImageInfo>> prepare(EntryPtr entry, std::size_t part);
+  Task<Result<void>> prepare_slot(EntryPtr entry);
+  Task<Result<void>> open_outputs(EntryPtr entry);
+  Task<Result<ports::ImageInfo>> ensure_image(EntryPtr entry, std::size_t index);
+  Task<Result<void>> create_all(EntryPtr entry, PlanParts parts, std::vector<ports::ImageInfo> images);
+  Task<Result<void>> create_one(EntryPtr entry, ports::ContainerRequest request);
+  Task<Result<std::uint32_t>> start_one(EntryPtr entry, std::string key, std::string name);
+  Task<Result<void>> start_all(EntryPtr entry);
+  Task<Result<void>> go_live(EntryPtr entry);
+  Task<void> end_early(EntryPtr entry);
+  Task<void> end_running(EntryPtr entry);
+
+  AgentCore& core_;
+  Remover& remover_;
+};
+
+}  // namespace sandboxd::node

@@ -1,0 +1,53 @@
+// Takes down what a sandbox has on the machine: after a failure, after an exit, and for a deletion.
+//
+// Every step is idempotent and is repeated with growing pauses until it succeeds, so that nothing is ever left behind
+// as long as the agent runs; what a crash interrupts, the next start resumes. Core thread only.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "node/agent_core.hpp"
+#include "node/sandbox_table.hpp"
+
+#include <string>
+
+namespace sandboxd::node {
+
+class Remover {
+ public:
+  explicit Remover(AgentCore& core) : core_(core) {}
+
+  // Closes ports, removes containers, slot and files; keeps record and logs. Returns when it is done.
+  [[nodiscard]] Task<void> take_down(EntryPtr entry);
+  // One try of the same; for a create that starts again. Errors: of the first step that failed.
+  [[nodiscard]] Task<Result<void>> take_down_once(EntryPtr entry);
+
+  // Why a sandbox ended, and how.
+  struct End {
+    model::Phase phase = model::Phase::failed;  // failed or stopped
+    std::string error;
+  };
+  // From the exits that are known: code 0 everywhere is stopped, anything else failed.
+  [[nodiscard]] static End explain_exit(const Entry& entry);
+  // Records the end durably, takes the sandbox down, gives its resources back, then tells the watchers.
+  [[nodiscard]] Task<void> finish(EntryPtr entry, End end);
+
+  // Everything after the record says `deleting`: ends the provisioning, takes down, erases. Returns when it is gone.
+  [[nodiscard]] Task<void> erase(EntryPtr entry);
+
+ private:
+  Task<Result<void>> close_ports(EntryPtr entry);
+  Task<Result<void>> remove_containers(EntryPtr entry);
+  Task<Result<void>> remove_network(EntryPtr entry);
+  Task<Result<void>> remove_files(EntryPtr entry);
+  Task<Result<void>> remove_output(EntryPtr entry);
+  Task<Result<void>> bury(EntryPtr entry);
+  Task<void> explain_late(EntryPtr entry);
+  Task<void> release_in_background(EntryPtr entry);
+  // Runs `step` until it succeeds.
+  Task<void> insist(EntryPtr entry, const char* what, Task<Result<void>> (Remover::*step)(EntryPtr));
+
+  AgentCore& core_;
+};
+
+}  // namespace sandboxd::node

@@ -1,0 +1,118 @@
+// The node's sandboxes: in memory for everybody, on disk before anybody hears of a change.
+//
+// An entry lives from the acceptance of a create to the end of the deletion. Coroutines that work on it hold it by
+// shared_ptr; `gone` tells them that it left the table. Core thread only.
+#pragma once
+
+#include "aio/notifier.hpp"
+#include "aio/semaphore.hpp"
+#include "aio/task_group.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "model/node_sandbox.hpp"
+#include "ports/clock.hpp"
+#include "ports/node_store.hpp"
+#include "ports/output_collector.hpp"
+#include "ports/sandbox_network.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace sandboxd::node {
+
+struct Entry {
+  explicit Entry(const boost::asio::any_io_executor& executor)
+      : work(executor), writing(executor, 1), tearing_down(executor, 1), changed(executor) {}
+
+  model::NodeSandbox record;      // changed by SandboxTable::change() only
+  ports::NetworkSlot slot;        // of record.slot, once it is known to exist
+  bool accepted = false;          // the record is durable
+  bool holds = true;              // counts in admission: CPU, memory, ports, an address
+  bool started = false;           // all containers' processes were started
+  bool ending = false;            // an exit or a failure is being handled
+  bool redoing = false;           // what an earlier run left is being taken down; its exits mean nothing
+  std::uint64_t alive_since = 0;  // AgentCore::looks when it came to run
+  bool unsaved = false;           // the record on disk is older than the one here
+  bool gone = false;              // left the table
+
+  std::map<std::string, int> exits;     // container key -> exit code, as events told
+  std::set<std::string> out_of_memory;  // container keys
+
+  // Learned while it is made; part of the record once it runs. By container key.
+  std::map<std::string, ports::OutputPipes> pipes;
+  std::map<std::string, std::uint32_t> pids;
+  std::map<std::string, std::string> image_references;
+
+  aio::TaskGroup work;          // the provisioning; cancelled by a delete
+  aio::Semaphore writing;       // one change of the record at a time
+  aio::Semaphore tearing_down;  // one clean-up at a time
+  aio::Notifier changed;        // accepted, released, gone
+
+  [[nodiscard]] const SandboxId& id() const { return record.id; }
+};
+using EntryPtr = std::shared_ptr<Entry>;
+
+struct Usage {
+  std::int64_t cpu_milli = 0;
+  std::int64_t memory_bytes = 0;
+  std::int64_t addresses = 0;
+};
+
+class SandboxTable {
+ public:
+  using PortKey = std::pair<int, model::Protocol>;
+  // Changes a copy of the record; false: the change no longer applies.
+  using Edit = std::function<bool(model::NodeSandbox&)>;
+
+  SandboxTable(boost::asio::any_io_executor executor, ports::Clock& clock, ports::NodeStore& store);
+
+  [[nodiscard]] EntryPtr find(const SandboxId& id) const;
+  [[nodiscard]] EntryPtr find_by_container(const std::string& key) const;
+  [[nodiscard]] bool owns_slot(const std::string& name) const { return slots_.contains(name); }
+  [[nodiscard]] const EntryPtr* port_holder(PortKey port) const;
+  [[nodiscard]] const std::map<SandboxId, EntryPtr>& entries() const { return entries_; }
+  [[nodiscard]] const Usage& usage() const { return usage_; }
+
+  // Puts a record under its id, which must be free, and counts its resources unless `holds` is false.
+  EntryPtr insert(model::NodeSandbox record, bool holds);
+  // Gives the entry's CPU, memory, ports and address back. Idempotent.
+  void release(Entry& entry);
+  // Takes the entry out, releases it and wakes who waits on it.
+  void erase(const EntryPtr& entry);
+
+  // Durable, then visible. `updated_at` is set here. Errors: cancelled (the edit refused), storage_failed.
+  [[nodiscard]] Task<Result<void>> change(EntryPtr entry, Edit edit);
+  // As change(), but visible even when the disk refuses: for facts that happened anyhow. save_pending() retries.
+  [[nodiscard]] Task<Result<void>> observe(EntryPtr entry, Edit edit);
+  [[nodiscard]] Task<void> save_pending();
+
+  // Lives that were deleted, by uid.
+  [[nodiscard]] bool is_tombstoned(const std::string& uid) const { return tombstones_.contains(uid); }
+  void remember(const ports::Tombstone& tombstone);
+  // Erases the record (if any) and remembers the life, durably.
+  [[nodiscard]] Task<Result<void>> bury(ports::Tombstone tombstone);
+  [[nodiscard]] Task<void> forget_tombstones(Duration older_than);
+
+ private:
+  Task<Result<void>> write(EntryPtr entry, Edit edit, bool visible_anyhow);
+  void index(const EntryPtr& entry, bool add);
+
+  boost::asio::any_io_executor executor_;
+  ports::Clock& clock_;
+  ports::NodeStore& store_;
+  std::map<SandboxId, EntryPtr> entries_;
+  std::map<std::string, EntryPtr> containers_;  // by runtime key
+  std::set<std::string> slots_;                 // names that records own
+  std::map<PortKey, EntryPtr> ports_;
+  std::map<std::string, WallTime> tombstones_;
+  Usage usage_;
+};
+
+}  // namespace sandboxd::node
