@@ -1,4 +1,4 @@
-"""Real sandboxes under both handlers: pages through published ports, logs, pods, probes, limits, lifetimes, failures."""
+"""Real sandboxes under both handlers: pages through ports, logs, pods, probes, limits, lifetimes, failures."""
 
 from __future__ import annotations
 

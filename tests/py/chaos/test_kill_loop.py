@@ -1,0 +1,195 @@
+"""kill -9 of every daemon, at random and at named steps, while sandboxes are created and deleted.
+
+Afterwards: what the client was told is what the API says; every sandbox that was alive throughout has its old process;
+containers, namespaces, nft elements, mounts, listeners and reserved ports are exactly those of the listed sandboxes.
+
+SANDBOXD_CHAOS_KILLS sets the number of kills (50; ./check --full: 300), SANDBOXD_CHAOS_SEED replays the choices.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import threading
+import time
+from pathlib import Path
+
+import httpx
+from support import images
+from support.instance import Instance, make_spec
+from support.leak_checker import all_node_items, settle
+from support.ledger import Ledger
+from support.waiting import wait_until
+
+KILLS = int(os.environ.get("SANDBOXD_CHAOS_KILLS") or (300 if os.environ.get("SANDBOXD_CHECK_MODE") == "full" else 50))
+SURVIVORS = 20
+CHURN_MAX = 8  # sandboxes of the churn alive at once
+STEPS = [
+    "create.accepted",
+    "create.slot_claimed",
+    "create.output_opened",
+    "create.image_ready",
+    "create.policy_set",
+    "create.container_created",
+    "create.container_started",
+    "create.probe_passed",
+    "create.published",
+    "create.running",
+    "delete.marked",
+    "delete.unpublished",
+    "delete.containers_removed",
+    "delete.slot_destroyed",
+    "delete.output_removed",
+    "delete.erased",
+]
+
+
+class Churn:
+    """Clients that create and delete without end and write down what they were told."""
+
+    def __init__(self, instance: Instance, ledger: Ledger, seed: int) -> None:
+        self.instance, self.ledger = instance, ledger
+        self.stop = threading.Event()
+        self.numbers = itertools.count()
+        self.random = random.Random(seed)
+        self.threads = [threading.Thread(target=self.run, name=f"churn-{n}") for n in range(2)]
+
+    def run(self) -> None:
+        with httpx.Client(base_url=self.instance.url, timeout=5, trust_env=False) as client:
+            while not self.stop.is_set():
+                mine = [id for id in self.ledger.living() if id.startswith("churn")]
+                if len(mine) >= CHURN_MAX or (mine and self.random.random() < 0.45):
+                    self.delete(client, self.random.choice(mine))
+                else:
+                    self.create(client)
+                self.stop.wait(0.05)
+
+    def create(self, client: httpx.Client) -> None:
+        id = f"churn-{next(self.numbers)}"
+        self.ledger.created(id, "unknown")
+        spec = make_spec(image=images.WEB, ports=(8000,), cpu="10m")
+        try:
+            status = client.post("/api/v1/sandboxes", json={"id": id, "spec": spec}).status_code
+        except httpx.ConnectError:
+            status = 503  # never sent
+        except httpx.HTTPError:
+            return
+        self.ledger.created(id, "acked" if status == 201 else "refused")
+
+    def delete(self, client: httpx.Client, id: str) -> None:
+        self.ledger.deleted(id, "unknown")
+        try:
+            status = client.delete(f"/api/v1/sandboxes/{id}").status_code
+        except httpx.HTTPError:
+            return
+        if status in (200, 404):
+            self.ledger.deleted(id, "acked")
+
+    def __enter__(self) -> Churn:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(30)
+
+
+def bring_up(instance: Instance, armed: str = "") -> None:
+    """`sandboxd up` until all three daemons live; with `armed`, the new node agent kills itself at that step."""
+    env = {"SANDBOXD_NODE_CRASH_AT_STEP": armed} if armed else {}
+
+    def all_up() -> bool:
+        import subprocess
+
+        command = instance.up_command()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=instance.env(**env), check=False)
+        # An armed agent may be dead again before `up` has seen it Ready: that is what it was armed for.
+        return done.returncode == 0 or bool(armed)
+
+    wait_until(all_up, "the platform up again", 120)
+
+
+def start_times(pids: dict[str, int]) -> dict[str, tuple[int, str]]:
+    """Pid and start time of each process: a pid alone could have been given out again."""
+    return {
+        key: (pid, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]) for key, pid in pids.items()
+    }
+
+
+def kill_loop(instance: Instance, choices: random.Random) -> tuple[int, int]:
+    """Kill KILLS times; returns how many there were and how many of them at a named step."""
+    kills = at_steps = 0
+    steps = itertools.cycle(choices.sample(STEPS, len(STEPS)))
+    while kills < KILLS:
+        role = ("node", "orch", "containerd")[kills % 3]
+        if role == "node":
+            step = next(steps)
+            instance.kill("node")
+            kills += 1
+            bring_up(instance, f"{step}:{choices.randint(1, 3)}")
+            # With the churn going on, the agent soon comes to its step.
+            wait_until(lambda: instance.pid("node") is None, f"the node agent dead at {step}", 60)
+            at_steps += 1
+        else:
+            time.sleep(choices.uniform(0.0, 0.4))  # anywhere in whatever is under way; decides no outcome
+            instance.kill(role)
+        kills += 1
+        bring_up(instance)
+    return kills, at_steps
+
+
+def test_fifty_kills_lose_and_leak_nothing() -> None:
+    seed = int(os.environ.get("SANDBOXD_CHAOS_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"SANDBOXD_CHAOS_SEED={seed} SANDBOXD_CHAOS_KILLS={KILLS}")
+    choices = random.Random(seed)
+    instance, ledger, problems = Instance(runtime="runc"), Ledger(), []
+    try:
+        instance.up()
+        images.import_into(instance.containerd_socket, instance.root)
+        survivors = [f"survivor-{number}" for number in range(SURVIVORS)]
+        for id in survivors:
+            instance.create(id, args=["/bin/sleep", "100000"], ports=(8000,))
+            ledger.created(id, "acked")
+        for id in survivors:
+            instance.wait_phase(id, "Running")
+        before = start_times(instance.task_pids())
+        assert len(before) == SURVIVORS
+
+        with Churn(instance, ledger, seed):
+            kills, at_steps = kill_loop(instance, choices)
+        assert kills >= KILLS and at_steps >= min(10, KILLS // 5), (kills, at_steps)
+
+        bring_up(instance)
+        instance.wait_ready()
+        settled = wait_until(lambda: quiet(instance), "every sandbox in a lasting phase", 120)
+        problems += ledger.compare(settled)
+        problems += [f"{id}: {settled.get(id)}" for id in survivors if settled.get(id) != "Running"]
+        after = start_times(instance.task_pids())
+        problems += [
+            f"{key}: was {before[key]}, is {after.get(key)}" for key in before if after.get(key) != before[key]
+        ]
+        problems += settle(instance, 60)
+        print(
+            f"{kills} kills, {at_steps} at named steps; creates acknowledged {ledger.count(create='acked')}, unknown "
+            f"{ledger.count(create='unknown')}; deletes acknowledged {ledger.count(delete='acked')}, unknown "
+            f"{ledger.count(delete='unknown')}; failed {[id for id, phase in settled.items() if phase == 'Failed']}"
+        )
+        assert ledger.count(create="acked") > SURVIVORS + KILLS // 5, "the churn hardly got through"
+        if problems:
+            problems.append(instance.log_tail(80))
+    finally:
+        problems += instance.destroy()
+    assert not problems, "\n".join(problems)
+
+
+def quiet(instance: Instance) -> dict[str, str] | None:
+    """{id: phase} when no sandbox is on its way anywhere, at the control plane and on the node."""
+    phases = {item["id"]: item["status"]["phase"] for item in instance.get("/api/v1/sandboxes")["items"]}
+    if any(phase in ("Pending", "Scheduled", "Deleting") for phase in phases.values()):
+        return None
+    if any(item["phase"] in ("creating", "deleting") for item in all_node_items(instance)):
+        return None
+    return phases
