@@ -9,12 +9,17 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
+#include <utility>
 
 namespace sandboxd::sim {
 
 struct StoreState {
+  using Name = std::pair<std::string, std::string>;  // owner and name
+
   std::map<SandboxId, model::Sandbox> sandboxes;
   std::map<NodeId, model::Node> nodes;
+  std::map<Name, SandboxId> names;  // of the sandboxes that have one
   std::int64_t revision = 0;
 };
 using StoreDisk = SimDisk<StoreState>;

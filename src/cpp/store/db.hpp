@@ -8,7 +8,7 @@
 #include "base/result.hpp"
 #include "store/file_lock.hpp"
 
-#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -28,19 +28,22 @@ class Database {
     std::string synchronous = "FULL";
   };
 
-  // Makes the file (mode 0600: specs hold environment variables) and its directory's entry durable. Errors: conflict
-  // (another process holds "<path>.lock"), storage_failed.
+  // Makes the file (mode 0600: specs hold environment variables) and its directory's entry durable. Changes nothing in
+  // a database that is there. Errors: conflict (another process holds "<path>.lock"), storage_failed.
   [[nodiscard]] static Result<Database> open(Options options);
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;
   ~Database();
+
+  // Turns the write-ahead log on. Errors: storage_failed.
+  [[nodiscard]] Result<void> enable_log(const std::string& synchronous);
 
   // Statements without results or parameters, one or several.
   [[nodiscard]] Result<void> execute(const std::string& sql);
   // The first column of the first row; `fallback` when there is no row.
   [[nodiscard]] Result<std::int64_t> query_integer(const std::string& sql, std::int64_t fallback = 0);
   [[nodiscard]] Result<std::string> query_text(const std::string& sql);
-  // Errors: storage_failed.
+  // The statement points to this object, which may not be moved any more. Errors: storage_failed.
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
 
   // BEGIN IMMEDIATE, `work`, COMMIT. When either fails everything is rolled back. A commit that failed in its sync may
@@ -57,6 +60,7 @@ class Database {
   Database(sqlite3* handle, std::string path, FileLock lock);
   void close();
   void rollback();
+  void overwrite_refused_commit();
 
   sqlite3* handle_ = nullptr;
   std::string path_;

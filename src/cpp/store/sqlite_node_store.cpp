@@ -1,0 +1,192 @@
+#include "store/sqlite_node_store.hpp"
+
+#include "codec/record.hpp"
+#include "store/migrations.hpp"
+#include "store/statement.hpp"
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace sandboxd::store {
+namespace {
+
+namespace record = codec::record;
+
+struct Forget {
+  WallTime before;
+};
+
+constexpr std::string_view kPut = R"sql(
+INSERT INTO sandboxes (id, uid, phase, slot, updated_at_ns, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+ON CONFLICT (id) DO UPDATE SET uid = ?2, phase = ?3, slot = ?4, updated_at_ns = ?5, record = ?6
+)sql";
+
+constexpr std::string_view kBury = R"sql(
+INSERT INTO tombstones (id, uid, deleted_at_ns) VALUES (?1, ?2, ?3)
+ON CONFLICT (id, uid) DO UPDATE SET deleted_at_ns = max(deleted_at_ns, ?3)
+)sql";
+
+}  // namespace
+
+struct SqliteNodeStore::Operation {
+  std::variant<model::NodeSandbox, ports::Tombstone, Forget> what;
+  std::optional<Result<void>> outcome;  // set and read on the pool's thread
+};
+
+struct SqliteNodeStore::Connection {
+  explicit Connection(Database opened) : database(std::move(opened)) {}
+
+  // After construction, when the database has its final place.
+  Result<void> prepare() {
+    SBX_CHECK(prepare_one(put, kPut));
+    SBX_CHECK(prepare_one(erase, "DELETE FROM sandboxes WHERE id = ?1"));
+    SBX_CHECK(prepare_one(bury, kBury));
+    return prepare_one(forget, "DELETE FROM tombstones WHERE deleted_at_ns < ?1");
+  }
+
+  void enqueue(std::shared_ptr<Operation> operation) {
+    const std::lock_guard hold(mutex);
+    queue.push_back(std::move(operation));
+  }
+
+  void withdraw(const std::shared_ptr<Operation>& operation) {
+    const std::lock_guard hold(mutex);
+    std::erase(queue, operation);
+  }
+
+  // Commits everything that is queued now, in the order of the calls.
+  void drain() {
+    std::vector<std::shared_ptr<Operation>> batch;
+    {
+      const std::lock_guard hold(mutex);
+      batch.swap(queue);
+    }
+    if (batch.empty()) return;
+    const Result<void> together = commit(batch);
+    if (together || batch.size() == 1) {
+      for (const auto& operation : batch) operation->outcome = together;
+      return;
+    }
+    // One operation may be to blame (a record too large for what is left of the disk): each gets its own chance.
+    for (const auto& operation : batch) operation->outcome = commit({operation});
+  }
+
+  Result<void> commit(const std::vector<std::shared_ptr<Operation>>& batch) {
+    auto done = database.transaction([&]() -> Result<void> {
+      for (const auto& operation : batch) {
+        SBX_CHECK(std::visit([&](const auto& one) { return apply(one); }, operation->what));
+      }
+      return {};
+    });
+    if (done) ++commits;
+    return done;
+  }
+
+  Result<void> apply(const model::NodeSandbox& s) {
+    return put->run([&](Binder& bind) {
+      bind.bind(s.id.str()).bind(s.uid).bind(to_string(s.phase)).bind(s.slot).bind(s.updated_at);
+      bind.bind(record::encode_node_sandbox(s));
+    });
+  }
+  Result<void> apply(const ports::Tombstone& tombstone) {
+    SBX_CHECK(erase->run([&](Binder& bind) { bind.bind(tombstone.id.str()); }));
+    if (tombstone.uid.empty()) return {};
+    return bury->run(
+        [&](Binder& bind) { bind.bind(tombstone.id.str()).bind(tombstone.uid).bind(tombstone.deleted_at); });
+  }
+  Result<void> apply(const Forget& what) {
+    return forget->run([&](Binder& bind) { bind.bind(what.before); });
+  }
+
+  Result<ports::NodeStoreContents> load() {
+    ports::NodeStoreContents out;
+    SBX_TRY(sandboxes, database.prepare("SELECT id, record FROM sandboxes ORDER BY id"));
+    SBX_CHECK(sandboxes.each({}, [&](const Row& row) -> Result<void> {
+      SBX_TRY(sandbox, record::decode_node_sandbox(row.text(0), row.text(1)));
+      out.sandboxes.push_back(std::move(sandbox));
+      return {};
+    }));
+    SBX_TRY(tombstones, database.prepare("SELECT id, uid, deleted_at_ns FROM tombstones ORDER BY id, uid"));
+    SBX_CHECK(tombstones.each({}, [&](const Row& row) -> Result<void> {
+      out.tombstones.push_back({SandboxId(row.text(0)), row.text(1), row.time(2)});
+      return {};
+    }));
+    return out;
+  }
+
+  Result<void> prepare_one(std::optional<Statement>& into, std::string_view sql) {
+    SBX_TRY(statement, database.prepare(sql));
+    into.emplace(std::move(statement));
+    return {};
+  }
+
+  Database database;
+  std::optional<Statement> put;
+  std::optional<Statement> erase;
+  std::optional<Statement> bury;
+  std::optional<Statement> forget;
+  std::atomic<std::uint64_t> commits = 0;
+
+  std::mutex mutex;  // never held while the database works
+  std::vector<std::shared_ptr<Operation>> queue;
+};
+
+SqliteNodeStore::SqliteNodeStore(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+
+SqliteNodeStore::~SqliteNodeStore() { pool_.stop(); }
+
+Result<std::unique_ptr<SqliteNodeStore>> SqliteNodeStore::open(Database::Options options) {
+  SBX_TRY(database, open_database(std::move(options), node_schema()));
+  auto connection = std::make_unique<Connection>(std::move(database));
+  SBX_CHECK(connection->prepare());
+  return std::unique_ptr<SqliteNodeStore>(new SqliteNodeStore(std::move(connection)));
+}
+
+Task<Result<ports::NodeStoreContents>> SqliteNodeStore::load() {
+  Connection* connection = connection_.get();
+  auto contents = co_await pool_.run([connection] { return connection->load(); });
+  co_return contents;
+}
+
+Task<Result<void>> SqliteNodeStore::put(model::NodeSandbox sandbox) {
+  auto operation = std::make_shared<Operation>();
+  operation->what = std::move(sandbox);
+  return submit(std::move(operation));
+}
+
+Task<Result<void>> SqliteNodeStore::erase(ports::Tombstone tombstone) {
+  auto operation = std::make_shared<Operation>();
+  operation->what = std::move(tombstone);
+  return submit(std::move(operation));
+}
+
+Task<Result<void>> SqliteNodeStore::forget_tombstones(WallTime before) {
+  auto operation = std::make_shared<Operation>();
+  operation->what = Forget{before};
+  return submit(std::move(operation));
+}
+
+Task<Result<void>> SqliteNodeStore::submit(std::shared_ptr<Operation> operation) {
+  Connection* connection = connection_.get();
+  connection->enqueue(operation);
+  // Once started, the pool's work is awaited even when the caller is cancelled. A caller that was cancelled before gets
+  // an exception here, and its operation must not travel with somebody else's commit.
+  try {
+    auto outcome = co_await pool_.run([connection, operation] {
+      if (!operation->outcome) connection->drain();
+      return *operation->outcome;
+    });
+    co_return outcome;
+  } catch (...) {
+    connection->withdraw(operation);
+    throw;
+  }
+}
+
+std::uint64_t SqliteNodeStore::commits() const { return connection_->commits; }
+
+}  // namespace sandboxd::store

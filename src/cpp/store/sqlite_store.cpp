@@ -1,0 +1,238 @@
+#include "store/sqlite_store.hpp"
+
+#include "codec/record.hpp"
+#include "store/migrations.hpp"
+#include "store/statement.hpp"
+
+#include <utility>
+
+namespace sandboxd::store {
+namespace {
+
+namespace record = codec::record;
+
+constexpr std::string_view kPutSandbox = R"sql(
+INSERT INTO sandboxes (id, uid, name, owner, dialect, desired, phase, memory_kept, node, ip, external, last_error,
+  request_cpu_milli, request_memory_bytes, on_expiry, egress_mode, restart_policy, template_id, runtime, created_at_ns,
+  updated_at_ns, expires_at_ns, running_since_ns, revision, spec, containers, ports, reasons, labels)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
+  ?25, ?26, ?27, ?28, ?29)
+ON CONFLICT (id) DO UPDATE SET uid = ?2, name = ?3, owner = ?4, dialect = ?5, desired = ?6, phase = ?7,
+  memory_kept = ?8, node = ?9, ip = ?10, external = ?11, last_error = ?12, request_cpu_milli = ?13,
+  request_memory_bytes = ?14, on_expiry = ?15, egress_mode = ?16, restart_policy = ?17, template_id = ?18,
+  runtime = ?19, created_at_ns = ?20, updated_at_ns = ?21, expires_at_ns = ?22, running_since_ns = ?23, revision = ?24,
+  spec = ?25, containers = ?26, ports = ?27, reasons = ?28, labels = ?29
+)sql";
+
+constexpr std::string_view kLoadSandboxes = R"sql(
+SELECT id, uid, name, owner, dialect, desired, phase, memory_kept, node, ip, external, last_error, created_at_ns,
+  updated_at_ns, expires_at_ns, running_since_ns, revision, spec, containers, ports, reasons
+FROM sandboxes ORDER BY id
+)sql";
+
+constexpr std::string_view kPutNode = R"sql(
+INSERT INTO nodes (id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak,
+  failure_streak, resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+ON CONFLICT (id) DO UPDATE SET ip = ?2, port = ?3, labels = ?4, unschedulable = ?5, state = ?6, source = ?7,
+  last_error = ?8, boot_id = ?9, success_streak = ?10, failure_streak = ?11, resources = ?12, external = ?13,
+  created_at_ns = ?14, updated_at_ns = ?15, last_heartbeat_ns = ?16, revision = ?17
+)sql";
+
+constexpr std::string_view kLoadNodes = R"sql(
+SELECT id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak, failure_streak,
+  resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision
+FROM nodes ORDER BY id
+)sql";
+
+constexpr std::string_view kPutRevision = R"sql(
+INSERT INTO meta (key, value) VALUES ('revision', ?1) ON CONFLICT (key) DO UPDATE SET value = max(value, ?1)
+)sql";
+
+Error bad_word(const char* kind, const std::string& id, const char* column, const std::string& word) {
+  return {ErrorCode::storage_failed,
+          std::string("record of ") + kind + " " + id + ": " + column + ": unknown value \"" + word + "\""};
+}
+
+void bind_sandbox(Binder& bind, const model::Sandbox& s) {
+  bind.bind(s.id.str()).bind(s.uid).bind(s.name).bind(s.owner).bind(s.dialect);
+  bind.bind(to_string(s.desired)).bind(to_string(s.phase)).bind(s.memory_kept);
+  bind.bind(s.node.str()).bind(s.ip).bind(s.external).bind(s.last_error);
+  bind.bind(total_request_cpu_milli(s.spec)).bind(total_request_memory_bytes(s.spec));
+  bind.bind(record::to_text(s.spec.on_expiry)).bind(record::to_text(s.spec.egress.mode));
+  bind.bind(record::to_text(s.spec.restart_policy)).bind(s.spec.template_id).bind(s.spec.runtime);
+  bind.bind(s.created_at).bind(s.updated_at).bind(s.expires_at).bind(s.running_since).bind(s.revision);
+  bind.bind(record::encode_spec(s.spec)).bind(record::encode_containers(s.containers));
+  bind.bind(record::encode_ports(s.ports)).bind(record::encode_texts(s.reasons));
+  bind.bind(record::encode_labels(s.spec.labels));
+}
+
+// The columns are those of kLoadSandboxes, in their order.
+Result<model::Sandbox> read_sandbox(const Row& row) {
+  model::Sandbox out;
+  const std::string id = row.text(0);
+  out.id = SandboxId(id);
+  out.uid = row.text(1);
+  out.name = row.text(2);
+  out.owner = row.text(3);
+  out.dialect = row.text(4);
+  const auto desired = model::parse_desired(row.text(5));
+  if (!desired) return bad_word("sandbox", id, "desired", row.text(5));
+  out.desired = *desired;
+  const auto phase = model::parse_phase(row.text(6));
+  if (!phase) return bad_word("sandbox", id, "phase", row.text(6));
+  out.phase = *phase;
+  out.memory_kept = row.boolean(7);
+  out.node = NodeId(row.text(8));
+  out.ip = row.text(9);
+  out.external = row.text(10);
+  out.last_error = row.text(11);
+  out.created_at = row.time(12);
+  out.updated_at = row.time(13);
+  out.expires_at = row.optional_time(14);
+  out.running_since = row.optional_time(15);
+  out.revision = row.integer(16);
+  SBX_TRY(spec, record::decode_spec(id, row.text(17)));
+  SBX_TRY(containers, record::decode_containers(id, row.text(18)));
+  SBX_TRY(ports, record::decode_ports(id, row.text(19)));
+  SBX_TRY(reasons, record::decode_texts(id, row.text(20)));
+  out.spec = std::move(spec);
+  out.containers = std::move(containers);
+  out.ports = std::move(ports);
+  out.reasons = std::move(reasons);
+  return out;
+}
+
+void bind_node(Binder& bind, const model::Node& n) {
+  bind.bind(n.id.str()).bind(n.address.ip).bind(n.address.port).bind(record::encode_labels(n.labels));
+  bind.bind(n.unschedulable).bind(to_string(n.state)).bind(n.source).bind(n.last_error).bind(n.boot_id);
+  bind.bind(n.success_streak).bind(n.failure_streak).bind(record::encode_resources(n.resources)).bind(n.external);
+  bind.bind(n.created_at).bind(n.updated_at).bind(n.last_heartbeat).bind(n.revision);
+}
+
+// The columns are those of kLoadNodes, in their order.
+Result<model::Node> read_node(const Row& row) {
+  model::Node out;
+  const std::string id = row.text(0);
+  out.id = NodeId(id);
+  out.address = {row.text(1), static_cast<int>(row.integer(2))};
+  SBX_TRY(labels, record::decode_labels(id, row.text(3)));
+  out.labels = std::move(labels);
+  out.unschedulable = row.boolean(4);
+  const auto state = model::parse_node_state(row.text(5));
+  if (!state) return bad_word("node", id, "state", row.text(5));
+  out.state = *state;
+  out.source = row.text(6);
+  out.last_error = row.text(7);
+  out.boot_id = row.text(8);
+  out.success_streak = row.integer(9);
+  out.failure_streak = row.integer(10);
+  SBX_TRY(resources, record::decode_resources(id, row.text(11)));
+  out.resources = resources;
+  out.external = row.text(12);
+  out.created_at = row.time(13);
+  out.updated_at = row.time(14);
+  out.last_heartbeat = row.optional_time(15);
+  out.revision = row.integer(16);
+  return out;
+}
+
+}  // namespace
+
+struct SqliteStore::Connection {
+  explicit Connection(Database opened) : database(std::move(opened)) {}
+
+  // After construction, when the database has its final place.
+  Result<void> prepare() {
+    SBX_CHECK(prepare_one(put_sandbox, kPutSandbox));
+    SBX_CHECK(prepare_one(put_node, kPutNode));
+    SBX_CHECK(prepare_one(erase_sandbox, "DELETE FROM sandboxes WHERE id = ?1"));
+    SBX_CHECK(prepare_one(erase_node, "DELETE FROM nodes WHERE id = ?1"));
+    return prepare_one(put_revision, kPutRevision);
+  }
+
+  Result<ports::StoreContents> load() {
+    ports::StoreContents out;
+    SBX_TRY(sandboxes, database.prepare(kLoadSandboxes));
+    SBX_CHECK(sandboxes.each({}, [&](const Row& row) -> Result<void> {
+      SBX_TRY(sandbox, read_sandbox(row));
+      out.sandboxes.push_back(std::move(sandbox));
+      return {};
+    }));
+    SBX_TRY(nodes, database.prepare(kLoadNodes));
+    SBX_CHECK(nodes.each({}, [&](const Row& row) -> Result<void> {
+      SBX_TRY(node, read_node(row));
+      out.nodes.push_back(std::move(node));
+      return {};
+    }));
+    SBX_TRY(revision, database.query_integer("SELECT value FROM meta WHERE key = 'revision'"));
+    out.revision = revision;
+    return out;
+  }
+
+  Result<void> apply(const ports::StoreTransaction& transaction) {
+    return database.transaction([&]() -> Result<void> {
+      for (const ports::StoreChange& change : transaction.changes) {
+        SBX_CHECK(std::visit([&](const auto& one) { return apply_one(one); }, change));
+      }
+      return put_revision->run([&](Binder& bind) { bind.bind(transaction.revision); });
+    });
+  }
+
+  Result<void> apply_one(const ports::PutSandbox& put) {
+    const auto done = put_sandbox->run([&](Binder& bind) { bind_sandbox(bind, put.sandbox); });
+    if (!done && done.error().code() == ErrorCode::already_exists) {
+      return Error(ErrorCode::already_exists, "sandbox " + put.sandbox.id.str() + ": " + put.sandbox.owner +
+                                                  " has another sandbox of the name \"" + put.sandbox.name + "\"");
+    }
+    return done;
+  }
+  Result<void> apply_one(const ports::EraseSandbox& erase) {
+    return erase_sandbox->run([&](Binder& bind) { bind.bind(erase.id.str()); });
+  }
+  Result<void> apply_one(const ports::PutNode& put) {
+    return put_node->run([&](Binder& bind) { bind_node(bind, put.node); });
+  }
+  Result<void> apply_one(const ports::EraseNode& erase) {
+    return erase_node->run([&](Binder& bind) { bind.bind(erase.id.str()); });
+  }
+
+  Result<void> prepare_one(std::optional<Statement>& into, std::string_view sql) {
+    SBX_TRY(statement, database.prepare(sql));
+    into.emplace(std::move(statement));
+    return {};
+  }
+
+  Database database;
+  std::optional<Statement> put_sandbox;
+  std::optional<Statement> put_node;
+  std::optional<Statement> erase_sandbox;
+  std::optional<Statement> erase_node;
+  std::optional<Statement> put_revision;
+};
+
+SqliteStore::SqliteStore(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
+
+SqliteStore::~SqliteStore() { pool_.stop(); }
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(Database::Options options) {
+  SBX_TRY(database, open_database(std::move(options), control_plane_schema()));
+  auto connection = std::make_unique<Connection>(std::move(database));
+  SBX_CHECK(connection->prepare());
+  return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(connection)));
+}
+
+Task<Result<ports::StoreContents>> SqliteStore::load() {
+  Connection* connection = connection_.get();
+  auto contents = co_await pool_.run([connection] { return connection->load(); });
+  co_return contents;
+}
+
+Task<Result<void>> SqliteStore::apply(ports::StoreTransaction transaction) {
+  Connection* connection = connection_.get();
+  auto applied =
+      co_await pool_.run([connection, transaction = std::move(transaction)] { return connection->apply(transaction); });
+  co_return applied;
+}
+
+}  // namespace sandboxd::store
