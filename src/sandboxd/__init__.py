@@ -1,0 +1,110 @@
+"""Self-hosted sandboxes: isolated, networked, time-limited containers on one machine or many.
+
+The client side (Sandbox, Client and their async forms) is pure Python over HTTP. The daemons (Orchestrator,
+NodeDaemon), the scheduler and the simulator (sandboxd.sim) come from the native module, which is imported when one of
+them is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._client import AsyncClient, Client
+from ._endpoint import Endpoint, find_endpoint
+from ._exceptions import (
+    ApiError,
+    AuthenticationError,
+    ConfigError,
+    ConflictError,
+    ConnectError,
+    DeadlineError,
+    ForbiddenError,
+    InvalidRequestError,
+    NativeModuleError,
+    NotFoundError,
+    OverloadedError,
+    RequestTimeout,
+    SandboxdError,
+    SandboxFailedError,
+    ServerError,
+    TransportError,
+    UnavailableError,
+    UnschedulableError,
+    WaitTimeoutError,
+    WatchExpiredError,
+)
+from ._models import Event, LogLine, NodeInfo, NodeResources, Port, Probe, SandboxInfo
+from ._retry import NO_RETRY, RetryPolicy
+from .sandbox import AsyncSandbox, Sandbox
+
+if TYPE_CHECKING:
+    from ._daemon import NodeConfig, NodeDaemon, OrchConfig, Orchestrator
+    from ._sched import place
+
+__version__ = "0.1.0"
+
+_NATIVE = {
+    "NodeConfig": "_daemon",
+    "NodeDaemon": "_daemon",
+    "OrchConfig": "_daemon",
+    "Orchestrator": "_daemon",
+    "place": "_sched",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NATIVE:
+        return getattr(import_module(f"sandboxd.{_NATIVE[name]}"), name)
+    raise AttributeError(f"module 'sandboxd' has no attribute {name!r}")
+
+
+__all__ = [
+    "NO_RETRY",
+    "ApiError",
+    "AsyncClient",
+    "AsyncSandbox",
+    "AuthenticationError",
+    "Client",
+    "ConfigError",
+    "ConflictError",
+    "ConnectError",
+    "DeadlineError",
+    "Endpoint",
+    "Event",
+    "ForbiddenError",
+    "InvalidRequestError",
+    "LogLine",
+    "NativeModuleError",
+    "NodeConfig",
+    "NodeDaemon",
+    "NodeInfo",
+    "NodeResources",
+    "NotFoundError",
+    "OrchConfig",
+    "Orchestrator",
+    "OverloadedError",
+    "Port",
+    "Probe",
+    "RequestTimeout",
+    "RetryPolicy",
+    "Sandbox",
+    "SandboxFailedError",
+    "SandboxInfo",
+    "SandboxdError",
+    "ServerError",
+    "TransportError",
+    "UnavailableError",
+    "UnschedulableError",
+    "WaitTimeoutError",
+    "WatchExpiredError",
+    "__version__",
+    "find_endpoint",
+    "place",
+]
+
+for _name in __all__:
+    _value = globals().get(_name)
+    if isinstance(_value, type):
+        _value.__module__ = __name__  # tracebacks and help show the public name
+del _name, _value

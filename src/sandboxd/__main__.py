@@ -1,0 +1,6 @@
+"""python -m sandboxd"""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""The wire, without any I/O: builds requests, parses answers, turns refusals into exceptions.
+
+Both clients send what is built here and hand back what is parsed here, so they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from ._exceptions import ApiError, WatchExpiredError, make_api_error
+from ._models import Event, Json, LogLine, NodeInfo, Probe, SandboxInfo, parse_log_lines
+from ._sse import SseMessage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Request(Generic[T]):
+    """One call: what to send and how to read the answer."""
+
+    method: str
+    path: str
+    parse: Callable[[Json], T]
+    body: Any = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    seconds: float | None = None  # time limit of this call when it differs from the client's
+
+
+_CODE_BY_STATUS = {
+    400: "invalid_argument",
+    401: "unauthenticated",
+    403: "permission_denied",
+    404: "not_found",
+    409: "conflict",
+    413: "too_large",
+    422: "invalid_argument",
+    429: "resource_exhausted",
+    501: "unsupported",
+    502: "unavailable",
+    503: "unavailable",
+    504: "deadline_exceeded",
+}
+
+
+def parse_error(status: int, headers: Mapping[str, str], body: bytes, what: str = "") -> ApiError:
+    """Turn an answer with a status of 400 or more into its exception."""
+    lower = {key.lower(): value for key, value in headers.items()}
+    data: Any = None
+    with contextlib.suppress(ValueError):
+        data = json.loads(body)
+    text, code, reasons = "", _CODE_BY_STATUS.get(status, "internal"), []
+    if isinstance(data, Mapping):
+        text = str(data.get("error") or data.get("message") or "")
+        if isinstance(data.get("code"), str):
+            code = data["code"]
+        if isinstance(data.get("reasons"), list):
+            reasons = [str(item) for item in data["reasons"]]
+    text = text or body[:500].decode("utf-8", "replace").strip() or f"http {status}"
+    code = lower.get("x-sandboxd-error", code)
+    if status == 500 and "UNIQUE constraint failed" in text:
+        code = "already_exists"  # how the original words a duplicate
+    if status == 401:
+        text += ": set SANDBOXD_TOKEN, or pass token="
+    message = f"{what}: {text}" if what else text
+    request_id = lower.get("x-request-id", "")
+    try:
+        retry_after: float | None = float(lower["retry-after"])
+    except (KeyError, ValueError):
+        retry_after = None
+    if status == 410:
+        return WatchExpiredError(message, code="conflict", status=status, request_id=request_id)
+    return make_api_error(
+        message, code=code, reasons=reasons, status=status, request_id=request_id, retry_after=retry_after
+    )
+
+
+def parse_body(body: bytes, what: str) -> Json:
+    """Read an answer's JSON object. A peer that speaks something else raises ServerError (protocol_error)."""
+    try:
+        data = json.loads(body) if body else {}
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        raise make_api_error(f"{what}: the answer is not a JSON object", code="protocol_error")
+    return data
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _sandbox(data: Json) -> SandboxInfo:
+    return SandboxInfo.from_json(data.get("sandbox") or {})
+
+
+def _node(data: Json) -> NodeInfo:
+    return NodeInfo.from_json(data.get("node") or {})
+
+
+def _nothing(data: Json) -> None:
+    return None
+
+
+# --- sandboxes -------------------------------------------------------------------------------------------------------
+
+
+def generate_id() -> str:
+    """A sandbox id that nobody else has."""
+    return "sbx-" + secrets.token_hex(6)
+
+
+def cpu_text(cpu: str | float) -> str:
+    """CPU as a quantity: 0.2 and "200m" are the same; a number means cores."""
+    return cpu if isinstance(cpu, str) else f"{round(cpu * 1000)}m"
+
+
+def memory_text(memory: str | int) -> str:
+    """Memory as a quantity: "256Mi"; a number means bytes."""
+    return str(memory)
+
+
+def build_spec(
+    *,
+    image: str,
+    command: Sequence[str] | str | None = None,
+    env: Mapping[str, str] | None = None,
+    ports: Sequence[int] = (),
+    cpu: str | float = "200m",
+    memory: str | int = "256Mi",
+    egress: bool = False,
+    lifetime: float | None = None,
+    probe: Probe | None = None,
+    work_dir: str = "",
+    node_selector: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Build the specification of a sandbox with one container named "main".
+
+    Args:
+        command: argument list; a string is run by the image's /bin/sh; None runs the image's own command.
+        cpu: cores as a number, or a quantity such as "200m".
+        memory: bytes as a number, or a quantity such as "256Mi".
+        lifetime: seconds until the sandbox is removed; None keeps it until it is deleted.
+    """
+    container: dict[str, Any] = {
+        "name": "main",
+        "image": image,
+        "resource": {"cpu": cpu_text(cpu), "memory": memory_text(memory)},
+    }
+    if command is not None:
+        container["args"] = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    if env:
+        container["env"] = [f"{key}={value}" for key, value in env.items()]
+    if work_dir:
+        container["work_dir"] = work_dir
+    spec: dict[str, Any] = {"egress": egress, "containers": [container]}
+    if lifetime is not None:
+        spec["ttl_seconds"] = max(1, round(lifetime))
+    if ports:
+        spec["ports"] = [{"container_port": port, "protocol": "tcp"} for port in ports]
+    if probe is not None:
+        spec["readiness_probe"] = probe.to_json()
+    if node_selector:
+        spec["node_selector"] = dict(node_selector)
+    return spec
+
+
+def create_sandbox(spec: Json, id: str | None = None) -> Request[SandboxInfo]:
+    body = {"id": id if id is not None else generate_id(), "spec": spec}
+    return Request("POST", "/api/v1/sandboxes", _sandbox, body=body)
+
+
+def list_sandboxes() -> Request[list[SandboxInfo]]:
+    return Request(
+        "GET", "/api/v1/sandboxes", lambda data: [SandboxInfo.from_json(item) for item in data.get("items") or []]
+    )
+
+
+def get_sandbox(id: str) -> Request[SandboxInfo]:
+    return Request("GET", f"/api/v1/sandboxes/{_segment(id)}", _sandbox)
+
+
+def delete_sandbox(id: str) -> Request[None]:
+    # Ours answers when the deletion is durable; the original when the sandbox is gone, which may take a minute.
+    return Request("DELETE", f"/api/v1/sandboxes/{_segment(id)}", _nothing, seconds=75.0)
+
+
+def sandbox_logs(id: str, container: str | None = None) -> Request[list[LogLine]]:
+    path = f"/api/v1/sandboxes/{_segment(id)}"
+    path += f"/containers/{_segment(container)}/logs" if container else "/logs"
+
+    def parse(data: Json) -> list[LogLine]:
+        logs = data.get("logs")
+        lines = logs.get("lines") if isinstance(logs, Mapping) else None
+        return parse_log_lines([str(line) for line in lines or []])
+
+    return Request("GET", path, parse)
+
+
+# --- nodes -----------------------------------------------------------------------------------------------------------
+
+
+def put_node(
+    id: str, ip: str, port: int, labels: Mapping[str, str] | None = None, unschedulable: bool = False
+) -> Request[NodeInfo]:
+    body: dict[str, Any] = {"id": id, "spec": {"ip": ip, "port": port, "unschedulable": unschedulable}}
+    if labels:
+        body["metadata"] = {"labels": dict(labels)}
+    return Request("POST", "/api/v1/nodes", _node, body=body)
+
+
+def list_nodes() -> Request[list[NodeInfo]]:
+    return Request("GET", "/api/v1/nodes", lambda data: [NodeInfo.from_json(item) for item in data.get("items") or []])
+
+
+def get_node(id: str) -> Request[NodeInfo]:
+    return Request("GET", f"/api/v1/nodes/{_segment(id)}", _node)
+
+
+def health() -> Request[bool]:
+    return Request("GET", "/healthz", lambda data: data.get("ok") is True)
+
+
+# --- the event stream ------------------------------------------------------------------------------------------------
+
+WATCH_PATH = "/api/v1/watch"
+
+
+def watch_query(sandbox: str | None) -> dict[str, str] | None:
+    return {"sandbox": sandbox} if sandbox else None
+
+
+def parse_event(message: SseMessage) -> Event | None:
+    """Read one message of the watch stream. None for kinds that this version does not know.
+
+    Raises:
+        ServerError: the data is not a JSON object.
+    """
+    kind, _, action = message.event.partition("_")
+    if kind not in ("sandbox", "node") or action not in ("put", "gone"):
+        return None
+    data = parse_body(message.data.encode(), "watch")
+    state = data.get(kind)
+    if not isinstance(state, dict):
+        raise make_api_error(f"watch: an event {message.event} without its {kind}", code="protocol_error")
+    id = str(state.get("id") or "")
+    if kind == "sandbox":
+        return Event(message.id, kind, action, id, sandbox=SandboxInfo.from_json(state))
+    return Event(message.id, kind, action, id, node=NodeInfo.from_json(state))
+
+
+__all__ = [
+    "WATCH_PATH",
+    "Request",
+    "build_spec",
+    "cpu_text",
+    "create_sandbox",
+    "delete_sandbox",
+    "generate_id",
+    "get_node",
+    "get_sandbox",
+    "health",
+    "list_nodes",
+    "list_sandboxes",
+    "memory_text",
+    "parse_body",
+    "parse_error",
+    "parse_event",
+    "put_node",
+    "sandbox_logs",
+    "watch_query",
+]

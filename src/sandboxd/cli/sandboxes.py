@@ -1,0 +1,152 @@
+"""`sandboxd ps | run | logs | rm`: thin commands over the SDK."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from .._client import Client
+from .._exceptions import NotFoundError, SandboxFailedError, WaitTimeoutError
+from .._models import SandboxInfo
+from ..sandbox import Sandbox
+from . import _output
+
+UrlOption = Annotated[str | None, typer.Option("--url", help="Address of the control plane.")]
+RunDirOption = Annotated[str | None, typer.Option("--run-dir", help="Run directory of the installation meant.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _ports_text(info: SandboxInfo) -> str:
+    return ", ".join(f"{port.host_port}->{port.container_port}" for port in info.ports)
+
+
+def ps(url: UrlOption = None, run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+    """List sandboxes."""
+    with Client(url, run_dir=run_dir) as client:
+        sandboxes = client.list_sandboxes()
+    if json:
+        _output.print_json({"items": [sandbox.raw for sandbox in sandboxes]})
+        return
+    rows = [
+        [item.id, item.phase, item.node, _ports_text(item), _output.age(item.created_at), item.last_error]
+        for item in sandboxes
+    ]
+    empty = "no sandboxes; start one with `sandboxd run IMAGE`"
+    _output.print_table(["ID", "PHASE", "NODE", "PORTS", "AGE", "LAST ERROR"], rows, empty)
+
+
+def run(
+    image: Annotated[str, typer.Argument(help="Image reference.")],
+    command: Annotated[list[str] | None, typer.Argument(help="Command in place of the image's.")] = None,
+    port: Annotated[list[int] | None, typer.Option("--port", "-p", help="Port in the sandbox to publish.")] = None,
+    env: Annotated[list[str] | None, typer.Option("--env", "-e", help="KEY=VALUE.")] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Its id; made up when absent.")] = None,
+    cpu: Annotated[str, typer.Option(help="CPU, such as 200m or 1.")] = "200m",
+    memory: Annotated[str, typer.Option(help="Memory, such as 256Mi.")] = "256Mi",
+    lifetime: Annotated[float | None, typer.Option(help="Seconds until it is removed by itself.")] = None,
+    egress: Annotated[bool, typer.Option("--egress", help="Let it reach the internet.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until it runs.")] = 120.0,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait until it runs.")] = False,
+    remove: Annotated[bool, typer.Option("--rm", help="Stay until Ctrl-C, then delete it.")] = False,
+    url: UrlOption = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Create a sandbox, wait until it runs, print its id and addresses."""
+    variables = dict(_parse_variable(item) for item in env or [])
+    with Client(url, run_dir=run_dir) as client:
+        sandbox = Sandbox.create(
+            image,
+            command=command or None,
+            ports=port or (),
+            env=variables,
+            id=id,
+            cpu=cpu,
+            memory=memory,
+            lifetime=lifetime,
+            egress=egress,
+            client=client,
+        )
+        if not detach:
+            try:
+                sandbox.wait_running(timeout)
+            except (SandboxFailedError, WaitTimeoutError, KeyboardInterrupt):
+                if remove:
+                    sandbox.delete()
+                raise
+        if json:
+            _output.print_json({"sandbox": sandbox.info.raw})
+        else:
+            _output.out.print(sandbox.id)
+            for number in sandbox.ports:
+                _output.out.print(f"  port {number}: {sandbox.url(number)}")
+        if remove:
+            _wait_for_interrupt()
+            sandbox.delete()
+
+
+def _parse_variable(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise typer.BadParameter(f"{text!r}: write KEY=VALUE", param_hint="--env")
+    return key, value
+
+
+def _wait_for_interrupt() -> None:
+    _output.say("running; Ctrl-C deletes it")
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.set())
+    while not asked.wait(3600):
+        pass
+
+
+def logs(
+    id: Annotated[str, typer.Argument(help="Id of the sandbox.")],
+    container: Annotated[str | None, typer.Argument(help="Only this container.")] = None,
+    timestamps: Annotated[bool, typer.Option("--timestamps", "-t", help="Show times.")] = False,
+    url: UrlOption = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print what a sandbox wrote: its stdout on stdout, its stderr on stderr."""
+    with Client(url, run_dir=run_dir) as client:
+        lines = client.sandbox_logs(id, container)
+    if json:
+        _output.print_json([{"at": line.at, "stream": line.stream, "text": line.text} for line in lines])
+        return
+    for line in lines:
+        stamp = f"{line.at.isoformat()} " if timestamps and line.at else ""
+        print(stamp + line.text, file=sys.stderr if line.stream == "stderr" else sys.stdout)
+
+
+def rm(
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of sandboxes.")] = None,
+    all: Annotated[bool, typer.Option("--all", help="Delete every sandbox.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until they are gone; 0 does not wait.")] = 60.0,
+    url: UrlOption = None,
+    run_dir: RunDirOption = None,
+) -> None:
+    """Delete sandboxes and wait until they are gone."""
+    if bool(ids) == all:
+        raise typer.BadParameter("name sandboxes, or give --all", param_hint="IDS")
+    missing = []
+    with Client(url, run_dir=run_dir) as client:
+        handles = []
+        for id in [item.id for item in client.list_sandboxes()] if all else ids or []:
+            try:
+                client.delete_sandbox(id)
+                handles.append(Sandbox(client, SandboxInfo(id, "Deleting")))
+            except NotFoundError:
+                missing.append(id)
+        for handle in handles:
+            if timeout > 0:
+                handle.wait_deleted(timeout)
+            _output.out.print(handle.id)
+    if missing and not all:
+        _output.fail(f"no such sandbox: {', '.join(missing)}")
+        raise typer.Exit(_output.FAILED)

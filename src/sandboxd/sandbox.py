@@ -1,0 +1,387 @@
+"""Sandbox and AsyncSandbox: handles of one sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from . import _protocol
+from ._client import AsyncClient, Client
+from ._exceptions import NotFoundError, SandboxdError
+from ._handle import BaseSandbox, documented_like
+from ._models import LogLine, Probe, SandboxInfo
+from ._waiter import Waiter
+
+_TAIL_LINES = 20
+
+
+class Sandbox(BaseSandbox):
+    """A sandbox, for blocking code. As a context manager it is deleted at the end.
+
+    Example:
+        with Sandbox.create(image="nginx:1.27", ports=[80], lifetime=600) as sandbox:
+            sandbox.wait_running()
+            print(sandbox.url(80))
+    """
+
+    def __init__(self, client: Client, info: SandboxInfo, *, owns_client: bool = False) -> None:
+        super().__init__(client, info, owns_client=owns_client)
+        self._client = client
+
+    @classmethod
+    def create(
+        cls,
+        image: str,
+        *,
+        command: Sequence[str] | str | None = None,
+        env: Mapping[str, str] | None = None,
+        ports: Sequence[int] = (),
+        cpu: str | float = "200m",
+        memory: str | int = "256Mi",
+        egress: bool = False,
+        lifetime: float | None = None,
+        probe: Probe | None = None,
+        work_dir: str = "",
+        node_selector: Mapping[str, str] | None = None,
+        id: str | None = None,
+        client: Client | None = None,
+    ) -> Self:
+        """Create a sandbox; returns as soon as the control plane has it durably, before it runs.
+
+        Args:
+            image: image reference, such as "python:3.11".
+            command: argument list in place of the image's command; a string is run by the image's /bin/sh.
+            env: environment variables.
+            ports: TCP ports in the sandbox to publish on its node; `ports` then says where.
+            cpu: cores as a number (0.2), or a quantity ("200m").
+            memory: bytes as a number, or a quantity ("256Mi").
+            egress: whether it may reach the internet; private ranges and the host stay blocked.
+            lifetime: seconds until it is removed by itself; None keeps it until it is deleted.
+            probe: what must answer before it counts as running.
+            work_dir: working directory; empty means the image's.
+            node_selector: labels that its node must carry.
+            id: its id, 1 to 128 of letters, digits and _.- ; None makes one up.
+            client: the connection to use; None makes one, closed with this object.
+
+        Raises:
+            InvalidRequestError: an argument is wrong; the message names it.
+            ConflictError: a sandbox with that id exists.
+            ConnectError: nobody answers at the address.
+        """
+        spec = _protocol.build_spec(
+            image=image,
+            command=command,
+            env=env,
+            ports=ports,
+            cpu=cpu,
+            memory=memory,
+            egress=egress,
+            lifetime=lifetime,
+            probe=probe,
+            work_dir=work_dir,
+            node_selector=node_selector,
+        )
+        used = client if client is not None else Client()
+        try:
+            return cls(used, used.create_sandbox(spec, id), owns_client=client is None)
+        except BaseException:
+            if client is None:
+                used.close()
+            raise
+
+    @classmethod
+    def connect(cls, id: str, *, client: Client | None = None) -> Self:
+        """Take up an existing sandbox by its id.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        used = client if client is not None else Client()
+        try:
+            return cls(used, used.get_sandbox(id), owns_client=client is None)
+        except BaseException:
+            if client is None:
+                used.close()
+            raise
+
+    def refresh(self) -> SandboxInfo:
+        """Read its state anew.
+
+        Raises:
+            NotFoundError: it is gone.
+        """
+        self._info = self._client.get_sandbox(self.id)
+        self._find_node_host()
+        return self._info
+
+    def wait_running(self, timeout: float | None = 120.0) -> Self:
+        """Wait until it runs: started, network policy in force, probe passed, ports published.
+
+        Follows the event stream; nothing is polled unless the server has no such stream.
+
+        Args:
+            timeout: seconds to wait at most; None waits for ever.
+
+        Raises:
+            SandboxFailedError: it ended instead; has the server's reason and the last lines of its output.
+            WaitTimeoutError: the time is over; the sandbox goes on.
+        """
+        waiter = Waiter(self.id, timeout, time.monotonic())
+        self._wait(waiter)
+        info = waiter.info
+        if waiter.is_deleted or info is None or not info.is_running:
+            if info is not None:
+                self._info = info
+            raise self._failure(waiter, self._tail())
+        self._info = info
+        self._find_node_host()
+        return self
+
+    def wait_deleted(self, timeout: float | None = 120.0) -> None:
+        """Wait until it is gone, by `delete` or because its lifetime is over.
+
+        Raises:
+            WaitTimeoutError: the time is over.
+        """
+        self._wait(Waiter(self.id, timeout, time.monotonic(), for_deletion=True))
+
+    def _wait(self, waiter: Waiter) -> None:
+        while not waiter.is_done:
+            error: SandboxdError | None = None
+            try:
+                self._follow(waiter)
+            except SandboxdError as caught:
+                error = caught
+            if not waiter.is_done:
+                time.sleep(waiter.pause_after(error, time.monotonic()))
+
+    def _follow(self, waiter: Waiter) -> None:
+        if waiter.is_polling:
+            self._look(waiter)
+            return
+        silence = waiter.read_timeout(time.monotonic())
+        with self._client.watch(waiter.since, sandbox=self.id, read_timeout=silence) as events:
+            if waiter.is_fresh:
+                self._look(waiter)
+            while not waiter.is_done:
+                event = next(events, None)
+                if event is None:
+                    return
+                waiter.see_event(event)
+                waiter.check_deadline(time.monotonic())
+
+    def _look(self, waiter: Waiter) -> None:
+        try:
+            waiter.see(self._client.get_sandbox(self.id))
+        except NotFoundError:
+            waiter.see_missing()
+
+    def logs(self, container: str | None = None) -> list[LogLine]:
+        """Read what it wrote so far, oldest line first.
+
+        Args:
+            container: only this one; None means all.
+        """
+        return self._client.sandbox_logs(self.id, container)
+
+    def delete(self) -> None:
+        """Stop and remove it; `wait_deleted` tells when it is gone. Deleting twice is no error."""
+        if not self._is_gone:
+            with contextlib.suppress(NotFoundError):
+                self._client.delete_sandbox(self.id)
+            self._is_gone = True
+
+    def close(self) -> None:
+        """Close the connection if this object made it; the sandbox itself goes on."""
+        if self._owns_client:
+            self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.delete()
+        finally:
+            self.close()
+
+    def _tail(self) -> list[LogLine]:
+        try:
+            return self.logs()[-_TAIL_LINES:]
+        except SandboxdError:
+            return []  # the reason matters more than its illustration
+
+    def _find_node_host(self) -> None:
+        if self._needs_node_host():
+            with contextlib.suppress(SandboxdError):
+                self._set_node_host(self._client.get_node(self._info.node).ip)
+
+
+class AsyncSandbox(BaseSandbox):
+    """A sandbox, for asyncio. The same methods and arguments as `Sandbox`, awaited.
+
+    Example:
+        async with await AsyncSandbox.create(image="nginx:1.27", ports=[80]) as sandbox:
+            await sandbox.wait_running()
+            print(sandbox.url(80))
+    """
+
+    def __init__(self, client: AsyncClient, info: SandboxInfo, *, owns_client: bool = False) -> None:
+        super().__init__(client, info, owns_client=owns_client)
+        self._client = client
+
+    @classmethod
+    @documented_like(Sandbox.create)
+    async def create(
+        cls,
+        image: str,
+        *,
+        command: Sequence[str] | str | None = None,
+        env: Mapping[str, str] | None = None,
+        ports: Sequence[int] = (),
+        cpu: str | float = "200m",
+        memory: str | int = "256Mi",
+        egress: bool = False,
+        lifetime: float | None = None,
+        probe: Probe | None = None,
+        work_dir: str = "",
+        node_selector: Mapping[str, str] | None = None,
+        id: str | None = None,
+        client: AsyncClient | None = None,
+    ) -> Self:
+        spec = _protocol.build_spec(
+            image=image,
+            command=command,
+            env=env,
+            ports=ports,
+            cpu=cpu,
+            memory=memory,
+            egress=egress,
+            lifetime=lifetime,
+            probe=probe,
+            work_dir=work_dir,
+            node_selector=node_selector,
+        )
+        used = client if client is not None else AsyncClient()
+        try:
+            return cls(used, await used.create_sandbox(spec, id), owns_client=client is None)
+        except BaseException:
+            if client is None:
+                await used.close()
+            raise
+
+    @classmethod
+    @documented_like(Sandbox.connect)
+    async def connect(cls, id: str, *, client: AsyncClient | None = None) -> Self:
+        used = client if client is not None else AsyncClient()
+        try:
+            return cls(used, await used.get_sandbox(id), owns_client=client is None)
+        except BaseException:
+            if client is None:
+                await used.close()
+            raise
+
+    @documented_like(Sandbox.refresh)
+    async def refresh(self) -> SandboxInfo:
+        self._info = await self._client.get_sandbox(self.id)
+        await self._find_node_host()
+        return self._info
+
+    @documented_like(Sandbox.wait_running)
+    async def wait_running(self, timeout: float | None = 120.0) -> Self:
+        waiter = Waiter(self.id, timeout, time.monotonic())
+        await self._wait(waiter)
+        info = waiter.info
+        if waiter.is_deleted or info is None or not info.is_running:
+            if info is not None:
+                self._info = info
+            raise self._failure(waiter, await self._tail())
+        self._info = info
+        await self._find_node_host()
+        return self
+
+    @documented_like(Sandbox.wait_deleted)
+    async def wait_deleted(self, timeout: float | None = 120.0) -> None:
+        await self._wait(Waiter(self.id, timeout, time.monotonic(), for_deletion=True))
+
+    async def _wait(self, waiter: Waiter) -> None:
+        try:
+            async with asyncio.timeout(waiter.timeout) as limit:
+                while not waiter.is_done:
+                    error: SandboxdError | None = None
+                    try:
+                        await self._follow(waiter)
+                    except SandboxdError as caught:
+                        error = caught
+                    if not waiter.is_done:
+                        await asyncio.sleep(waiter.pause_after(error, time.monotonic()))
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise waiter.timed_out() from error
+
+    async def _follow(self, waiter: Waiter) -> None:
+        if waiter.is_polling:
+            await self._look(waiter)
+            return
+        async with self._client.watch(waiter.since, sandbox=self.id, read_timeout=60.0) as events:
+            if waiter.is_fresh:
+                await self._look(waiter)
+            while not waiter.is_done:
+                event = await anext(events, None)
+                if event is None:
+                    return
+                waiter.see_event(event)
+
+    async def _look(self, waiter: Waiter) -> None:
+        try:
+            waiter.see(await self._client.get_sandbox(self.id))
+        except NotFoundError:
+            waiter.see_missing()
+
+    @documented_like(Sandbox.logs)
+    async def logs(self, container: str | None = None) -> list[LogLine]:
+        return await self._client.sandbox_logs(self.id, container)
+
+    @documented_like(Sandbox.delete)
+    async def delete(self) -> None:
+        if not self._is_gone:
+            with contextlib.suppress(NotFoundError):
+                await self._client.delete_sandbox(self.id)
+            self._is_gone = True
+
+    @documented_like(Sandbox.close)
+    async def close(self) -> None:
+        if self._owns_client:
+            await self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.delete()
+        finally:
+            await self.close()
+
+    async def _tail(self) -> list[LogLine]:
+        try:
+            return (await self.logs())[-_TAIL_LINES:]
+        except SandboxdError:
+            return []  # the reason matters more than its illustration
+
+    async def _find_node_host(self) -> None:
+        if self._needs_node_host():
+            with contextlib.suppress(SandboxdError):
+                self._set_node_host((await self._client.get_node(self._info.node)).ip)
+
+
+__all__ = ["AsyncSandbox", "Sandbox"]
