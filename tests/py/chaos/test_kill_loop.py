@@ -97,21 +97,6 @@ class Churn:
             thread.join(30)
 
 
-def bring_up(instance: Instance, armed: str = "") -> None:
-    """`sandboxd up` until all three daemons live; with `armed`, the new node agent kills itself at that step."""
-    env = {"SANDBOXD_NODE_CRASH_AT_STEP": armed} if armed else {}
-
-    def all_up() -> bool:
-        import subprocess
-
-        command = instance.up_command()
-        done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=instance.env(**env), check=False)
-        # An armed agent may be dead again before `up` has seen it Ready: that is what it was armed for.
-        return done.returncode == 0 or bool(armed)
-
-    wait_until(all_up, "the platform up again", 120)
-
-
 def start_times(pids: dict[str, int]) -> dict[str, tuple[int, str]]:
     """Pid and start time of each process: a pid alone could have been given out again."""
     return {
@@ -119,25 +104,48 @@ def start_times(pids: dict[str, int]) -> dict[str, tuple[int, str]]:
     }
 
 
+def arm(instance: Instance, step: str = "") -> None:
+    """What the next node agent reads at its start; the running one does not notice."""
+    setting = f'[node]\ncrash_at_step = "{step}"\n' if step else ""
+    new = instance.config_file.with_suffix(".new")
+    new.write_text(setting)
+    new.replace(instance.config_file)
+
+
+def kill_at_step(instance: Instance, step: str) -> None:
+    """Kill the node agent; its successor kills itself at `step`; the one after that stays."""
+    arm(instance, step)
+    first = instance.kill("node")
+    second = wait_until(lambda: pid if (pid := instance.pid("node")) != first else None, "the armed node agent", 30)
+    # It has read its configuration when it serves, or when it is dead again.
+    wait_until(lambda: instance.pid("node") != second or serves(instance), "the armed node agent at work", 60)
+    arm(instance)
+    wait_until(lambda: instance.pid("node") != second, f"the node agent dead at {step}", 60)
+
+
+def serves(instance: Instance) -> bool:
+    """True when the node agent answers."""
+    try:
+        return instance.node_client.get("/healthz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 def kill_loop(instance: Instance, choices: random.Random) -> tuple[int, int]:
-    """Kill KILLS times; returns how many there were and how many of them at a named step."""
+    """Kill at least KILLS times; returns how many there were and how many of them at a named step."""
     kills = at_steps = 0
     steps = itertools.cycle(choices.sample(STEPS, len(STEPS)))
+    roles = itertools.cycle(("node", "orch", "containerd"))
     while kills < KILLS:
-        role = ("node", "orch", "containerd")[kills % 3]
+        role = next(roles)
         if role == "node":
-            step = next(steps)
-            instance.kill("node")
-            kills += 1
-            bring_up(instance, f"{step}:{choices.randint(1, 3)}")
-            # With the churn going on, the agent soon comes to its step.
-            wait_until(lambda: instance.pid("node") is None, f"the node agent dead at {step}", 60)
-            at_steps += 1
+            kill_at_step(instance, f"{next(steps)}:{choices.randint(1, 3)}")
+            kills, at_steps = kills + 2, at_steps + 1
         else:
             time.sleep(choices.uniform(0.0, 0.4))  # anywhere in whatever is under way; decides no outcome
             instance.kill(role)
-        kills += 1
-        bring_up(instance)
+            kills += 1
+        instance.wait_back()
     return kills, at_steps
 
 
@@ -147,6 +155,7 @@ def test_fifty_kills_lose_and_leak_nothing() -> None:
     choices = random.Random(seed)
     instance, ledger, problems = Instance(runtime="runc"), Ledger(), []
     try:
+        arm(instance)
         instance.up()
         images.import_into(instance.containerd_socket, instance.root)
         survivors = [f"survivor-{number}" for number in range(SURVIVORS)]
@@ -162,8 +171,7 @@ def test_fifty_kills_lose_and_leak_nothing() -> None:
             kills, at_steps = kill_loop(instance, choices)
         assert kills >= KILLS and at_steps >= min(10, KILLS // 5), (kills, at_steps)
 
-        bring_up(instance)
-        instance.wait_ready()
+        instance.wait_back()
         settled = wait_until(lambda: quiet(instance), "every sandbox in a lasting phase", 120)
         problems += ledger.compare(settled)
         problems += [f"{id}: {settled.get(id)}" for id in survivors if settled.get(id) != "Running"]

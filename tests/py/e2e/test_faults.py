@@ -8,17 +8,12 @@ from collections.abc import Callable
 
 import pytest
 from support import images
-from support.instance import Instance
+from support.instance import Instance, make_spec
 from support.leak_checker import run, settle
 from support.waiting import wait_until
 
 Make = Callable[..., Instance]
 SLEEP = ["/bin/sleep", "6000"]
-
-
-def restart(instance: Instance) -> None:
-    """What a person does after a daemon died: `sandboxd up` again."""
-    instance.up(images_too=False)
 
 
 @pytest.mark.parametrize("role", ["orch", "node", "containerd"])
@@ -29,8 +24,7 @@ def test_sandboxes_survive_a_killed_daemon(make_instance: Make, role: str) -> No
     for number in range(2):
         instance.wait_phase(f"s{number}", "Running")
     before = instance.task_pids()
-    instance.kill(role)
-    restart(instance)
+    instance.kill_and_wait_back(role)
     for number in range(2):
         instance.wait_phase(f"s{number}", "Running")
         port = instance.host_port(f"s{number}")
@@ -47,29 +41,28 @@ def test_sandboxes_survive_a_killed_daemon(make_instance: Make, role: str) -> No
 
 def test_a_container_writes_ten_megabytes_while_the_node_agent_is_down(make_instance: Make) -> None:
     """Nothing blocks, nothing is missing afterwards, under both handlers."""
-    lines = 100_000
+    lines = 100_000  # of 100 bytes
     instance = make_instance().up()
-    script = f"cat; yes {'x' * 99} | head -n {lines}; echo end; sleep 6000"
-    # Waits until the agent is dead: `cat` reads a FIFO-less stdin, so a marker port tells it to go on.
+    # The container waits until somebody connects: by then the agent is dead.
     script = f"nc -l -p 8000 >/dev/null; yes {'x' * 99} | head -n {lines}; echo the end; sleep 6000"
     for handler in ("runc", "runsc"):
         instance.create(handler, shell=script, ports=(8000,), runtime=handler, cpu="500m")
         instance.wait_phase(handler, "Running")
     addresses = {handler: (instance.sandbox(handler) or {})["status"]["ip"] for handler in ("runc", "runsc")}
-    files = {handler: next(instance.data_dir.rglob(f"{handler}/**/main.log"), None) for handler in addresses}
-    instance.kill("node")
-    for handler, address in addresses.items():  # the host itself may reach its sandboxes' published ports
-        subprocess.run(
-            ["busybox", "nc", "-w", "2", address, "8000"], input=b"go\n", capture_output=True, check=False, timeout=20
-        )
+    with instance.held_supervisor():
+        instance.kill("node")
+        for address in addresses.values():  # the host reaches its sandboxes' published ports without the agent
+            command = ["busybox", "nc", "-w", "2", address, "8000"]
+            subprocess.run(command, input=b"go\n", capture_output=True, check=False, timeout=20)
+        for handler in addresses:
 
-        def written(handler: str = handler) -> bool:
-            path = files[handler] or next(instance.data_dir.rglob(f"{handler}/**/main.log"))
-            return path.stat().st_size > lines * 100
+            def written(handler: str = handler) -> bool:
+                sizes = [path.stat().st_size for path in instance.data_dir.rglob("main.log*") if handler in path.parts]
+                return sum(sizes) > lines * 100
 
-        wait_until(written, f"10 MB of {handler} in the log file while no agent runs", 60)
-    assert instance.pid("node") is None
-    restart(instance)
+            wait_until(written, f"10 MB of {handler} in the log while no agent runs", 60)
+        assert instance.pid("node") is None
+    instance.wait_back()
     for handler in addresses:
         lines_read = instance.log_lines(handler)
         assert len(lines_read) == lines + 1 and lines_read[-1] == "the end"
@@ -81,23 +74,15 @@ def test_containerd_away_at_start_of_the_node_and_dying_later(make_instance: Mak
     instance.create("old", args=SLEEP, runtime="runc")
     instance.wait_phase("old", "Running")
     pids = instance.task_pids()
-    instance.kill("containerd")
-    answer = instance.client.post(
-        "/api/v1/sandboxes",
-        json={
-            "id": "new",
-            "spec": {
-                "containers": [
-                    {"name": "main", "image": images.BOX, "args": SLEEP, "resource": {"cpu": "10m", "memory": "64Mi"}}
-                ]
-            },
-        },
-    )
-    assert answer.status_code in (201, 429, 503), answer.text
-    assert instance.get("/api/v1/sandboxes")["items"], "the API goes on without containerd"
-    instance.kill("node")
-    restart(instance)
-    assert instance.task_pids() == pids
+    with instance.held_supervisor():
+        instance.kill("containerd")
+        body = {"id": "new", "spec": make_spec(args=SLEEP)}
+        answer = instance.client.post("/api/v1/sandboxes", json=body)
+        assert answer.status_code in (201, 429, 503), answer.text
+        assert instance.get("/api/v1/sandboxes")["items"], "the API goes on without containerd"
+        instance.kill("node")
+    instance.wait_back()
+    assert instance.task_pids().items() >= pids.items()
     instance.wait_phase("old", "Running")
     if answer.status_code == 201:  # accepted: it must end in a clear state
         found = wait_until(
@@ -126,8 +111,7 @@ def test_killed_in_the_middle_of_creates_and_deletes(make_instance: Make, role: 
         accepted.add(f"new{number}")
         instance.delete(f"old{number}")
         deleted.add(f"old{number}")
-    instance.kill(role)
-    restart(instance)
+    instance.kill_and_wait_back(role)
     for id in deleted:
         instance.wait_gone(id)
     for id in accepted - deleted:
@@ -152,6 +136,8 @@ def test_a_second_daemon_on_the_same_directories_refuses(make_instance: Make) ->
         )
         assert done.returncode != 0, done.stdout
         assert "another" in done.stdout + done.stderr and "Traceback" not in done.stderr
+    second = instance.command(*instance.up_command()[3:])
+    assert second.returncode == 1 and "already runs" in second.stderr
     assert instance.client.get("/healthz").status_code == 200
 
 
@@ -194,16 +180,7 @@ def test_a_full_disk_refuses_clearly_and_loses_nothing(make_instance: Make) -> N
         instance.environment["SANDBOXD_ORCH_DATABASE"] = str(small / "orchestrator.db")
         instance.up()
         acknowledged, refused = [], ""
-        spec = {
-            "containers": [
-                {
-                    "name": "main",
-                    "image": images.BOX,
-                    "args": ["/bin/sleep", "1" + "0" * 20000],
-                    "resource": {"cpu": "900", "memory": "64Mi"},
-                }
-            ]
-        }
+        spec = make_spec(args=["/bin/sleep", "1" + "0" * 20000], cpu="900")
         for number in range(400):
             answer = instance.client.post("/api/v1/sandboxes", json={"id": f"s{number}", "spec": spec})
             if answer.status_code != 201:
@@ -215,8 +192,7 @@ def test_a_full_disk_refuses_clearly_and_loses_nothing(make_instance: Make) -> N
         listed = {item["id"] for item in instance.get("/api/v1/sandboxes")["items"]}
         assert listed == set(acknowledged), "what was refused must not exist, what was acknowledged must"
         subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
-        instance.kill("orch")
-        restart(instance)
+        instance.kill_and_wait_back("orch")
         assert {item["id"] for item in instance.get("/api/v1/sandboxes")["items"]} == set(acknowledged)
         instance.create("later", args=SLEEP, runtime="runc")
         instance.wait_phase("later", "Running")
@@ -263,6 +239,18 @@ def test_stop_signals_end_the_daemons_and_leave_sandboxes_alone(make_instance: M
                 process.kill()
                 process.wait()
     assert instance.pid("orch") is None and instance.pid("node") is None
-    restart(instance)
+    instance.up(images_too=False)
+    instance.wait_phase("one", "Running")
+    assert instance.task_pids() == before
+
+
+def test_a_killed_supervisor_takes_its_daemons_along_and_nothing_else(make_instance: Make) -> None:
+    instance = make_instance(runtime="runc").up()
+    instance.create("one", args=SLEEP)
+    instance.wait_phase("one", "Running")
+    before = instance.task_pids()
+    instance.kill("up")
+    wait_until(lambda: instance.pid("orch") is None and instance.pid("node") is None, "our daemons gone", 30)
+    instance.up(images_too=False)
     instance.wait_phase("one", "Running")
     assert instance.task_pids() == before

@@ -107,8 +107,7 @@ def test_a_revision_from_before_a_restart_is_410_or_resumes_without_a_gap(platfo
     start = platform.get("/api/v1/sandboxes")["revision"]
     platform.create(name, args=["/bin/sleep", "600"], runtime="runc")
     platform.wait_phase(name, "Running")
-    platform.kill("orch")
-    platform.up(images_too=False)
+    platform.kill_and_wait_back("orch")
     assert platform.get("/api/v1/sandboxes")["revision"] > start
     answer = platform.client.get("/api/v1/watch", headers={"Last-Event-ID": str(start)})
     assert answer.status_code == 410, answer.status_code

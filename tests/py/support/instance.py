@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from support.waiting import wait_until
 
 _random = random.Random()  # names only; no outcome depends on it
 START_SECONDS = 60.0
-ROLES = ("orch", "node", "containerd")
 
 
 def free_port() -> int:
@@ -67,6 +67,11 @@ class Instance:
         return f"http://127.0.0.1:{self.node_port}"
 
     @property
+    def config_file(self) -> Path:
+        """Read by `up` when a test wrote it; daemons read it again whenever they are restarted."""
+        return self.root / "sandboxd.toml"
+
+    @property
     def containerd_socket(self) -> Path:
         return self.run_dir / "containerd.sock"
 
@@ -80,6 +85,8 @@ class Instance:
         words = ["up", *(["--detach"] if detach else []), "--runtime", self.runtime, "--instance", self.name]
         words += ["--data-dir", str(self.data_dir), "--run-dir", str(self.run_dir), "--subnet", self.subnet]
         words += ["--listen", f"127.0.0.1:{self.orch_port}", "--node-listen", f"127.0.0.1:{self.node_port}"]
+        if self.config_file.exists():
+            words += ["--config", str(self.config_file)]
         return [sys.executable, "-m", "sandboxd", *words, *extra]
 
     def command(self, *words: str, timeout: float = 120.0, **env: str) -> subprocess.CompletedProcess[str]:
@@ -194,28 +201,57 @@ class Instance:
     # --- processes --------------------------------------------------------------------------------------------------
 
     def pid(self, role: str) -> int | None:
-        """The living process of a role: "orch", "node" or "containerd"; None when there is none."""
+        """The living process of a role: "up", "orch", "node" or "containerd"; None when there is none."""
         for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and self._is_role(entry, role):
+            if entry.name.isdigit() and self._is_role(entry, role) and not _is_zombie(int(entry.name)):
                 return int(entry.name)
         return None
 
     def _is_role(self, process: Path, role: str) -> bool:
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            if len(words) < 2 or not any(str(self.run_dir) in word for word in words):
+            if not any(str(self.root) in word for word in words):
                 return False
             if role == "containerd":
                 return Path(words[0]).name == "containerd"
-            return "sandboxd" in words and role in words and "up" not in words
+            return words[1:4] == ["-m", "sandboxd", role]
         return False
 
-    def kill(self, role: str, number: int = signal.SIGKILL) -> None:
-        """Signal a role's process and wait until it is dead."""
+    def kill(self, role: str, number: int = signal.SIGKILL) -> int:
+        """Signal a role's process, wait until it is dead, and return what its pid was."""
         pid = self.pid(role)
         assert pid is not None, f"no {role} to kill"
         os.kill(pid, number)
         wait_until(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid), f"{role} dead", 15)
+        return pid
+
+    def wait_back(self, timeout: float = 60.0) -> None:
+        """Until the supervisor has restarted what died: everything lives, answers, and the node is Ready."""
+
+        def answers() -> bool:
+            self.ctr("version")
+            alive = all(self.pid(role) for role in ("orch", "node", "containerd"))
+            return alive and self.node_client.get("/healthz").status_code == 200
+
+        wait_until(answers, "every daemon back", timeout)
+        self.wait_ready(timeout)
+
+    def kill_and_wait_back(self, role: str) -> None:
+        """Kill a daemon and let the supervisor bring it back."""
+        old = self.kill(role)
+        wait_until(lambda: self.pid(role) not in (None, old), f"a new {role}", 30)
+        self.wait_back()
+
+    @contextlib.contextmanager
+    def held_supervisor(self) -> Iterator[None]:
+        """Within the block nothing that dies is restarted."""
+        pid = self.pid("up")
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def ctr(self, *words: str) -> str:
         """Run ctr on the private containerd."""
