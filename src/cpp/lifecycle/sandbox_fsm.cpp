@@ -12,6 +12,7 @@ using E = Event;
 constexpr auto kMoves = std::to_array<Move>({
     {pending, E::placed, scheduled},
     {pending, E::given_up, failed},
+    {pending, E::stop_asked, stopped},
     {pending, E::delete_asked, deleting},
 
     // The node's stream may be ahead of the answer to the create call.
@@ -22,6 +23,7 @@ constexpr auto kMoves = std::to_array<Move>({
     {scheduled, E::node_stopped, stopped},
     {scheduled, E::node_failed, failed},
     {scheduled, E::node_lost, failed},
+    {scheduled, E::stop_asked, stopping},
     {scheduled, E::delete_asked, deleting},
 
     {creating, E::create_accepted, creating},
@@ -31,6 +33,7 @@ constexpr auto kMoves = std::to_array<Move>({
     {creating, E::node_stopped, stopped},
     {creating, E::node_failed, failed},
     {creating, E::node_lost, failed},
+    {creating, E::stop_asked, stopping},
     {creating, E::delete_asked, deleting},
 
     {running, E::create_accepted, running},
@@ -48,6 +51,7 @@ constexpr auto kMoves = std::to_array<Move>({
     {pausing, E::node_stopped, stopped},
     {pausing, E::node_failed, failed},
     {pausing, E::node_lost, failed},
+    {pausing, E::stop_asked, stopping},
     {pausing, E::delete_asked, deleting},
 
     {paused, E::node_paused, paused},

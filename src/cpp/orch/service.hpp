@@ -97,6 +97,8 @@ class SandboxService {
   [[nodiscard]] Task<Result<std::shared_ptr<WatchStream>>> watch(std::optional<std::int64_t> after, WatchFilter filter);
 
  private:
+  [[nodiscard]] Task<Result<std::string>> sandbox_json(SandboxId id, std::string path);
+
   Engine* engine_;
   ports::NodeTransport* transport_;
   ports::Clock* clock_;

@@ -40,6 +40,8 @@ struct Reservation {
   std::int64_t cpu_milli = 0;
   std::int64_t memory_bytes = 0;
   std::vector<int> ports;
+
+  friend bool operator==(const Reservation&, const Reservation&) = default;
 };
 
 class Cluster {

@@ -1,0 +1,274 @@
+// Users' wishes, and placement.
+#include "orch/decisions.hpp"
+
+#include "base/assert.hpp"
+#include "base/limits.hpp"
+#include "lifecycle/sandbox_fsm.hpp"
+
+#include <algorithm>
+
+namespace sandboxd::orch {
+namespace {
+
+using model::Phase;
+
+constexpr std::size_t kReasonsStoredMax = 16;   // with a record; explain() has all
+constexpr std::size_t kAttemptsPerTurn = 1024;  // of the pending queue
+constexpr std::size_t kUidLength = 32;
+constexpr std::int64_t kTtlSecondsMax = std::int64_t{100} * 365 * 24 * 3600;
+constexpr const char* kInfeasible = "no feasible schedulable node for selector/resources/ports";
+
+Error sandbox_missing() { return {ErrorCode::not_found, "sandbox not found"}; }
+Error node_missing() { return {ErrorCode::not_found, "node not found"}; }
+
+// Moves `sandbox` along the table; the caller knows that the move exists.
+void move(model::Sandbox& sandbox, lifecycle::Event event) {
+  const auto phase = lifecycle::next(sandbox.phase, event);
+  SBX_ASSERT(phase.has_value());
+  sandbox.phase = *phase;
+}
+
+}  // namespace
+
+Decisions::Decisions(State& state, const OrchConfig& config, std::string instance, std::uint64_t seed)
+    : state_(state), config_(config), instance_(std::move(instance)), random_(seed) {}
+
+void Decisions::resume(MonoTime now) {
+  warm_at_ = now + liveness::kReportTtl;
+  for (const auto& [id, node] : state_.nodes()) {
+    heartbeats_.renew(id, now);
+    state_.release(OpenNode{id, node->address});
+  }
+  // What runs on a node is compared when its stream has named everything. Here: what may never have reached it.
+  for (const auto& [id, sandbox] : state_.sandboxes()) {
+    if (sandbox->phase == Phase::scheduled) state_.release(SendCreate{sandbox});
+    if (sandbox->phase == Phase::deleting || sandbox->phase == Phase::stopping) {
+      state_.release(SendRemove{id, sandbox->uid, sandbox->node});
+    }
+  }
+}
+
+Result<SandboxRef> Decisions::create(const CreateSandbox& request) {
+  if (!model::is_valid_name(request.id.str(), limits::kSandboxIdLengthMax)) {
+    return Error(ErrorCode::invalid_argument, "id contains unsupported characters");
+  }
+  const std::string& name = request.name.empty() ? request.id.str() : request.name;
+  SBX_CHECK(model::validate_spec(request.spec));
+  if (state_.find(request.id)) {
+    return Error(ErrorCode::already_exists, "sandbox " + request.id.str() + " already exists");
+  }
+  if (state_.name_taken(request.owner, name)) {
+    return Error(ErrorCode::already_exists, "a sandbox named " + name + " already exists");
+  }
+
+  model::Sandbox sandbox;
+  sandbox.id = request.id;
+  sandbox.uid = instance_ + random_.hex(kUidLength - instance_.size());
+  sandbox.name = name;
+  sandbox.owner = request.owner;
+  sandbox.dialect = request.dialect;
+  sandbox.spec = request.spec;
+  sandbox.created_at = state_.wall_now();
+  if (request.spec.ttl_seconds > 0) {
+    sandbox.expires_at = sandbox.created_at + std::chrono::seconds(std::min(request.spec.ttl_seconds, kTtlSecondsMax));
+  }
+  // Those who wait go first when capacity has just come free.
+  const bool must_queue = !state_.queue().empty() && state_.cluster().gains() != gains_tried_;
+  sched::Decision decision;
+  if (!must_queue) {
+    decision = state_.cluster().place(sched::request_of(sandbox.spec), state_.mono_now(), kReasonsStoredMax);
+    if (!decision.placed()) sandbox.reasons = sched::lines_of(decision.refusals, state_.cluster().size());
+  }
+  const SandboxRef accepted = state_.put(std::move(sandbox));
+  if (must_queue || try_place(*accepted, std::move(decision))) return accepted;
+  if (fails_at_once()) give_up(*accepted, accepted->reasons);
+  return accepted;
+}
+
+// In mode "fail", apart from the first moments after a start, when nodes have not reported yet.
+bool Decisions::fails_at_once() const {
+  return config_.place_or_fail == "fail" && (state_.mono_now() >= warm_at_ || state_.nodes().empty());
+}
+
+bool Decisions::try_place(const model::Sandbox& sandbox, sched::Decision decision) {
+  if (!decision.placed()) return false;
+  const auto ports = state_.cluster().choose_ports(decision.node, sched::request_of(sandbox.spec), state_.mono_now());
+  if (!ports) return false;
+  const NodeRef node = state_.find_node(decision.node);
+  model::Sandbox next = sandbox;
+  move(next, lifecycle::Event::placed);
+  next.node = decision.node;
+  next.external = node->external.empty() ? "(none)" : node->external;
+  next.reasons.clear();
+  for (std::size_t n = 0; n < ports->size(); ++n) {
+    model::PublishedPort port;
+    port.host_port = (*ports)[n];
+    port.container_port = sandbox.spec.ports[n].container_port;
+    port.protocol = sandbox.spec.ports[n].protocol();
+    next.ports.push_back(port);
+  }
+  ++placements_;
+  state_.release(SendCreate{state_.put(std::move(next))});
+  return true;
+}
+
+void Decisions::give_up(const model::Sandbox& sandbox, std::vector<std::string> reasons) {
+  model::Sandbox next = sandbox;
+  move(next, lifecycle::Event::given_up);
+  next.last_error = kInfeasible;
+  next.reasons = std::move(reasons);
+  state_.put(std::move(next));
+}
+
+void Decisions::place_pending() {
+  // Oldest first: one that waited too long is failed with the reasons of now.
+  for (std::size_t given_up = 0; given_up < kAttemptsPerTurn; ++given_up) {
+    const auto oldest = state_.queue().oldest();
+    if (!oldest || give_up_time(oldest->first) > state_.wall_now()) break;
+    const SandboxRef sandbox = state_.find(oldest->second);
+    auto decision = state_.cluster().place(sched::request_of(sandbox->spec), state_.mono_now(), kReasonsStoredMax);
+    auto reasons = sched::lines_of(decision.refusals, state_.cluster().size());
+    if (!try_place(*sandbox, std::move(decision))) give_up(*sandbox, std::move(reasons));
+  }
+  if (!has_more_to_place()) {
+    if (state_.queue().empty() || state_.cluster().gains() == gains_tried_) return;
+    gains_tried_ = state_.cluster().gains();
+    waiting_ = state_.queue().fair_order();
+    next_waiting_ = 0;
+  }
+  for (std::size_t attempts = 0; attempts < kAttemptsPerTurn && has_more_to_place(); ++attempts) {
+    const SandboxRef sandbox = state_.find(waiting_[next_waiting_++]);
+    if (!sandbox || sandbox->phase != Phase::pending) continue;
+    try_place(*sandbox, state_.cluster().place(sched::request_of(sandbox->spec), state_.mono_now(), 0));
+  }
+}
+
+WallTime Decisions::give_up_time(WallTime since) const {
+  if (config_.place_or_fail != "fail") return since + config_.place_deadline;
+  const Duration until_warm = warm_at_ > state_.mono_now() ? warm_at_ - state_.mono_now() : Duration::zero();
+  return until_warm.count() > 0 ? state_.wall_now() + until_warm : since;
+}
+
+Result<void> Decisions::remove(const SandboxId& id) {
+  const SandboxRef sandbox = state_.find(id);
+  if (!sandbox) return sandbox_missing();
+  if (sandbox->phase != Phase::deleting) begin_delete(*sandbox, "");
+  return {};
+}
+
+void Decisions::begin_delete(const model::Sandbox& sandbox, const std::string& why) {
+  model::Sandbox next = sandbox;
+  move(next, lifecycle::Event::delete_asked);
+  next.desired = model::Desired::deleted;
+  next.last_error = why;
+  const SandboxRef deleting = state_.put(std::move(next));
+  if (deleting->node.empty() || !state_.find_node(deleting->node)) {
+    state_.erase(deleting->id);
+  } else {
+    state_.release(SendRemove{deleting->id, deleting->uid, deleting->node});
+  }
+}
+
+void Decisions::begin_stop(const model::Sandbox& sandbox) {
+  model::Sandbox next = sandbox;
+  move(next, lifecycle::Event::stop_asked);
+  next.desired = model::Desired::stopped;
+  const SandboxRef stopping = state_.put(std::move(next));
+  if (stopping->phase == Phase::stopping) {
+    state_.release(SendRemove{stopping->id, stopping->uid, stopping->node});
+  }
+}
+
+void Decisions::expire_sandboxes() {
+  for (;;) {
+    const auto due = state_.next_expiry();
+    if (!due || due->first > state_.wall_now()) return;
+    const SandboxRef sandbox = state_.find(due->second);
+    if (sandbox->spec.on_expiry == model::OnExpiry::stop) {
+      begin_stop(*sandbox);
+    } else {
+      begin_delete(*sandbox, "ttl expired");
+    }
+  }
+}
+
+Result<std::vector<std::string>> Decisions::explain(const SandboxId& id) {
+  const SandboxRef sandbox = state_.find(id);
+  if (!sandbox) return sandbox_missing();
+  if (sandbox->phase != Phase::pending) return sandbox->reasons;
+  const auto decision = state_.cluster().place(sched::request_of(sandbox->spec), state_.mono_now(), limits::kNodesMax);
+  if (decision.placed()) return std::vector<std::string>();
+  return sched::lines_of(decision.refusals, state_.cluster().size());
+}
+
+Result<NodeRef> Decisions::upsert_node(const UpsertNode& request) {
+  if (request.id.empty()) return Error(ErrorCode::invalid_argument, "id is required");
+  SBX_CHECK(model::validate_address(request.address));
+  const NodeRef known = state_.find_node(request.id);
+  if (!known && state_.nodes().size() >= limits::kNodesMax) {
+    return Error(ErrorCode::resource_exhausted,
+                 "at most " + std::to_string(limits::kNodesMax) + " nodes can be registered");
+  }
+  model::Node node = known ? *known : model::Node();
+  if (!known) {
+    node.id = request.id;
+    node.created_at = state_.wall_now();
+  }
+  node.address = request.address;
+  node.labels = request.labels;
+  node.unschedulable = request.unschedulable;
+  if (known && *known == node) return known;
+  const NodeRef stored = state_.put_node(std::move(node));
+  if (!known || known->address != stored->address) {
+    heartbeats_.renew(stored->id, state_.mono_now());
+    state_.release(OpenNode{stored->id, stored->address});
+  }
+  return stored;
+}
+
+Result<NodeRef> Decisions::patch_node(const NodeId& id, const PatchNode& patch) {
+  const NodeRef known = state_.find_node(id);
+  if (!known) return node_missing();
+  if (patch.labels.contains("")) return Error(ErrorCode::invalid_argument, "metadata.labels key is required");
+  model::Node node = *known;
+  node.unschedulable = patch.unschedulable.value_or(node.unschedulable);
+  for (const auto& [key, value] : patch.labels) {
+    if (value) {
+      node.labels[key] = *value;
+    } else {
+      node.labels.erase(key);
+    }
+  }
+  if (node == *known) return known;
+  return state_.put_node(std::move(node));
+}
+
+Result<void> Decisions::delete_node(const NodeId& id, bool force) {
+  if (!state_.find_node(id)) return node_missing();
+  const std::set<SandboxId> there = state_.on_node(id);
+  if (!force && !there.empty()) {
+    return Error(ErrorCode::conflict, "node " + id.str() + " has " + std::to_string(there.size()) +
+                                          " sandboxes; delete them first, or force");
+  }
+  for (const SandboxId& sandbox : there) detach(*state_.find(sandbox));
+  heartbeats_.forget(id);
+  streams_.erase(id);
+  state_.erase_node(id);
+  state_.release(CloseNode{id});
+  return {};
+}
+
+void Decisions::detach(const model::Sandbox& sandbox) {
+  if (sandbox.phase == Phase::deleting) return state_.erase(SandboxId(sandbox.id));
+  model::Sandbox next = sandbox;
+  const auto phase = lifecycle::next(next.phase, lifecycle::Event::node_lost);
+  if (phase) next.phase = *phase;
+  if (next.phase == Phase::failed && next.last_error.empty()) next.last_error = "node removed";
+  next.node = NodeId();
+  next.ports.clear();
+  next.ip.clear();
+  next.external.clear();
+  state_.put(std::move(next));
+}
+
+}  // namespace sandboxd::orch

@@ -1,0 +1,102 @@
+// What the control plane decides: wishes and observations in, changes of the state out.
+//
+// Plain code without awaits, called inside a turn. A wish is checked completely before anything is changed, so an error
+// leaves the turn as it was. What a node says is believed only for the life (uid) and the node that the record names;
+// late news is ignored. Split over decisions_*.cpp by who speaks: users, nodes, time. Core thread.
+#pragma once
+
+#include "base/random.hpp"
+#include "base/result.hpp"
+#include "liveness/heartbeats.hpp"
+#include "liveness/node_fsm.hpp"
+#include "orch/config.hpp"
+#include "orch/inbox.hpp"
+#include "orch/service.hpp"
+#include "orch/state.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace sandboxd::orch {
+
+class Decisions {
+ public:
+  // `instance`: 8 hex digits that begin every uid of this control plane.
+  Decisions(State& state, const OrchConfig& config, std::string instance, std::uint64_t seed);
+
+  // After a start: takes up what the last life left under way. `now`: of this start.
+  void resume(MonoTime now);
+
+  // Users.
+  [[nodiscard]] Result<SandboxRef> create(const CreateSandbox& request);
+  [[nodiscard]] Result<void> remove(const SandboxId& id);
+  [[nodiscard]] Result<std::vector<std::string>> explain(const SandboxId& id);
+  [[nodiscard]] Result<NodeRef> upsert_node(const UpsertNode& request);
+  [[nodiscard]] Result<NodeRef> patch_node(const NodeId& id, const PatchNode& patch);
+  [[nodiscard]] Result<void> delete_node(const NodeId& id, bool force);
+
+  // Nodes and calls to them.
+  void observe(const Observation& observation);
+
+  // Time.
+  void expire_sandboxes();
+  [[nodiscard]] std::vector<NodeId> take_silent_nodes();
+  // Tries those who wait, when something that could help has changed, and fails those who waited too long.
+  void place_pending();
+  // True when place_pending() has not come to an end yet.
+  [[nodiscard]] bool has_more_to_place() const { return next_waiting_ < waiting_.size(); }
+  // When time alone makes a difference; what is due by the wall clock is looked at again at least every minute.
+  [[nodiscard]] std::optional<MonoTime> next_deadline(WallTime wall, MonoTime mono) const;
+
+  [[nodiscard]] std::uint64_t placements() const { return placements_; }
+
+ private:
+  // What a node's present stream has said. Volatile.
+  struct Stream {
+    std::uint64_t generation = 0;
+    std::set<SandboxId> seen;
+  };
+
+  void observe_link(const LinkOpened& link);
+  void observe_event(const NodeSaid& said);
+  void observe_report(const model::Node& node, const model::NodeReport& report);
+  void observe_status(const model::Node& node, Stream& stream, const model::NodeSandboxStatus& status);
+  void observe_gone(const NodeId& node, Stream& stream, const model::NodeSandboxGone& gone);
+  void observe_snapshot(const NodeId& node, const Stream& stream);
+  void observe_create(const CreateDone& done);
+  void observe_remove(const RemoveDone& done);
+  void observe_health(const NodeId& id, liveness::Signal signal, const std::string& text);
+
+  void apply_status(const model::Node& node, const model::Sandbox& sandbox, const model::NodeSandboxStatus& status);
+  void lose(const model::Sandbox& sandbox);
+  void collect(const NodeId& node, const SandboxId& id, const std::string& uid);
+  [[nodiscard]] bool is_ours(const std::string& uid) const;
+
+  // True when it was placed.
+  bool try_place(const model::Sandbox& sandbox, sched::Decision decision);
+  void give_up(const model::Sandbox& sandbox, std::vector<std::string> reasons);
+  void begin_delete(const model::Sandbox& sandbox, const std::string& why);
+  void begin_stop(const model::Sandbox& sandbox);
+  // What is left of one whose node is gone for good.
+  void detach(const model::Sandbox& sandbox);
+  [[nodiscard]] WallTime give_up_time(WallTime since) const;
+  [[nodiscard]] bool fails_at_once() const;
+
+  State& state_;
+  const OrchConfig& config_;
+  std::string instance_;
+  Random random_;
+  liveness::Heartbeats heartbeats_;
+  std::map<NodeId, Stream> streams_;
+  MonoTime warm_at_;                // until then loaded nodes may still come back
+  std::vector<SandboxId> waiting_;  // of the pass in hand
+  std::size_t next_waiting_ = 0;
+  std::uint64_t gains_tried_ = 0;  // Cluster::gains() when the last pass began
+  std::uint64_t placements_ = 0;
+};
+
+}  // namespace sandboxd::orch

@@ -1,0 +1,179 @@
+#include "orch/effects.hpp"
+
+#include "aio/deadline.hpp"
+#include "base/limits.hpp"
+#include "base/log.hpp"
+
+#include <algorithm>
+
+namespace sandboxd::orch {
+namespace {
+
+constexpr Log kLog("orch");
+constexpr Duration kPauseMin = std::chrono::milliseconds(200);
+constexpr Duration kPauseMax = std::chrono::seconds(10);
+
+constexpr int kCapacityAttempts = 6;
+
+// After these nobody knows whether the node did it; everything else is its answer. "No room" is believed only when it
+// is said again and again: the node may still be clearing away what was deleted.
+bool is_worth_retrying(const Error& error, int attempts) {
+  if (error.code() == ErrorCode::resource_exhausted) return attempts < kCapacityAttempts;
+  return error.code() == ErrorCode::unavailable || error.code() == ErrorCode::deadline_exceeded ||
+         error.code() == ErrorCode::cancelled || error.code() == ErrorCode::protocol_error;
+}
+
+}  // namespace
+
+Effects::Effects(boost::asio::any_io_executor executor, ports::NodeTransport& transport, ports::Clock& clock,
+                 Inbox& inbox, Duration call_timeout, std::uint64_t seed)
+    : executor_(executor),
+      transport_(transport),
+      clock_(clock),
+      inbox_(inbox),
+      call_timeout_(call_timeout),
+      random_(seed),
+      calls_(executor) {}
+
+void Effects::set_address(const NodeId& node, model::NodeAddress address) {
+  addresses_[node] = std::move(address);
+  retry_now(node);
+}
+
+void Effects::forget_node(const NodeId& node) {
+  addresses_.erase(node);
+  permits_.erase(node);
+  retry_now(node);
+}
+
+void Effects::create(SandboxRef sandbox) {
+  auto job = std::make_shared<Job>();
+  job->is_create = true;
+  job->id = sandbox->id;
+  job->uid = sandbox->uid;
+  job->node = sandbox->node;
+  job->sandbox = std::move(sandbox);
+  enqueue(std::move(job));
+}
+
+void Effects::remove(const SandboxId& id, const std::string& uid, const NodeId& node) {
+  auto job = std::make_shared<Job>();
+  job->id = id;
+  job->uid = uid;
+  job->node = node;
+  enqueue(std::move(job));
+}
+
+void Effects::enqueue(std::shared_ptr<Job> job) {
+  auto& slot = lanes_[job->id];
+  const bool is_new = !slot;
+  if (is_new) slot = std::make_shared<Lane>(executor_);
+  const std::shared_ptr<Lane> lane = slot;
+  for (const auto& waiting : lane->jobs) {
+    if (waiting->uid != job->uid || waiting->node != job->node) continue;
+    if (waiting->is_create == job->is_create && !waiting->abandoned) return kick(*lane);  // asked for already
+    if (job->is_create) return;                                                           // the remove wins
+    waiting->abandoned = true;
+  }
+  lane->jobs.push_back(std::move(job));
+  kick(*lane);
+  if (is_new) calls_.spawn("node calls", drive(lane->jobs.front()->id, lane));
+}
+
+void Effects::kick(Lane& lane) {
+  ++lane.kicks;
+  lane.kicked.notify();
+}
+
+void Effects::retry_now(const NodeId& node) {
+  for (const auto& [id, lane] : lanes_) {
+    if (!lane->jobs.empty() && lane->jobs.front()->node == node) kick(*lane);
+  }
+}
+
+Task<void> Effects::drive(SandboxId id, std::shared_ptr<Lane> lane) {
+  while (!lane->jobs.empty()) {
+    auto job = lane->jobs.front();
+    co_await perform(lane, job);
+    lane->jobs.pop_front();
+  }
+  lanes_.erase(id);
+}
+
+Task<void> Effects::perform(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job) {
+  for (int attempts = 1;; ++attempts) {
+    if (job->abandoned) co_return;
+    const auto found = addresses_.find(job->node);
+    if (found == addresses_.end()) {
+      if (!job->is_create) finish(*job, {});
+      co_return;
+    }
+    auto address = found->second;
+    auto outcome = co_await attempt(job, address);
+    if (outcome || (job->is_create && !is_worth_retrying(outcome.error(), attempts))) {
+      finish(*job, outcome);
+      co_return;
+    }
+    if (!job->is_create && job->last_error != outcome.error().message()) {
+      job->last_error = outcome.error().message();
+      finish(*job, outcome);
+    }
+    if (attempts == 1 || attempts % 16 == 0) {
+      kLog.warn("node call failed; will retry", {{"sandbox", job->id.str()},
+                                                 {"node", job->node.str()},
+                                                 {"call", job->is_create ? "create" : "remove"},
+                                                 {"attempts", attempts},
+                                                 {"error", outcome.error().message()}});
+    }
+    if (job->abandoned) co_return;
+    co_await pause(lane, attempts);
+  }
+}
+
+Task<Result<void>> Effects::attempt(std::shared_ptr<Job> job, model::NodeAddress address) {
+  auto& slot = permits_[job->node];
+  if (!slot) slot = std::make_shared<aio::Semaphore>(executor_, limits::kNodeCallsMax);
+  const auto semaphore = slot;
+  auto permit = co_await semaphore->acquire();
+  if (job->abandoned) co_return Error(ErrorCode::cancelled, "given up");
+  if (!job->is_create) {
+    auto call = transport_.remove_sandbox(address, job->id, job->uid);
+    auto removed = co_await aio::with_deadline(clock_, call_timeout_, std::move(call), "remove sandbox");
+    co_return removed;
+  }
+  model::NodeCreateRequest request;
+  request.id = job->id;
+  request.uid = job->uid;
+  request.spec = job->sandbox->spec;
+  request.ports = job->sandbox->ports;
+  auto call = transport_.create_sandbox(address, std::move(request));
+  auto created = co_await aio::with_deadline(clock_, call_timeout_, std::move(call), "create sandbox");
+  co_return created;
+}
+
+Task<Result<void>> Effects::until_kicked(std::shared_ptr<Lane> lane, std::uint64_t seen) {
+  while (lane->kicks == seen) co_await lane->kicked.wait();
+  co_return Result<void>();
+}
+
+Task<void> Effects::pause(std::shared_ptr<Lane> lane, int attempts) {
+  const Duration longest = std::min(kPauseMax, kPauseMin * (1 << std::min(attempts - 1, 10)));
+  // Between half and all of it, so that many lanes do not come back at once.
+  const auto half = static_cast<std::uint64_t>(longest.count() / 2);
+  const Duration length(static_cast<std::int64_t>(half + random_.below(half + 1)));
+  auto kicked = until_kicked(lane, lane->kicks);
+  const auto ended = co_await aio::with_deadline(clock_, length, std::move(kicked), "pause");
+  static_cast<void>(ended);
+}
+
+void Effects::finish(const Job& job, Result<void> outcome) {
+  if (job.is_create) {
+    inbox_.observe(CreateDone{job.id, job.uid, std::move(outcome)});
+  } else {
+    inbox_.observe(RemoveDone{job.id, job.uid, std::move(outcome)});
+  }
+}
+
+Task<void> Effects::join() { co_await calls_.join(); }
+
+}  // namespace sandboxd::orch

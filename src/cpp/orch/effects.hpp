@@ -1,0 +1,82 @@
+// Calls to nodes that follow from durable decisions: creates and removes.
+//
+// One lane a sandbox id: its calls run one after another, so a remove waits for the create in flight, and what a
+// delayed create leaves behind is found by the node's stream. At most kNodeCallsMax calls to one node at a time. Errors
+// that leave the outcome unknown are retried with growing, jittered pauses for as long as the wish stands (a create is
+// idempotent for its uid, a remove always); anything else goes to the engine as CreateDone or RemoveDone. Core thread.
+#pragma once
+
+#include "aio/semaphore.hpp"
+#include "aio/task_group.hpp"
+#include "base/random.hpp"
+#include "orch/inbox.hpp"
+#include "orch/state.hpp"
+#include "ports/clock.hpp"
+#include "ports/node_transport.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace sandboxd::orch {
+
+class Effects {
+ public:
+  Effects(boost::asio::any_io_executor executor, ports::NodeTransport& transport, ports::Clock& clock, Inbox& inbox,
+          Duration call_timeout, std::uint64_t seed);
+
+  // Where a node is. Calls to an unknown node end: creates silently, removes as done.
+  void set_address(const NodeId& node, model::NodeAddress address);
+  void forget_node(const NodeId& node);
+
+  void create(SandboxRef sandbox);
+  void remove(const SandboxId& id, const std::string& uid, const NodeId& node);
+  // The node was heard again: whoever pauses before a retry on it tries now.
+  void retry_now(const NodeId& node);
+
+  void cancel() { calls_.cancel(); }
+  [[nodiscard]] Task<void> join();
+  [[nodiscard]] std::size_t in_flight() const { return calls_.size(); }
+
+ private:
+  struct Job {
+    bool is_create = false;
+    SandboxId id;
+    std::string uid;
+    NodeId node;
+    SandboxRef sandbox;      // for a create
+    bool abandoned = false;  // a remove of the same life waits behind: do not try again
+    std::string last_error;  // already told
+  };
+  struct Lane {
+    explicit Lane(boost::asio::any_io_executor executor) : kicked(std::move(executor)) {}
+    std::deque<std::shared_ptr<Job>> jobs;  // the front one is being done
+    aio::Notifier kicked;
+    std::uint64_t kicks = 0;
+  };
+
+  void enqueue(std::shared_ptr<Job> job);
+  void kick(Lane& lane);
+  [[nodiscard]] Task<void> drive(SandboxId id, std::shared_ptr<Lane> lane);
+  [[nodiscard]] Task<void> perform(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job);
+  [[nodiscard]] Task<Result<void>> attempt(std::shared_ptr<Job> job, model::NodeAddress address);
+  [[nodiscard]] static Task<Result<void>> until_kicked(std::shared_ptr<Lane> lane, std::uint64_t seen);
+  [[nodiscard]] Task<void> pause(std::shared_ptr<Lane> lane, int attempts);
+  void finish(const Job& job, Result<void> outcome);
+
+  boost::asio::any_io_executor executor_;
+  ports::NodeTransport& transport_;
+  ports::Clock& clock_;
+  Inbox& inbox_;
+  Duration call_timeout_;
+  Random random_;
+  std::map<NodeId, model::NodeAddress> addresses_;
+  std::map<NodeId, std::shared_ptr<aio::Semaphore>> permits_;
+  std::map<SandboxId, std::shared_ptr<Lane>> lanes_;
+  aio::TaskGroup calls_;
+};
+
+}  // namespace sandboxd::orch

@@ -1,0 +1,209 @@
+#include "orch/service.hpp"
+
+#include "aio/deadline.hpp"
+#include "orch/engine.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace sandboxd::orch {
+namespace {
+
+// Waits for an event that satisfies `done`.
+template <class Predicate>
+Task<Result<void>> until(std::shared_ptr<WatchStream> stream, Predicate done) {
+  for (;;) {
+    const auto event = co_await stream->next();
+    if (!event) co_return Error(ErrorCode::unavailable, "the control plane is stopping; try again");
+    if (done(*event)) co_return Result<void>();
+  }
+}
+
+struct IsGone {
+  bool operator()(const WatchEvent& event) const { return event.kind == WatchKind::sandbox_gone; }
+};
+
+struct IsReady {
+  NodeId node;
+  bool operator()(const WatchEvent& event) const {
+    return event.node && event.node->id == node &&
+           (event.kind == WatchKind::node_gone || event.node->state == model::NodeState::ready);
+  }
+};
+
+}  // namespace
+
+SandboxService::SandboxService(Engine& engine, ports::NodeTransport& transport, ports::Clock& clock)
+    : engine_(&engine), transport_(&transport), clock_(&clock) {}
+
+Task<Result<SandboxRef>> SandboxService::create(CreateSandbox request) {
+  std::function<Result<SandboxRef>(Engine&)> decide = [request = std::move(request)](Engine& engine) {
+    return engine.decisions().create(request);
+  };
+  return engine_->write<SandboxRef>(std::move(decide));
+}
+
+Task<Result<SandboxRef>> SandboxService::get(SandboxId id) {
+  std::function<Result<SandboxRef>(Engine&)> look = [id = std::move(id)](Engine& engine) -> Result<SandboxRef> {
+    const SandboxRef sandbox = engine.state().find(id);
+    if (!sandbox) return Error(ErrorCode::not_found, "sandbox not found");
+    return sandbox;
+  };
+  return engine_->read<SandboxRef>(std::move(look));
+}
+
+Task<Result<SandboxList>> SandboxService::list() {
+  std::function<Result<SandboxList>(Engine&)> look = [](Engine& engine) -> Result<SandboxList> {
+    SandboxList list;
+    list.revision = engine.state().revision();
+    list.items.reserve(engine.state().sandboxes().size());
+    for (const auto& [id, sandbox] : engine.state().sandboxes()) list.items.push_back(sandbox);
+    std::sort(list.items.begin(), list.items.end(), [](const SandboxRef& a, const SandboxRef& b) {
+      return std::tie(a->created_at, a->id) < std::tie(b->created_at, b->id);
+    });
+    return list;
+  };
+  return engine_->read<SandboxList>(std::move(look));
+}
+
+Task<Result<void>> SandboxService::remove(SandboxId id) {
+  std::function<Result<void>(Engine&)> decide = [id = std::move(id)](Engine& engine) {
+    return engine.decisions().remove(id);
+  };
+  return engine_->write<void>(std::move(decide));
+}
+
+Task<Result<void>> SandboxService::wait_gone(SandboxId id, Duration limit) {
+  WatchFilter filter;
+  filter.sandbox = id;
+  filter.nodes = false;
+  // The stream first, so that nothing falls between the look and the wait.
+  SBX_CO_TRY(stream, co_await watch(std::nullopt, std::move(filter)));
+  auto present = co_await get(id);
+  if (!present && present.error().code() == ErrorCode::not_found) co_return Result<void>();
+  if (!present) co_return present.error();
+  auto waiting = until(stream, IsGone{});
+  auto gone = co_await aio::with_deadline(*clock_, limit, std::move(waiting), "delete sandbox");
+  if (gone || gone.error().code() != ErrorCode::deadline_exceeded) co_return gone;
+  auto last = co_await get(id);
+  if (!last && last.error().code() == ErrorCode::not_found) co_return Result<void>();
+  if (!last || (*last)->last_error.empty()) co_return gone;
+  co_return Error(ErrorCode::deadline_exceeded, (*last)->last_error);
+}
+
+Task<Result<std::vector<std::string>>> SandboxService::explain(SandboxId id) {
+  std::function<Result<std::vector<std::string>>(Engine&)> look = [id = std::move(id)](Engine& engine) {
+    return engine.decisions().explain(id);
+  };
+  return engine_->read<std::vector<std::string>>(std::move(look));
+}
+
+Task<Result<NodeRef>> SandboxService::upsert_node(UpsertNode request, Duration settle) {
+  const NodeId id = request.id;
+  std::function<Result<NodeRef>(Engine&)> decide = [request = std::move(request)](Engine& engine) {
+    return engine.decisions().upsert_node(request);
+  };
+  SBX_CO_TRY(stored, co_await engine_->write<NodeRef>(std::move(decide)));
+  if (stored->state == model::NodeState::ready || settle.count() <= 0) co_return stored;
+  WatchFilter filter;
+  filter.sandboxes = false;
+  auto stream = co_await watch(stored->revision, std::move(filter));
+  if (!stream) co_return stored;  // it is stored: that it cannot be watched is no failure of this call
+  IsReady is_ready;
+  is_ready.node = id;
+  auto waiting = until(*stream, std::move(is_ready));
+  const auto settled = co_await aio::with_deadline(*clock_, settle, std::move(waiting), "node report");
+  static_cast<void>(settled);
+  auto now = co_await get_node(id);
+  co_return now;
+}
+
+Task<Result<NodeRef>> SandboxService::get_node(NodeId id) {
+  std::function<Result<NodeRef>(Engine&)> look = [id = std::move(id)](Engine& engine) -> Result<NodeRef> {
+    const NodeRef node = engine.state().find_node(id);
+    if (!node) return Error(ErrorCode::not_found, "node not found");
+    return node;
+  };
+  return engine_->read<NodeRef>(std::move(look));
+}
+
+Task<Result<NodeList>> SandboxService::list_nodes() {
+  std::function<Result<NodeList>(Engine&)> look = [](Engine& engine) -> Result<NodeList> {
+    NodeList list;
+    list.revision = engine.state().revision();
+    for (const auto& [id, node] : engine.state().nodes()) list.items.push_back(node);
+    return list;
+  };
+  return engine_->read<NodeList>(std::move(look));
+}
+
+Task<Result<NodeRef>> SandboxService::patch_node(NodeId id, PatchNode patch) {
+  std::function<Result<NodeRef>(Engine&)> decide = [id = std::move(id), patch = std::move(patch)](Engine& engine) {
+    return engine.decisions().patch_node(id, patch);
+  };
+  return engine_->write<NodeRef>(std::move(decide));
+}
+
+Task<Result<void>> SandboxService::delete_node(NodeId id, bool force) {
+  std::function<Result<void>(Engine&)> decide = [id = std::move(id), force](Engine& engine) {
+    return engine.decisions().delete_node(id, force);
+  };
+  return engine_->write<void>(std::move(decide));
+}
+
+Task<Result<std::string>> SandboxService::logs(SandboxId id) {
+  std::string path = "/v1/sandboxes/" + encode_segment(id.str()) + "/logs";
+  auto answer = co_await sandbox_json(std::move(id), std::move(path));
+  co_return answer;
+}
+
+Task<Result<std::string>> SandboxService::container_logs(SandboxId id, std::string container) {
+  std::string path = "/v1/sandboxes/" + encode_segment(id.str()) + "/containers/" + encode_segment(container) + "/logs";
+  auto answer = co_await sandbox_json(std::move(id), std::move(path));
+  co_return answer;
+}
+
+Task<Result<std::string>> SandboxService::sandbox_json(SandboxId id, std::string path) {
+  SBX_CO_TRY(sandbox, co_await get(std::move(id)));
+  if (sandbox->node.empty()) {
+    co_return Error(ErrorCode::conflict, "sandbox " + sandbox->id.str() + " is not on a node (phase " +
+                                             std::string(model::to_string(sandbox->phase)) + ")");
+  }
+  auto answer = co_await node_json(sandbox->node, std::move(path));
+  co_return answer;
+}
+
+Task<Result<std::string>> SandboxService::node_json(NodeId id, std::string path) {
+  SBX_CO_TRY(node, co_await get_node(std::move(id)));
+  auto call = transport_->get_json(node->address, std::move(path));
+  const Duration limit = engine_->config().sandbox_op_timeout;
+  auto answer = co_await aio::with_deadline(*clock_, limit, std::move(call), "node call");
+  co_return answer;
+}
+
+Task<Result<std::shared_ptr<WatchStream>>> SandboxService::watch(std::optional<std::int64_t> after,
+                                                                 WatchFilter filter) {
+  auto hub = engine_->hub();
+  if (!hub) co_return Error(ErrorCode::unavailable, "the control plane is starting; try again");
+  co_return hub->open(after, std::move(filter));
+}
+
+std::string encode_segment(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '.' || c == '_' || c == '~';
+    if (plain) {
+      out += c;
+    } else {
+      out += '%';
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    }
+  }
+  return out;
+}
+
+}  // namespace sandboxd::orch

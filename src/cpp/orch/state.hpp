@@ -1,0 +1,127 @@
+// The truth of the control plane: sandboxes and nodes in memory, their indexes, and the log of the turn in hand.
+//
+// Changes happen only inside a turn (begin ... accept or undo). Each is recorded twice: as what the store must learn,
+// and as the version to go back to. Nobody outside the engine sees a change before accept(). Owned by the engine, on
+// the core thread; reads no clock.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "orch/refs.hpp"
+#include "orch/watch_hub.hpp"
+#include "ports/store.hpp"
+#include "sched/cluster.hpp"
+#include "sched/queue.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace sandboxd::orch {
+
+// What is to be done outside once the turn is durable.
+struct SendCreate {
+  SandboxRef sandbox;
+};
+struct SendRemove {
+  SandboxId id;
+  std::string uid;  // of the life that goes
+  NodeId node;
+};
+struct OpenNode {  // keep a watch stream to this address (again, when it changed)
+  NodeId node;
+  model::NodeAddress address;
+};
+struct CloseNode {
+  NodeId node;
+};
+using Effect = std::variant<SendCreate, SendRemove, OpenNode, CloseNode>;
+
+// A turn's outcome: released only after the store has it.
+struct Released {
+  std::vector<WatchEvent> events;
+  std::vector<Effect> effects;
+};
+
+class State {
+ public:
+  explicit State(sched::ClusterOptions options) : cluster_(std::move(options)) {}
+
+  // Fills an empty state from the store.
+  void load(ports::StoreContents contents, MonoTime now);
+
+  // Reading. The versions are the newest, also within a turn.
+  [[nodiscard]] SandboxRef find(const SandboxId& id) const;  // nullptr: unknown
+  [[nodiscard]] NodeRef find_node(const NodeId& id) const;
+  [[nodiscard]] const std::map<SandboxId, SandboxRef>& sandboxes() const { return sandboxes_; }
+  [[nodiscard]] const std::map<NodeId, NodeRef>& nodes() const { return nodes_; }
+  // Those whose record names this node, in any phase.
+  [[nodiscard]] const std::set<SandboxId>& on_node(const NodeId& id) const;
+  [[nodiscard]] bool name_taken(const std::string& owner, const std::string& name) const;
+  [[nodiscard]] std::int64_t revision() const { return revision_; }
+  [[nodiscard]] sched::Cluster& cluster() { return cluster_; }
+  [[nodiscard]] const sched::Cluster& cluster() const { return cluster_; }
+  [[nodiscard]] sched::PendingQueue& queue() { return queue_; }
+  [[nodiscard]] const sched::PendingQueue& queue() const { return queue_; }
+  // The next sandbox to expire, if any.
+  [[nodiscard]] std::optional<std::pair<WallTime, SandboxId>> next_expiry() const;
+
+  // A node that has reported to this process. A state that was only loaded may be long out of date, so the scheduler
+  // does not trust it before. Not undone: it was heard, whether or not it could be stored.
+  [[nodiscard]] bool is_confirmed(const NodeId& id) const;
+  void confirm(const NodeId& id);
+
+  // A turn.
+  void begin(WallTime wall, MonoTime mono);
+  [[nodiscard]] WallTime wall_now() const { return wall_; }
+  [[nodiscard]] MonoTime mono_now() const { return mono_; }
+  // Stamp `revision` and `updated_at`, and record an event. `created_at` is the caller's.
+  SandboxRef put(model::Sandbox sandbox);
+  void erase(const SandboxId& id);
+  NodeRef put_node(model::Node node);
+  void erase_node(const NodeId& id);
+  // A heartbeat: last_heartbeat, streaks and the used fields, which are neither events nor stored by themselves.
+  void touch_node(model::Node node);
+  void release(Effect effect) { effects_.push_back(std::move(effect)); }
+
+  [[nodiscard]] bool changed() const { return !events_.empty(); }
+  // The last version of everything that changed in this turn.
+  [[nodiscard]] ports::StoreTransaction transaction() const;
+  [[nodiscard]] Released accept();
+  // Back to the state at begin(), without events and effects.
+  void undo();
+
+ private:
+  void replace(const SandboxId& id, SandboxRef after, bool quarantine);
+  void replace_reservation(const model::Sandbox* before, const model::Sandbox* after, bool quarantine);
+  void replace_node(const NodeId& id, NodeRef after);
+  [[nodiscard]] sched::NodeFacts facts_of(const model::Node& node) const;
+
+  std::map<SandboxId, SandboxRef> sandboxes_;
+  std::map<NodeId, NodeRef> nodes_;
+  std::int64_t revision_ = 0;
+  // Derived from the two maps by replace(): never written elsewhere.
+  std::map<std::pair<std::string, std::string>, SandboxId> names_;
+  std::map<NodeId, std::set<SandboxId>> on_node_;
+  std::set<std::pair<WallTime, SandboxId>> expiries_;
+  sched::Cluster cluster_;
+  sched::PendingQueue queue_;
+  std::set<NodeId> confirmed_;
+
+  // The turn in hand. A null version means "was not there".
+  WallTime wall_;
+  MonoTime mono_;
+  std::int64_t revision_before_ = 0;
+  std::map<SandboxId, SandboxRef> before_;
+  std::map<NodeId, NodeRef> nodes_before_;
+  std::vector<WatchEvent> events_;
+  std::vector<Effect> effects_;
+};
+
+}  // namespace sandboxd::orch
