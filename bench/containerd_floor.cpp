@@ -1,0 +1,150 @@
+// What a container costs when nobody but containerd is in the way: Snapshots.Prepare, Containers.Create, Tasks.Create,
+// Tasks.Start, with the image, limits, runtime options and mounts of a container that exists (the template).
+//
+//   containerd_floor SOCKET TEMPLATE_KEY TEMPLATE_NETNS
+//
+// Each line "KEY NETNS" on standard input makes one such container in that ready network namespace, prints
+// "KEY MICROSECONDS" (request of the first call to the reply of the last), and removes it again, untimed.
+#include "aio/io_runtime.hpp"
+#include "containerd/grpc_channel.hpp"
+#include "containerd/methods.hpp"
+#include "containerd/rpc.hpp"
+
+#include <chrono>
+#include <containerd/wire.pb.h>
+#include <iostream>
+#include <sstream>
+#include <string>
+
+namespace {
+
+using namespace sandboxd;
+namespace wire = containerd::wire;
+namespace method = containerd::method;
+
+constexpr Duration kLimit = std::chrono::minutes(2);
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; !from.empty() && (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+class Floor {
+ public:
+  explicit Floor(const std::string& socket) : channel_(socket, "k8s.io") {}
+
+  Task<Result<void>> read_template(std::string key, std::string network_namespace) {
+    wire::GetContainerRequest get;
+    get.set_id(key);
+    SBX_CO_TRY(found, co_await containerd::call<wire::GetContainerReply>(channel_, method::kContainersGet,
+                                                                         get.SerializeAsString(), kLimit));
+    template_ = found.container();
+    wire::StatSnapshotRequest stat;
+    stat.set_snapshotter(template_.snapshotter());
+    stat.set_key(template_.snapshot_key());
+    SBX_CO_TRY(info, co_await containerd::call<wire::StatSnapshotReply>(channel_, method::kSnapshotsStat,
+                                                                        stat.SerializeAsString(), kLimit));
+    parent_ = info.info().parent();
+    network_namespace_ = std::move(network_namespace);
+    co_return Result<void>();
+  }
+
+  Task<Result<void>> make(std::string key, std::string network_namespace) {
+    wire::PrepareSnapshotRequest prepare;
+    prepare.set_snapshotter(template_.snapshotter());
+    prepare.set_key(key);
+    prepare.set_parent(parent_);
+    SBX_CO_TRY(prepared, co_await containerd::call<wire::PrepareSnapshotReply>(channel_, method::kSnapshotsPrepare,
+                                                                               prepare.SerializeAsString(), kLimit));
+    wire::CreateContainerRequest create;
+    *create.mutable_container() = template_;
+    create.mutable_container()->set_id(key);
+    create.mutable_container()->set_snapshot_key(key);
+    create.mutable_container()->clear_labels();
+    std::string spec = replaced(template_.spec().value(), template_.id(), key);
+    create.mutable_container()->mutable_spec()->set_value(
+        replaced(std::move(spec), network_namespace_, network_namespace));
+    SBX_CO_CHECK(co_await channel_.unary(method::kContainersCreate, create.SerializeAsString(), kLimit));
+    wire::CreateTaskRequest task;
+    task.set_container_id(key);
+    *task.mutable_rootfs() = prepared.mounts();
+    SBX_CO_CHECK(co_await channel_.unary(method::kTasksCreate, task.SerializeAsString(), kLimit));
+    wire::StartRequest start;
+    start.set_container_id(key);
+    SBX_CO_CHECK(co_await channel_.unary(method::kTasksStart, start.SerializeAsString(), kLimit));
+    co_return Result<void>();
+  }
+
+  // Best effort: what is left of a container that failed half way is removed too.
+  Task<void> remove(std::string key) {
+    wire::KillRequest kill;
+    kill.set_container_id(key);
+    kill.set_signal(9);
+    kill.set_all(true);
+    auto killed = co_await channel_.unary(method::kTasksKill, kill.SerializeAsString(), kLimit);
+    if (killed) {
+      wire::WaitRequest wait;
+      wait.set_container_id(key);
+      auto ended = co_await channel_.unary(method::kTasksWait, wait.SerializeAsString(), kLimit);
+      static_cast<void>(ended);
+    }
+    wire::DeleteTaskRequest task;
+    task.set_container_id(key);
+    auto task_gone = co_await channel_.unary(method::kTasksDelete, task.SerializeAsString(), kLimit);
+    wire::DeleteContainerRequest record;
+    record.set_id(key);
+    auto record_gone = co_await channel_.unary(method::kContainersDelete, record.SerializeAsString(), kLimit);
+    wire::RemoveSnapshotRequest snapshot;
+    snapshot.set_snapshotter(template_.snapshotter());
+    snapshot.set_key(key);
+    auto snapshot_gone = co_await channel_.unary(method::kSnapshotsRemove, snapshot.SerializeAsString(), kLimit);
+    if (!task_gone || !record_gone || !snapshot_gone) std::cerr << "containerd_floor: " << key << " left traces\n";
+  }
+
+ private:
+  containerd::GrpcChannel channel_;
+  wire::Container template_;
+  std::string parent_;  // the image's topmost layer
+  std::string network_namespace_;
+};
+
+Task<void> serve(Floor& floor, std::string key, std::string network_namespace) {
+  auto ready = co_await floor.read_template(std::move(key), std::move(network_namespace));
+  if (!ready) {
+    std::cerr << "containerd_floor: " << ready.error().message() << '\n';
+    co_return;
+  }
+  std::cout << "ready" << std::endl;
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string one, space;
+    words >> one >> space;
+    const auto begin = std::chrono::steady_clock::now();
+    auto made = co_await floor.make(one, space);
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+    if (made) {
+      std::cout << one << ' ' << took.count() << std::endl;
+    } else {
+      std::cout << one << " error " << made.error().message() << std::endl;
+    }
+    co_await floor.remove(one);
+    std::cout << one << " removed" << std::endl;
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 4) {
+    std::cerr << "usage: containerd_floor SOCKET TEMPLATE_KEY TEMPLATE_NETNS\n";
+    return 2;
+  }
+  aio::IoRuntime runtime("floor");
+  runtime.start();
+  Floor floor(arguments[1]);
+  runtime.run(serve(floor, arguments[2], arguments[3]));
+  runtime.stop();
+  return 0;
+}
