@@ -198,8 +198,9 @@ def main() -> None:
     for handler, result in results.items():
         floor_ms, own = result["floor_ms"], result["answering_ms"]
         print(
-            f"{handler:6} ours p50 {own['p50']:8.1f} ms  p95 {own['p95']:8.1f} ms   floor p50 {floor_ms['p50']:8.1f} ms  "
-            f"p95 {floor_ms['p95']:8.1f} ms   n {own['n']}   ratio p50 {result['ratio_p50']}  p95 {result['ratio_p95']}"
+            f"{handler:6} ours p50 {own['p50']:7.1f} p95 {own['p95']:7.1f} ms   "
+            f"floor p50 {floor_ms['p50']:7.1f} p95 {floor_ms['p95']:7.1f} ms   "
+            f"n {own['n']}   ratio p50 {result['ratio_p50']} p95 {result['ratio_p95']}"
         )
     folder = ROOT / "bench/results"
     folder.mkdir(exist_ok=True)

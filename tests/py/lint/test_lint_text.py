@@ -95,6 +95,16 @@ def test_types_hold() -> None:
     run_python_tool("mypy", "--strict", "--cache-dir", str(ROOT / "build/mypy"))
 
 
+def test_configuration_document_is_current() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs/generate_configuration.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_scripts_parse() -> None:
     for script in ("check", "quickstart", ".ci/run", "src/sandboxd/setup/gvisor.sh"):
         done = subprocess.run(["bash", "-n", ROOT / script], capture_output=True, text=True, check=False)
