@@ -46,7 +46,9 @@ def files(root: Path) -> list[Path]:
     )
     if done.returncode == 0 and (root / ".git").exists():
         return sorted(root / name for name in set(done.stdout.splitlines()) if (root / name).is_file())
-    return sorted(path for path in root.rglob("*") if path.is_file())
+    skipped = {".git", ".venv", "build"}
+    found = (path for path in root.rglob("*") if not skipped & set(path.relative_to(root).parts))
+    return sorted(path for path in found if path.is_file())
 
 
 def check_words(root: Path) -> list[Violation]:
