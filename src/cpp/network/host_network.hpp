@@ -85,19 +85,36 @@ class HostNetwork final : public ports::SandboxNetwork {
   HostNetwork(boost::asio::any_io_executor executor, HostNetworkOptions options, Cidr subnet,
               ports::InterfaceProvider& provider);
 
-  // One atomic batch. When the kernel refuses it because the tables are not what the ledger says, everything is rebuilt
-  // from the ledger, which must already contain the change.
-  [[nodiscard]] Task<Result<void>> apply(std::string batch);
-  [[nodiscard]] Task<Result<void>> rebuild();
-  [[nodiscard]] Task<Result<void>> adopt_tables();
+  // Each public method that changes the machine is one of these, run to its end whatever happens to the caller.
+  [[nodiscard]] Task<Result<void>> bring_up();
   [[nodiscard]] Task<Result<ports::NetworkSlot>> assemble_slot(std::string name);
+  [[nodiscard]] Task<Result<ports::NetworkSlot>> attach_and_bind(std::string name);
   [[nodiscard]] Task<Result<void>> dismantle_slot(std::string name);
-  [[nodiscard]] Task<Result<void>> undo_slot(std::string name);
+  [[nodiscard]] Task<Result<void>> change_egress(ports::NetworkSlot slot, model::EgressPolicy policy);
+  [[nodiscard]] Task<Result<void>> open_ports(ports::NetworkSlot slot, std::vector<model::PublishedPort> ports);
+  [[nodiscard]] Task<Result<void>> close_ports(ports::NetworkSlot slot);
+  [[nodiscard]] Task<Result<void>> remove_everything();
+
+  // Makes the kernel agree with a change of the ledger, in one atomic batch. When the kernel refuses, because its
+  // tables are not what the ledger says, everything is rebuilt; when that fails too, the ledger takes the change back.
+  [[nodiscard]] Task<Result<void>> apply(Change change);
+  // Replaces the tables by what rules and ledger say, in one transaction, and renews the hooks.
+  [[nodiscard]] Task<Result<void>> rebuild();
+  [[nodiscard]] Task<Result<void>> set_hooks(std::vector<std::string> chains);
+  [[nodiscard]] Task<Result<void>> adopt_tables();
   [[nodiscard]] Task<void> watch_tables(std::shared_ptr<RulesetWatch> watch);
+  [[nodiscard]] Task<Result<bool>> tables_exist();
+
+  [[nodiscard]] Result<void> check_name(const std::string& name) const;
+  [[nodiscard]] Result<void> check_slot(const ports::NetworkSlot& slot) const;
+  [[nodiscard]] Result<void> take_host_ports(const ports::NetworkSlot& slot,
+                                             const std::vector<model::PublishedPort>& ports);
   [[nodiscard]] std::string namespace_path(const std::string& name) const;
+  [[nodiscard]] Ipv4 gateway_address() const { return subnet_.at(1); }
 
   boost::asio::any_io_executor executor_;
   HostNetworkOptions options_;
+  std::string table_;
   Cidr subnet_;
   ports::InterfaceProvider& provider_;
   Ledger ledger_;
@@ -106,7 +123,8 @@ class HostNetwork final : public ports::SandboxNetwork {
   aio::BlockingPool system_pool_;
   aio::TaskGroup tasks_;
   LoopbackForwarder forwarder_;
-  std::shared_ptr<RulesetWatch> watch_;
+  bool enforced_ = false;  // between start() and teardown()
+  bool watching_ = false;
 };
 
 }  // namespace sandboxd::network

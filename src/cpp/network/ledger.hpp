@@ -33,6 +33,9 @@ struct Change {
   std::function<void()> undo;  // takes the ledger back; valid as long as the ledger lives
 };
 
+// One batch of both; undone in reverse order.
+[[nodiscard]] Change merged(Change first, Change second);
+
 class Ledger {
  public:
   using HostPort = std::pair<model::Protocol, int>;
@@ -58,6 +61,7 @@ class Ledger {
   [[nodiscard]] Change unbind(const std::string& slot);
   // invalid_argument names the range that is malformed or not IPv4.
   [[nodiscard]] Result<Change> set_egress(const std::string& ip, const model::EgressPolicy& policy);
+  [[nodiscard]] Change remove_egress(const std::string& ip) { return replace_policy(ip, Policy{}); }
   // resource_exhausted when another slot has one of the ports; nothing is changed then.
   [[nodiscard]] Result<Change> publish(const std::string& ip, const std::vector<model::PublishedPort>& ports);
   [[nodiscard]] Change unpublish(const std::string& ip);
@@ -75,7 +79,9 @@ class Ledger {
   [[nodiscard]] std::string element(std::string_view verb, std::string_view family, std::string_view set,
                                     std::string_view content) const;
   [[nodiscard]] std::string binding_text(std::string_view verb, const Binding& binding) const;
-  [[nodiscard]] std::string policy_text(std::string_view verb, const std::string& ip, const Policy& policy) const;
+  [[nodiscard]] std::string ranges_text(std::string_view verb, const std::string& ip, const std::vector<Cidr>& ranges,
+                                        const std::vector<Cidr>& except) const;
+  [[nodiscard]] std::string policy_text(const std::string& ip, const Policy& policy) const;
   [[nodiscard]] std::string port_text(std::string_view verb, const HostPort& port, const Target& target) const;
   Change replace_policy(const std::string& ip, Policy policy);
 

@@ -77,7 +77,9 @@ class MemoryNetwork final : public ports::SandboxNetwork {
 
  private:
   [[nodiscard]] Result<void> planned_failure(const std::string& method);
-  [[nodiscard]] Result<void> known_slot(const ports::NetworkSlot& slot, std::string_view method) const;
+  [[nodiscard]] Result<void> known_slot(const ports::NetworkSlot& slot) const;
+  [[nodiscard]] Result<void> check_name(const std::string& name) const;
+  [[nodiscard]] Result<void> check_free(const MemoryNetworkMachine::HostPort& port, const std::string& slot) const;
   [[nodiscard]] Result<std::string> take_address();
   void close_ports(const std::string& name);
 
