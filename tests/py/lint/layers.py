@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "node api": UP_TO_PORTS | {"http", "node"},
     "world": UP_TO_PORTS | {"sim", "orch", "node"},
     "agent": set(),
+    "logholder": VALUES | {"logs"},  # a process of its own; shares the log format and the protocol
     "pause": set(),  # its own tiny static executable
 }
 
