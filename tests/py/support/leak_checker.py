@@ -139,7 +139,9 @@ def addresses_in_nft(instance: Instance) -> set[str]:
     prefix = ".".join(instance.subnet.split(".")[:3]) + "."
     out: set[str] = set()
     for family in ("inet", "bridge", "netdev"):
-        for elements in nft_elements(instance, family).values():
+        for name, elements in nft_elements(instance, family).items():
+            if name in ("special", "resolvers"):
+                continue  # ranges that are closed to everybody, and name servers
             out |= {
                 found for found in re.findall(r"\d+\.\d+\.\d+\.\d+", json.dumps(elements)) if found.startswith(prefix)
             }
