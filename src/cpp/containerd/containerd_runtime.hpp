@@ -10,9 +10,8 @@
 //
 // Files of its own, below Options::run_dir:
 //   runsc.toml            the gVisor shim's configuration (handler.hpp)
-//   containers/<key>/     resolv.conf, hosts, hostname; a pod root also has rootfs/pause
-// They are removed with the container. A mount in the request on /etc/resolv.conf, /etc/hosts or /etc/hostname takes
-// the place of ours.
+//   pods/<key>/rootfs/    what a pod's root container runs from: the pause executable alone; removed with it
+// Name resolution files and volumes come as mounts of the request (ports::SandboxFiles).
 //
 // Thread: all methods on the executor's one thread. gRPC's threads only post to it; blocking work (files, /proc) is
 // done on a thread of the adapter's own. close() before destruction, when calls may still be in flight.
@@ -39,7 +38,6 @@ struct Options {
   std::string snapshotter = "overlayfs";      // must be the one of the daemon's CRI plugin (daemon_config.hpp)
   std::string cgroup_parent = "/sandboxd-0";  // no component may begin with "pod": gVisor's shim takes that for a pod's
   std::string pause_binary;                   // sandboxd-pause; needed for pods only
-  std::vector<std::string> dns_servers;       // empty: /etc/resolv.conf names no server
   std::map<std::string, std::string> runsc_flags;  // added to, or replacing, the flags in runsc.toml
   std::string runsc_binary;                        // empty: "runsc", found in containerd's PATH
   Duration call_timeout = std::chrono::seconds(10);

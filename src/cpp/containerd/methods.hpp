@@ -28,6 +28,7 @@ inline constexpr const char* kSnapshotsList = "/containerd.services.snapshots.v1
 
 inline constexpr const char* kImagesGet = "/containerd.services.images.v1.Images/Get";
 inline constexpr const char* kContentRead = "/containerd.services.content.v1.Content/Read";
+inline constexpr const char* kContentUpdate = "/containerd.services.content.v1.Content/Update";
 inline constexpr const char* kDiffApply = "/containerd.services.diff.v1.Diff/Apply";
 inline constexpr const char* kLeasesCreate = "/containerd.services.leases.v1.Leases/Create";
 inline constexpr const char* kLeasesDelete = "/containerd.services.leases.v1.Leases/Delete";

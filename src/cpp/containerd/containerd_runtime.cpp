@@ -1,0 +1,213 @@
+#include "containerd/containerd_runtime.hpp"
+
+#include "aio/task_group.hpp"
+#include "containerd/context.hpp"
+#include "containerd/create.hpp"
+#include "containerd/event_feed.hpp"
+#include "containerd/handler.hpp"
+#include "containerd/image_store.hpp"
+#include "containerd/methods.hpp"
+#include "containerd/remove.hpp"
+#include "containerd/rpc.hpp"
+#include "containerd/runtime_text.hpp"
+#include "containerd/wire.pb.h"
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+namespace sandboxd::containerd {
+
+using ports::FoundContainer;
+
+namespace {
+
+FoundContainer::Task to_state(wire::TaskState state) {
+  switch (state) {
+    case wire::TASK_CREATED: return FoundContainer::Task::created;
+    case wire::TASK_STOPPED: return FoundContainer::Task::stopped;
+    case wire::TASK_PAUSED:
+    case wire::TASK_PAUSING: return FoundContainer::Task::paused;
+    default: return FoundContainer::Task::running;  // gVisor's shim says "unknown" of a paused one
+  }
+}
+
+void fill(FoundContainer& found, const wire::Process& process) {
+  found.task = to_state(process.status());
+  found.pid = process.pid();
+  if (process.status() == wire::TASK_STOPPED) found.exit_code = static_cast<int>(process.exit_status());
+}
+
+std::string label(const wire::Container& container, const char* name) {
+  const auto at = container.labels().find(name);
+  return at == container.labels().end() ? std::string() : at->second;
+}
+
+}  // namespace
+
+class ContainerdRuntime::Impl {
+ public:
+  Impl(boost::asio::any_io_executor executor, ports::Clock& clock, Options options)
+      : context(std::move(executor), clock, std::move(options)), images(context), feed(context) {}
+
+  // True when the container is ours. Events name only ids, so an unknown one is looked up once.
+  [[nodiscard]] Task<Result<bool>> is_known(std::string key);
+  [[nodiscard]] Task<Result<std::map<std::string, wire::Process>>> tasks();
+  [[nodiscard]] Task<Result<std::vector<wire::Container>>> records();
+
+  Context context;
+  ImageStore images;
+  EventFeed feed;
+  std::set<std::string> known;
+};
+
+Result<std::unique_ptr<ContainerdRuntime>> ContainerdRuntime::make(boost::asio::any_io_executor executor,
+                                                                   ports::Clock& clock, Options options) {
+  std::error_code ec;
+  std::filesystem::create_directories(options.run_dir + "/pods", ec);
+  if (ec) return errno_error(ec.value(), "create " + options.run_dir + "/pods");
+  auto impl = std::make_unique<Impl>(std::move(executor), clock, std::move(options));
+  const std::string& path = impl->context.runsc_config;
+  const std::string fresh = path + ".new";
+  std::ofstream file(fresh, std::ios::trunc);
+  file << make_runsc_config(impl->context.options.runsc_binary, impl->context.options.runsc_flags);
+  file.close();
+  if (!file) return Error(ErrorCode::storage_failed, "cannot write " + fresh);
+  // By rename: a shim may be reading it.
+  std::filesystem::rename(fresh, path, ec);
+  if (ec) return errno_error(ec.value(), "replace " + path);
+  return std::unique_ptr<ContainerdRuntime>(new ContainerdRuntime(std::move(impl)));
+}
+
+ContainerdRuntime::ContainerdRuntime(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ContainerdRuntime::~ContainerdRuntime() = default;
+
+Task<void> ContainerdRuntime::close() {
+  impl_->feed.close();
+  impl_->context.group.cancel();
+  co_await impl_->context.group.join();
+}
+
+Task<Result<void>> ContainerdRuntime::check() {
+  Context& context = impl_->context;
+  SBX_CO_CHECK(co_await call<wire::VersionReply>(context.channel, method::kVersion, std::string(),
+                                                 context.options.call_timeout));
+  co_return Result<void>();
+}
+
+Task<Result<ports::ImageInfo>> ContainerdRuntime::ensure_image(std::string reference) {
+  return impl_->images.ensure(std::move(reference));
+}
+
+Task<Result<void>> ContainerdRuntime::create(ports::ContainerRequest request) {
+  const std::string key = request.key;
+  const auto record = std::make_shared<bool>(false);
+  Result<void> made;
+  std::exception_ptr cancelled;
+  try {
+    made = co_await create_container(&impl_->context, &impl_->images, std::move(request), record);
+  } catch (const boost::system::system_error&) {
+    cancelled = std::current_exception();
+  }
+  if (made && !cancelled) {
+    impl_->known.insert(key);
+    co_return made;
+  }
+  co_await aio::ignore_cancellation();
+  if (*record) {
+    const auto undone = co_await remove_container(&impl_->context, key);
+    if (!undone && made.has_error()) {
+      made = made.error().with_reasons({"not cleaned up: " + undone.error().message()});
+    }
+  }
+  if (cancelled) std::rethrow_exception(cancelled);
+  co_return made;
+}
+
+Task<Result<std::uint32_t>> ContainerdRuntime::start(std::string key) {
+  Context& context = impl_->context;
+  wire::StartRequest request;
+  request.set_container_id(key);
+  auto reply = co_await call<wire::StartReply>(context.channel, method::kTasksStart, request.SerializeAsString(),
+                                               context.options.start_timeout);
+  if (reply) co_return reply->pid();
+  const ErrorCode code =
+      reply.error().code() == ErrorCode::unavailable ? ErrorCode::unavailable : ErrorCode::runtime_failed;
+  co_return Error(code, clean_runtime_text(reply.error().message()));
+}
+
+Task<Result<void>> ContainerdRuntime::remove(std::string key) {
+  SBX_CO_CHECK(co_await remove_container(&impl_->context, key));
+  impl_->known.erase(key);
+  co_return Result<void>();
+}
+
+Task<Result<std::map<std::string, wire::Process>>> ContainerdRuntime::Impl::tasks() {
+  SBX_CO_TRY(reply, co_await call<wire::ListTasksReply>(context.channel, method::kTasksList, std::string(),
+                                                        context.options.start_timeout));
+  std::map<std::string, wire::Process> out;
+  for (const wire::Process& process : reply.tasks()) {
+    out[process.container_id().empty() ? process.id() : process.container_id()] = process;
+  }
+  co_return out;
+}
+
+Task<Result<std::vector<wire::Container>>> ContainerdRuntime::Impl::records() {
+  wire::ListContainersRequest request;
+  request.add_filters(std::string("labels.\"") + kLabelInstance + "\"==" + context.options.instance);
+  SBX_CO_TRY(reply,
+             co_await call<wire::ListContainersReply>(context.channel, method::kContainersList,
+                                                      request.SerializeAsString(), context.options.call_timeout));
+  co_return std::vector<wire::Container>(reply.containers().begin(), reply.containers().end());
+}
+
+Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
+  // First the events, then the list: whatever changes after the list was made is seen by next_event().
+  SBX_CO_CHECK(co_await impl_->feed.open());
+  SBX_CO_TRY(records, co_await impl_->records());
+  SBX_CO_TRY(tasks, co_await impl_->tasks());
+  Context& context = impl_->context;
+  std::vector<FoundContainer> out;
+  for (const wire::Container& record : records) {
+    FoundContainer found;
+    found.key = record.id();
+    found.sandbox = SandboxId(label(record, kLabelSandbox));
+    found.uid = label(record, kLabelUid);
+    if (const auto task = tasks.find(record.id()); task != tasks.end()) {
+      fill(found, task->second);
+    } else {
+      // The daemon's list leaves out tasks whose shim did not answer in time: "none" must be certain.
+      wire::GetTaskRequest request;
+      request.set_container_id(record.id());
+      const auto reply = co_await call<wire::GetTaskReply>(context.channel, method::kTasksGet,
+                                                           request.SerializeAsString(), context.options.call_timeout);
+      if (reply) fill(found, reply->process());
+      if (!reply && reply.error().code() == ErrorCode::unavailable) co_return reply.error();
+      if (!reply && reply.error().code() != ErrorCode::not_found) found.task = FoundContainer::Task::stopped;
+    }
+    impl_->known.insert(found.key);
+    out.push_back(std::move(found));
+  }
+  co_return out;
+}
+
+Task<Result<bool>> ContainerdRuntime::Impl::is_known(std::string key) {
+  if (known.contains(key)) co_return true;
+  wire::GetContainerRequest request;
+  request.set_id(key);
+  const auto reply = co_await call<wire::GetContainerReply>(context.channel, method::kContainersGet,
+                                                            request.SerializeAsString(), context.options.call_timeout);
+  if (!reply && reply.error().code() == ErrorCode::unavailable) co_return reply.error();
+  co_return reply&& label(reply->container(), kLabelInstance) == context.options.instance;
+}
+
+Task<Result<ports::RuntimeEvent>> ContainerdRuntime::next_event() {
+  while (true) {
+    SBX_CO_TRY(event, co_await impl_->feed.next());
+    const std::string key = std::visit([](const auto& one) { return one.key; }, event);
+    SBX_CO_TRY(ours, co_await impl_->is_known(key));
+    if (ours) co_return event;
+  }
+}
+
+}  // namespace sandboxd::containerd

@@ -1,0 +1,112 @@
+#include "containerd/leftovers.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sys/mount.h>
+#include <thread>
+#include <unistd.h>
+
+namespace sandboxd::containerd {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string read_all(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// "/state/x/key" must not be found in "/state/x/key2".
+bool names_path(const std::string& text, const std::string& path) {
+  for (std::size_t at = text.find(path); at != std::string::npos; at = text.find(path, at + 1)) {
+    const std::size_t end = at + path.size();
+    if (end == text.size() || text[end] == '/' || text[end] == '\0') return true;
+  }
+  return false;
+}
+
+// Octal escapes, as /proc/self/mountinfo writes spaces and backslashes.
+std::string unescape(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      out.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
+      i += 3;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> mounts_below(const std::string& directory) {
+  std::vector<std::string> out;
+  std::ifstream mounts("/proc/self/mountinfo");
+  std::string line;
+  while (std::getline(mounts, line)) {
+    std::size_t start = 0;
+    for (int field = 0; field < 4 && start != std::string::npos; ++field) start = line.find(' ', start + 1);
+    if (start == std::string::npos) continue;
+    const std::string target = unescape(line.substr(start + 1, line.find(' ', start + 1) - start - 1));
+    if (target == directory || target.starts_with(directory + "/")) out.push_back(target);
+  }
+  std::reverse(out.begin(), out.end());  // the youngest first
+  return out;
+}
+
+}  // namespace
+
+std::vector<pid_t> processes_of(const std::string& bundle) {
+  std::vector<pid_t> out;
+  std::error_code ec;
+  for (const fs::directory_entry& entry : fs::directory_iterator("/proc", ec)) {
+    const std::string name = entry.path().filename();
+    if (!std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) continue;
+    const pid_t pid = static_cast<pid_t>(std::stol(name));
+    if (pid == getpid()) continue;
+    std::string cwd = fs::read_symlink(entry.path() / "cwd", ec).string();
+    if (cwd.ends_with(" (deleted)")) cwd.resize(cwd.size() - 10);
+    if (cwd == bundle || names_path(read_all(entry.path() / "cmdline"), bundle)) out.push_back(pid);
+  }
+  return out;
+}
+
+bool kill_processes_of(const std::string& bundle) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (true) {
+    const auto pids = processes_of(bundle);
+    if (pids.empty()) return true;
+    for (const pid_t pid : pids) kill(pid, SIGKILL);
+    if (std::chrono::steady_clock::now() >= give_up) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+Result<void> remove_tree(const std::string& directory) {
+  for (const std::string& target : mounts_below(directory)) umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+  std::error_code ec;
+  fs::remove_all(directory, ec);
+  if (ec) return errno_error(ec.value(), "remove " + directory);
+  return {};
+}
+
+void remove_runtime_state(const std::string& key, const std::string& cgroup_parent) {
+  std::error_code ec;
+  fs::remove_all("/run/containerd/runc/k8s.io/" + key, ec);
+  for (const fs::directory_entry& entry : fs::directory_iterator("/run/containerd/runsc/k8s.io", ec)) {
+    // "<container>_sandbox:<sandbox>.state" and ".lock"
+    if (entry.path().filename().string().starts_with(key + "_sandbox:")) fs::remove(entry.path(), ec);
+  }
+  const std::string group = cgroup_parent + "/" + key;
+  rmdir(("/sys/fs/cgroup" + group).c_str());
+  for (const fs::directory_entry& entry : fs::directory_iterator("/sys/fs/cgroup", ec)) {
+    rmdir((entry.path().string() + group).c_str());
+  }
+}
+
+}  // namespace sandboxd::containerd

@@ -1,0 +1,161 @@
+#include "containerd/remove.hpp"
+
+#include "base/log.hpp"
+#include "containerd/leftovers.hpp"
+#include "containerd/methods.hpp"
+#include "containerd/rpc.hpp"
+#include "containerd/wire.pb.h"
+
+#include <filesystem>
+#include <optional>
+
+namespace sandboxd::containerd {
+
+namespace {
+
+const Log log("containerd");
+
+constexpr Duration kPollInterval = std::chrono::milliseconds(50);
+
+struct TaskFound {
+  bool exists = false;
+  bool must_die = false;  // running, or in a state nobody knows
+};
+
+bool is_gone(const Error& error) { return error.code() == ErrorCode::not_found; }
+
+Task<Result<TaskFound>> look(Context* context, std::string key) {
+  wire::GetTaskRequest request;
+  request.set_container_id(key);
+  const auto reply = co_await call<wire::GetTaskReply>(context->channel, method::kTasksGet, request.SerializeAsString(),
+                                                       context->options.call_timeout);
+  TaskFound found;
+  if (!reply) {
+    if (is_gone(reply.error())) co_return found;
+    if (reply.error().code() == ErrorCode::unavailable) co_return reply.error();
+    // The daemon is there and the shim is not: the task is to be deleted the hard way.
+    found.exists = true;
+    found.must_die = true;
+    co_return found;
+  }
+  const auto state = reply->process().status();
+  found.exists = true;
+  // A task that never started dies with its deletion; gVisor's shim spends a second refusing to kill one.
+  found.must_die = state != wire::TASK_STOPPED && state != wire::TASK_CREATED;
+  co_return found;
+}
+
+// SIGKILL and wait. Errors only mean that it did not work in time.
+Task<Result<void>> kill_and_wait(Context* context, std::string key) {
+  wire::KillRequest kill;
+  kill.set_container_id(key);
+  kill.set_signal(9);
+  const auto sent =
+      co_await context->channel.unary(method::kTasksKill, kill.SerializeAsString(), context->options.stop_timeout);
+  if (!sent && is_gone(sent.error())) co_return Result<void>();
+  if (!sent) co_return sent.error();
+  wire::WaitRequest wait;
+  wait.set_container_id(key);
+  const auto exited =
+      co_await context->channel.unary(method::kTasksWait, wait.SerializeAsString(), context->options.stop_timeout);
+  if (!exited && !is_gone(exited.error())) co_return exited.error();
+  co_return Result<void>();
+}
+
+Task<Result<void>> delete_task(Context* context, std::string key) {
+  wire::DeleteTaskRequest request;
+  request.set_container_id(key);
+  const auto done =
+      co_await context->channel.unary(method::kTasksDelete, request.SerializeAsString(), context->options.stop_timeout);
+  if (!done && !is_gone(done.error())) co_return done.error();
+  co_return Result<void>();
+}
+
+// Kills shim, runtime and workload by pid. The daemon notices that the shim's connection broke and forgets the task.
+Task<Result<void>> force(Context* context, std::string key, Error why) {
+  if (context->options.state_dir.empty()) co_return why;
+  log.warn("killing a container's shim", {{"container", key}, {"cause", why.message()}});
+  const std::string bundle = context->bundle_dir(key);
+  const MonoTime give_up = context->clock.mono_now() + context->options.stop_timeout;
+  while (true) {
+    co_await context->files.run([bundle] { return kill_processes_of(bundle); });
+    SBX_CO_TRY(found, co_await look(context, key));
+    if (!found.exists) co_return Result<void>();
+    co_await delete_task(context, key);
+    if (context->clock.mono_now() >= give_up) co_return why;
+    co_await context->clock.sleep_for(kPollInterval);
+  }
+}
+
+Task<Result<void>> remove_task(Context* context, std::string key) {
+  SBX_CO_TRY(found, co_await look(context, key));
+  if (!found.exists) co_return Result<void>();
+  Result<void> gone;
+  if (found.must_die) gone = co_await kill_and_wait(context, key);
+  if (gone) gone = co_await delete_task(context, key);
+  if (gone || gone.error().code() == ErrorCode::unavailable) co_return gone;
+  co_return co_await force(context, key, gone.error());
+}
+
+// Anything that the daemon did not take away with the task. Normally there is nothing and this costs a stat.
+void sweep(const std::string& bundle, const std::string& key, const std::string& cgroup_parent) {
+  std::error_code ec;
+  if (!std::filesystem::exists(bundle, ec)) return;
+  kill_processes_of(bundle);
+  const auto removed = remove_tree(bundle);
+  if (!removed) log.warn("bundle not removed", {{"container", key}, {"cause", removed.error().message()}});
+  remove_runtime_state(key, cgroup_parent);
+}
+
+// True when the record is ours to delete, false when there is none.
+Task<Result<bool>> is_ours(Context* context, std::string key) {
+  wire::GetContainerRequest request;
+  request.set_id(key);
+  const auto reply = co_await call<wire::GetContainerReply>(context->channel, method::kContainersGet,
+                                                            request.SerializeAsString(), context->options.call_timeout);
+  if (!reply) {
+    if (is_gone(reply.error())) co_return false;
+    co_return reply.error();
+  }
+  const auto& labels = reply->container().labels();
+  const auto owner = labels.find(kLabelInstance);
+  if (owner == labels.end() || owner->second != context->options.instance) {
+    co_return Error(ErrorCode::conflict, "container " + key + " belongs to somebody else and is left alone");
+  }
+  co_return true;
+}
+
+}  // namespace
+
+Task<Result<void>> remove_container(Context* context, std::string key) {
+  SBX_CO_TRY(recorded, co_await is_ours(context, key));
+  if (recorded) {
+    SBX_CO_CHECK(co_await remove_task(context, key));
+    if (!context->options.state_dir.empty()) {
+      const std::string bundle = context->bundle_dir(key);
+      const std::string parent = context->options.cgroup_parent;
+      co_await context->files.run([bundle, key, parent] {
+        sweep(bundle, key, parent);
+        return true;
+      });
+    }
+    wire::RemoveSnapshotRequest snapshot;
+    snapshot.set_snapshotter(context->options.snapshotter);
+    snapshot.set_key(key);
+    const auto removed = co_await context->channel.unary(method::kSnapshotsRemove, snapshot.SerializeAsString(),
+                                                         context->options.call_timeout);
+    if (!removed && !is_gone(removed.error())) co_return removed.error().with_context("remove snapshot " + key);
+  }
+  const std::string pod = context->pod_dir(key);
+  SBX_CO_CHECK(co_await context->files.run([pod] { return remove_tree(pod); }));
+  if (recorded) {
+    wire::DeleteContainerRequest record;
+    record.set_id(key);
+    const auto deleted = co_await context->channel.unary(method::kContainersDelete, record.SerializeAsString(),
+                                                         context->options.call_timeout);
+    if (!deleted && !is_gone(deleted.error())) co_return deleted.error();
+  }
+  co_return Result<void>();
+}
+
+}  // namespace sandboxd::containerd

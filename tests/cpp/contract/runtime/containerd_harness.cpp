@@ -1,0 +1,76 @@
+// The real thing: a private containerd, both handlers. One daemon serves all cases of the process.
+#include "aio/system_clock.hpp"
+#include "containerd/containerd_runtime.hpp"
+#include "contract/runtime/runtime_contract.hpp"
+#include "support/private_containerd.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sandboxd::test {
+namespace {
+
+struct Shared {
+  PrivateContainerd daemon;
+  NetworkNamespace network{daemon.name() + "-n"};
+  std::string image = daemon.import_busybox();
+};
+
+std::unique_ptr<Shared>& shared() {
+  static std::unique_ptr<Shared> instance;
+  return instance;
+}
+
+// Tears the daemon down before statics die, also when a case failed.
+class SharedEnd final : public testing::Environment {
+ public:
+  void TearDown() override { shared().reset(); }
+};
+const auto* const kRegistered = testing::AddGlobalTestEnvironment(new SharedEnd);
+
+class ContainerdHarness final : public RuntimeHarness {
+ public:
+  explicit ContainerdHarness(std::string handler) : handler_(std::move(handler)) {
+    if (!shared()) shared() = std::make_unique<Shared>();
+    start();
+  }
+  ~ContainerdHarness() override { stop(); }
+
+  ports::SandboxRuntime& runtime() override { return *runtime_; }
+  void restart() override {
+    stop();
+    start();
+  }
+  [[nodiscard]] std::string image() const override { return shared()->image; }
+  [[nodiscard]] std::string handler() const override { return handler_; }
+  [[nodiscard]] std::string network_namespace() const override { return shared()->network.path(); }
+  [[nodiscard]] std::string prefix() const override { return shared()->daemon.name() + "-" + handler_ + "-"; }
+  boost::asio::io_context& io() override { return io_; }
+
+ private:
+  void start() {
+    auto made = containerd::ContainerdRuntime::make(io_.get_executor(), clock_, shared()->daemon.options("t"));
+    if (!made) throw std::runtime_error(made.error().message());
+    runtime_ = std::move(*made);
+  }
+  void stop() {
+    run_task(io_, runtime_->close());
+    runtime_.reset();
+  }
+
+  std::string handler_;
+  boost::asio::io_context io_;
+  aio::SystemClock clock_;
+  std::unique_ptr<containerd::ContainerdRuntime> runtime_;
+};
+
+}  // namespace
+
+std::vector<RuntimeFactory> runtime_factories() {
+  std::vector<RuntimeFactory> out;
+  for (const char* handler : {"runc", "runsc"}) {
+    out.push_back({handler, [handler] { return std::make_unique<ContainerdHarness>(handler); }});
+  }
+  return out;
+}
+
+}  // namespace sandboxd::test

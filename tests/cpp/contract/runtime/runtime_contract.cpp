@@ -1,0 +1,294 @@
+#include "contract/runtime/runtime_contract.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+namespace sandboxd::test {
+namespace {
+
+using ports::ContainerRequest;
+using ports::ContainerRole;
+using ports::FoundContainer;
+using testing::HasSubstr;
+
+class RuntimeContract : public testing::TestWithParam<RuntimeFactory> {
+ protected:
+  RuntimeContract() : world_(GetParam().make()) {}
+  ~RuntimeContract() override {
+    for (const std::string& key : made_) (void)world_->run(world_->runtime().remove(key));
+  }
+
+  ports::SandboxRuntime& runtime() { return world_->runtime(); }
+
+  ContainerRequest request(const std::string& name, std::vector<std::string> args) {
+    ContainerRequest out;
+    out.key = world_->prefix() + name;
+    out.sandbox = SandboxId("sandbox-" + name);
+    out.uid = "uid-" + name;
+    out.handler = world_->handler();
+    out.container.name = name;
+    out.container.command_kind = model::CommandKind::given;
+    out.container.args = std::move(args);
+    out.container.resources.limit_memory_bytes.value = 256 << 20;
+    out.image = image_;
+    out.network_namespace = world_->network_namespace();
+    out.hostname = "box";
+    return out;
+  }
+
+  void SetUp() override {
+    const auto image = world_->run(runtime().ensure_image(world_->image()));
+    ASSERT_TRUE(image) << image.error().message();
+    image_ = *image;
+  }
+
+  Result<void> create(ContainerRequest container) {
+    made_.insert(container.key);
+    return world_->run(runtime().create(std::move(container)));
+  }
+  void create_started(ContainerRequest container) {
+    const std::string key = container.key;
+    const auto made = create(std::move(container));
+    ASSERT_TRUE(made) << made.error().message();
+    const auto pid = world_->run(runtime().start(key));
+    ASSERT_TRUE(pid) << pid.error().message();
+    EXPECT_GT(*pid, 0U);
+  }
+  FoundContainer find(const std::string& key) {
+    const auto found = world_->run(runtime().list());
+    EXPECT_TRUE(found) << found.error().message();
+    for (const FoundContainer& one : *found) {
+      if (one.key == key) return one;
+    }
+    return {};
+  }
+  // Reads events until the container's exit.
+  ports::ContainerExited wait_exit(const std::string& key, bool* out_of_memory = nullptr) {
+    while (true) {
+      const auto event = world_->run(runtime().next_event());
+      if (!event) {
+        ADD_FAILURE() << event.error().message();
+        return {};
+      }
+      if (const auto* oom = std::get_if<ports::ContainerOutOfMemory>(&*event)) {
+        if (oom->key == key && out_of_memory != nullptr) *out_of_memory = true;
+        continue;
+      }
+      const auto& exit = std::get<ports::ContainerExited>(*event);
+      if (exit.key == key) return exit;
+    }
+  }
+
+  std::unique_ptr<RuntimeHarness> world_;
+  ports::ImageInfo image_;
+  std::set<std::string> made_;
+};
+
+TEST_P(RuntimeContract, AnswersACheck) {
+  const auto ready = world_->run(runtime().check());
+  EXPECT_TRUE(ready) << ready.error().message();
+}
+
+TEST_P(RuntimeContract, KnowsWhatTheImageRuns) {
+  EXPECT_EQ(image_.command, (std::vector<std::string>{"sh", "-c", "echo from the image"}));
+  EXPECT_EQ(image_.work_dir, "/work");
+  EXPECT_THAT(image_.env, testing::Contains("IMAGE_SAYS=hello"));
+  EXPECT_THAT(image_.digest, testing::StartsWith("sha256:"));
+  EXPECT_THAT(image_.reference, testing::StartsWith("docker.io/library/"));
+}
+
+TEST_P(RuntimeContract, ReportsTheExitCode) {
+  (void)world_->run(runtime().list());
+  const auto container = request("exit", {"sh", "-c", "exit 7"});
+  create_started(container);
+  const auto exit = wait_exit(container.key);
+  EXPECT_EQ(exit.exit_code, 7);
+  EXPECT_GT(exit.at.ns, 0);
+  const auto found = find(container.key);
+  EXPECT_EQ(found.task, FoundContainer::Task::stopped);
+  EXPECT_EQ(found.exit_code, 7);
+}
+
+TEST_P(RuntimeContract, ACreatedContainerWaitsForItsStart) {
+  const auto container = request("waits", {"sleep", "1000"});
+  const auto made = create(container);
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(find(container.key).task, FoundContainer::Task::created);
+  ASSERT_TRUE(world_->run(runtime().start(container.key)));
+  const auto found = find(container.key);
+  EXPECT_EQ(found.task, FoundContainer::Task::running);
+  EXPECT_GT(found.pid, 0U);
+}
+
+TEST_P(RuntimeContract, RemovesWhatWasNeverStarted) {
+  const auto container = request("unstarted", {"sleep", "1000"});
+  ASSERT_TRUE(create(container));
+  const auto gone = world_->run(runtime().remove(container.key));
+  EXPECT_TRUE(gone) << gone.error().message();
+  EXPECT_EQ(find(container.key).key, "");
+}
+
+TEST_P(RuntimeContract, RemoveKillsAndIsIdempotent) {
+  const auto container = request("removed", {"sleep", "1000"});
+  create_started(container);
+  for (int i = 0; i < 2; ++i) {
+    const auto gone = world_->run(runtime().remove(container.key));
+    EXPECT_TRUE(gone) << gone.error().message();
+  }
+  EXPECT_EQ(find(container.key).key, "");
+  // The key is free again.
+  create_started(container);
+}
+
+TEST_P(RuntimeContract, RemovingWhatNeverWasSucceeds) {
+  EXPECT_TRUE(world_->run(runtime().remove(world_->prefix() + "never")));
+}
+
+TEST_P(RuntimeContract, ListSurvivesARestartOfTheAgent) {
+  const auto running = request("survivor", {"sleep", "1000"});
+  const auto done = request("done", {"sh", "-c", "exit 4"});
+  (void)world_->run(runtime().list());
+  create_started(running);
+  create_started(done);
+  (void)wait_exit(done.key);
+  const auto pid = find(running.key).pid;
+  world_->restart();
+  const auto found = find(running.key);
+  EXPECT_EQ(found.sandbox, running.sandbox);
+  EXPECT_EQ(found.uid, running.uid);
+  EXPECT_EQ(found.task, FoundContainer::Task::running);
+  EXPECT_EQ(found.pid, pid);
+  EXPECT_EQ(find(done.key).exit_code, 4);
+  // And events of containers that an earlier process made arrive.
+  ASSERT_TRUE(world_->run(runtime().remove(done.key)));
+  const auto later = request("later", {"sh", "-c", "exit 5"});
+  ASSERT_TRUE(create(later));
+  world_->restart();
+  (void)world_->run(runtime().list());
+  ASSERT_TRUE(world_->run(runtime().start(later.key)));
+  EXPECT_EQ(wait_exit(later.key).exit_code, 5);
+}
+
+TEST_P(RuntimeContract, ACommandThatDoesNotExistIsNamedAndLeavesNothing) {
+  const auto container = request("nope", {"/no/such/command"});
+  auto outcome = create(container);
+  if (outcome) {
+    const auto started = world_->run(runtime().start(container.key));
+    outcome = started ? Result<void>() : Result<void>(started.error());
+    EXPECT_TRUE(world_->run(runtime().remove(container.key)));
+  }
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code(), ErrorCode::runtime_failed);
+  EXPECT_THAT(outcome.error().message(), HasSubstr("/no/such/command"));
+  EXPECT_EQ(find(container.key).key, "");
+}
+
+TEST_P(RuntimeContract, AMissingImageFailsWithItsReference) {
+  const auto missing = world_->run(runtime().ensure_image("127.0.0.1:1/no/such:image"));
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code(), ErrorCode::image_failed);
+  EXPECT_THAT(missing.error().message(), testing::StartsWith("pull image \"127.0.0.1:1/no/such:image\": "));
+}
+
+TEST_P(RuntimeContract, AMalformedReferenceIsTheCallersMistake) {
+  const auto malformed = world_->run(runtime().ensure_image("UPPER/case"));
+  ASSERT_FALSE(malformed);
+  EXPECT_EQ(malformed.error().code(), ErrorCode::invalid_argument);
+}
+
+TEST_P(RuntimeContract, AKeyIsGivenOnce) {
+  const auto container = request("twice", {"sleep", "1000"});
+  create_started(container);
+  const auto again = create(container);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code(), ErrorCode::already_exists);
+  EXPECT_EQ(find(container.key).task, FoundContainer::Task::running);
+}
+
+TEST_P(RuntimeContract, AnUnknownHandlerIsRefused) {
+  auto container = request("handler", {"true"});
+  container.handler = "magic";
+  const auto refused = create(container);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(find(container.key).key, "");
+}
+
+TEST_P(RuntimeContract, TwoAtOnceDoNotMix) {
+  (void)world_->run(runtime().list());
+  std::map<std::string, int> codes;
+  const auto both = [](RuntimeHarness* world, ContainerRequest container, int* pending) -> Task<void> {
+    const std::string key = container.key;
+    const auto made = co_await world->runtime().create(container);
+    EXPECT_TRUE(made) << made.error().message();
+    const auto started = co_await world->runtime().start(key);
+    EXPECT_TRUE(started) << started.error().message();
+    --*pending;
+  };
+  int pending = 2;
+  const auto one = request("one", {"sh", "-c", "exit 1"});
+  const auto two = request("two", {"sh", "-c", "exit 2"});
+  made_.insert(one.key);
+  made_.insert(two.key);
+  boost::asio::co_spawn(world_->io(), both(world_.get(), one, &pending), boost::asio::detached);
+  boost::asio::co_spawn(world_->io(), both(world_.get(), two, &pending), boost::asio::detached);
+  while (codes.size() < 2) {
+    const auto event = world_->run(runtime().next_event());
+    ASSERT_TRUE(event) << event.error().message();
+    if (const auto* exit = std::get_if<ports::ContainerExited>(&*event)) codes[exit->key] = exit->exit_code;
+  }
+  while (pending > 0) world_->io().run_one();
+  EXPECT_EQ(codes[one.key], 1);
+  EXPECT_EQ(codes[two.key], 2);
+}
+
+TEST_P(RuntimeContract, MemoryOveruseIsReported) {
+  (void)world_->run(runtime().list());
+  auto container = request("oom", {"dd", "if=/dev/zero", "of=/dev/null", "bs=1G", "count=1"});
+  container.container.resources.limit_memory_bytes.value = 96 << 20;
+  create_started(container);
+  bool out_of_memory = false;
+  const auto exit = wait_exit(container.key, &out_of_memory);
+  EXPECT_NE(exit.exit_code, 0);
+  // The two events have no order between them.
+  for (int i = 0; !out_of_memory && i < 1; ++i) {
+    const auto event = world_->run(runtime().next_event());
+    ASSERT_TRUE(event) << event.error().message();
+    out_of_memory = std::holds_alternative<ports::ContainerOutOfMemory>(*event);
+  }
+  EXPECT_TRUE(out_of_memory);
+}
+
+TEST_P(RuntimeContract, APodOfThreeSharesItsRoot) {
+  (void)world_->run(runtime().list());
+  auto root = request("pod", {});
+  root.role = ContainerRole::pod_root;
+  root.image = {};
+  create_started(root);
+  auto member = request("member", {"sleep", "1000"});
+  auto brief = request("brief", {"sh", "-c", "exit 6"});
+  for (ContainerRequest* one : {&member, &brief}) {
+    one->role = ContainerRole::pod_member;
+    one->pod_key = root.key;
+    one->sandbox = root.sandbox;
+    create_started(*one);
+  }
+  EXPECT_EQ(wait_exit(brief.key).exit_code, 6);
+  EXPECT_EQ(find(member.key).task, FoundContainer::Task::running);
+  EXPECT_EQ(find(root.key).task, FoundContainer::Task::running);
+  for (const std::string& key : {brief.key, member.key, root.key}) {
+    const auto gone = world_->run(runtime().remove(key));
+    EXPECT_TRUE(gone) << gone.error().message();
+  }
+  EXPECT_EQ(find(root.key).key, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Runtimes, RuntimeContract, testing::ValuesIn(runtime_factories()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace sandboxd::test
