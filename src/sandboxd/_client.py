@@ -93,7 +93,7 @@ class BaseClient:
             )
         if isinstance(error, httpx.TimeoutException):
             return RequestTimeout(f"{what}: no answer within the time limit; the outcome is unknown")
-        return TransportError(f"{what}: {error or type(error).__name__}")
+        return TransportError(f"{what}: {str(error) or type(error).__name__}")
 
     def _watch_arguments(self, since: str | None, sandbox: str | None, read_timeout: float | None) -> dict[str, Any]:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}

@@ -208,7 +208,8 @@ class Event:
     node: NodeInfo | None = None
 
 
-_CRI_LINE = re.compile(r"(\S+) (stdout|stderr) (F|P)(?: (.*))?$", re.S)
+# "[container] " stands in front where several containers are shown together.
+_CRI_LINE = re.compile(r"(\[[^\]]+\] )?(\S+) (stdout|stderr) (F|P)(?: (.*))?$", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,19 +227,20 @@ class LogLine:
 def parse_log_lines(lines: Sequence[str]) -> list[LogLine]:
     """Turn CRI log lines into text lines: partial pieces of one stream are joined."""
     out: list[LogLine] = []
-    pending: dict[str, tuple[datetime | None, str]] = {}
+    pending: dict[tuple[str, str], tuple[datetime | None, str]] = {}
     for line in lines:
         match = _CRI_LINE.match(line)
         if match is None:
             out.append(LogLine(line))
             continue
-        stamp, stream, tag, text = match.groups()
-        at, before = pending.pop(stream, (parse_time(stamp), ""))
+        prefix, stamp, stream, tag, text = match.groups()
+        key = (stream, prefix or "")
+        at, before = pending.pop(key, (parse_time(stamp), prefix or ""))
         if tag == "P":
-            pending[stream] = (at, before + (text or ""))
+            pending[key] = (at, before + (text or ""))
         else:
             out.append(LogLine(before + (text or ""), stream, at))
-    out.extend(LogLine(text, stream, at) for stream, (at, text) in pending.items())
+    out.extend(LogLine(text, stream, at) for (stream, _), (at, text) in pending.items())
     return out
 
 

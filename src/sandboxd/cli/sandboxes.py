@@ -57,11 +57,12 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Create a sandbox, wait until it runs, print its id and addresses."""
+    words = command[1:] if command and command[0] == "--" else command
     variables = dict(_parse_variable(item) for item in env or [])
     with Client(url, run_dir=run_dir) as client:
         sandbox = Sandbox.create(
             image,
-            command=command or None,
+            command=words or None,
             ports=port or (),
             env=variables,
             id=id,

@@ -30,7 +30,7 @@ def test_every_line_ending_of_the_standard_is_understood(ending: str) -> None:
 def test_comments_and_empty_messages_are_not_events() -> None:
     parser = SseParser()
     assert list(parser.feed(b": keep alive\n\nevent: x\n\n")) == []
-    assert list(parser.feed(b"data: y\n\n"))[0].event == "message"
+    assert next(iter(parser.feed(b"data: y\n\n"))).event == "message"
 
 
 def test_an_endless_message_is_an_error_instead_of_eating_the_memory() -> None:
