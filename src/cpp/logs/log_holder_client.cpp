@@ -63,6 +63,9 @@ Task<void> LogHolderClient::stop() {
 }
 
 Task<Result<void>> LogHolderClient::shut_down_holder() {
+  // Before it could start the next one.
+  tasks_.cancel();
+  co_await tasks_.join();
   auto answer = co_await call({{"op", "shutdown"}});
   if (!answer) co_return answer.error();
   co_return Result<void>();
@@ -99,7 +102,8 @@ Task<Result<void>> LogHolderClient::launch() {
   request.argv = {options_.program, "--run-dir", options_.run_dir, "--data-dir", options_.data_dir};
   auto outcome = co_await runner_.run(std::move(request));
   if (!outcome) co_return outcome.error().with_context("start " + options_.program);
-  if (outcome->exit_code != 0) co_return unavailable(outcome->stderr_text);
+  if (outcome->exit_code != 0)
+    co_return unavailable("exit code " + std::to_string(outcome->exit_code) + ": " + outcome->stderr_text);
   co_return Result<void>();
 }
 
@@ -154,7 +158,8 @@ Task<Result<void>> LogHolderClient::ensure_version() {
   const json::value* version = answer->if_contains("version");
   if (version != nullptr && version->is_int64() && version->get_int64() == kHolderVersion) co_return Result<void>();
   kLog.info("replacing a log holder of another version");
-  SBX_CO_CHECK(co_await shut_down_holder());
+  auto ended = co_await call({{"op", "shutdown"}});
+  if (!ended) co_return ended.error();
   socket_.reset();
   auto fresh = co_await call({{"op", "ping"}});
   if (!fresh) co_return fresh.error();

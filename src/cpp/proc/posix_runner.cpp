@@ -13,6 +13,7 @@
 #include <array>
 #include <chrono>
 #include <exception>
+#include <poll.h>
 
 namespace sandboxd::proc {
 namespace {
@@ -58,8 +59,17 @@ Task<void> read_stream(std::shared_ptr<Run> run, asio::posix::stream_descriptor&
   if (--run->streams_open == 0) run->linger.cancel();
 }
 
+// A wait may return early: Asio reuses the state of a descriptor that was closed a moment ago, with an event of it that
+// was not yet handed out. So the descriptor itself is asked.
+bool has_exited(Run& run) {
+  pollfd descriptor{run.exited.native_handle(), POLLIN, 0};
+  return ::poll(&descriptor, 1, 0) == 1;
+}
+
 Task<void> await_exit(std::shared_ptr<Run> run) {
-  co_await run->exited.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
+  do {
+    co_await run->exited.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
+  } while (!has_exited(*run));
   // The leader is still a zombie, so the group's number is ours: helpers it left running go with it.
   run->child->kill_group();
   run->outcome.exit_code = run->child->reap();
