@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <sys/socket.h>
 
 namespace sandboxd::http {
 namespace {
@@ -19,7 +21,8 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kHeaderReadBytes = 4 * 1024;
+constexpr std::size_t kBodyReadBytes = 64 * 1024;
 
 bool has_control(std::string_view text) { return std::ranges::any_of(text, is_control); }
 
@@ -126,8 +129,8 @@ Error Connection::failure(const boost::system::error_code& error) const {
   return system_error(error, peer_);
 }
 
-Task<boost::system::error_code> Connection::receive() {
-  const auto room = buffer_.prepare(kReadBytes);
+Task<boost::system::error_code> Connection::receive(std::size_t count) {
+  const auto room = buffer_.prepare(count);
   const auto result = co_await socket_.async_read_some(asio::buffer(room.data(), room.size()), kToken);
   buffer_.commit(std::get<1>(result));
   has_received_ |= std::get<1>(result) > 0;
@@ -139,36 +142,39 @@ Task<Result<void>> Connection::exchange_header(std::string head, std::string bod
   is_cut_ = false;
   is_head_ = head.starts_with("HEAD ");
   parser_.emplace(limits::kHttpHeaderBytesMax, !is_head_);
+  buffer_.shrink(kHeaderReadBytes);
   const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(body)};
   const auto written = co_await asio::async_write(socket_, buffers, kToken);
   const auto write_error = std::get<0>(written);
   if (write_error == asio::error::operation_aborted) co_return failure(write_error);
 
-  while (!parser_->has_header()) {
-    const auto error = co_await receive();
+  while (true) {
     buffer_.consume(parser_->feed(buffer_.view()));
     if (parser_->fault() != ParseFault::none) {
       co_return Error(ErrorCode::protocol_error, peer_ + ": answer is not HTTP: " + parser_->fault_text());
     }
     if (parser_->has_header()) {
-      if (parser_->status() / 100 != 1) break;
+      if (parser_->status() / 100 != 1) co_return Result<void>();
       parser_.emplace(limits::kHttpHeaderBytesMax, !is_head_);  // an interim answer; the real one follows
-      buffer_.consume(parser_->feed(buffer_.view()));
       continue;
     }
+    const auto error = co_await receive(kHeaderReadBytes);
     if (error) {
       is_cut_ = error != asio::error::operation_aborted;
       co_return failure(write_error ? write_error : error);
     }
   }
-  co_return Result<void>();
 }
 
 Task<Result<bool>> Connection::read_more() {
   if (parser_->is_done()) co_return false;
   boost::system::error_code error;
-  if (buffer_.empty()) error = co_await receive();
-  buffer_.consume(parser_->feed(buffer_.view()));
+  std::size_t used = parser_->feed(buffer_.view());
+  if (used == 0 && parser_->fault() == ParseFault::none) {
+    error = co_await receive(kBodyReadBytes);
+    used = parser_->feed(buffer_.view());
+  }
+  buffer_.consume(used);
   if (error == asio::error::eof) {
     parser_->feed_end();
   } else if (error) {
@@ -190,11 +196,8 @@ bool Connection::is_reusable() const {
 
 bool Connection::is_alive() {
   char byte = 0;
-  boost::system::error_code error;
-  socket_.non_blocking(true, error);
-  if (error) return false;
-  socket_.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
-  return error == asio::error::would_block;
+  const auto count = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 }  // namespace sandboxd::http

@@ -62,7 +62,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   Error failure(const boost::system::error_code& error) const;
-  Task<boost::system::error_code> receive();
+  Task<boost::system::error_code> receive(std::size_t count);
 
   boost::asio::ip::tcp::socket socket_;
   boost::asio::steady_timer timer_;
