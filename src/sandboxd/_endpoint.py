@@ -55,7 +55,7 @@ def find_endpoint(
     """
     environ = os.environ if environ is None else environ
     directory = Path(run_dir or environ.get("SANDBOXD_RUN_DIR") or DEFAULT_RUN_DIR)
-    # An explicit run dir names one installation: it wins over the environment's address.
+    # An explicit run dir names one installation: it wins over the environment's address and token.
     chosen, source = url, "argument"
     if chosen is None and run_dir is None:
         chosen, source = environ.get("SANDBOXD_URL") or None, "SANDBOXD_URL"
@@ -67,11 +67,13 @@ def find_endpoint(
     chosen = chosen.strip().rstrip("/")
     if not chosen.startswith(("http://", "https://")):
         raise ConfigError(f'"{chosen}" ({source}) is not an address: write it as http://host:port')
-    if token is None:
+    from_file = ""
+    if written is not None and str(written["url"]).rstrip("/") == chosen:
+        from_file = str(written.get("token") or "")
+    if token is None and not (run_dir is not None and from_file):
         token = environ.get("SANDBOXD_TOKEN") or None
-    if token is None and written is not None and str(written["url"]).rstrip("/") == chosen:
-        token = str(written.get("token") or "")
-    return Endpoint(chosen, token or "", source)
+    token = token if token is not None else from_file
+    return Endpoint(chosen, token, source)
 
 
 __all__ = ["DEFAULT_RUN_DIR", "DEFAULT_URL", "FILE_NAME", "Endpoint", "find_endpoint", "read_endpoint_file"]

@@ -23,7 +23,7 @@ from ._children import Backoff, Child, bound_log, wait_for_any
 from ._client import Client
 from ._exceptions import ConfigError, ConflictError, NotFoundError, SandboxdError, WaitTimeoutError
 from ._instance import Instance, write_private
-from ._process import LockFile, pid_alive
+from ._process import LockFile, end_process, find_processes, pid_alive
 
 _DAEMON_READY_SECONDS = 60.0
 _NODE_READY_SECONDS = 30.0
@@ -169,6 +169,7 @@ class Supervisor:
 
     def _start(self) -> None:
         instance = self.plan.instance
+        self._end_orphans()
         found = _containerd.find(instance)
         if found is None:
             self._start_containerd()
@@ -187,6 +188,13 @@ class Supervisor:
             self._register_node(client, _host(self.plan.node_listen), node_port)
         write_private(instance.endpoint_file, json.dumps(self._endpoint(url), indent=1) + "\n")
         self.url = url
+
+    def _end_orphans(self) -> None:
+        """Daemons of a supervisor that was killed are just ending; their locks must be free before ours start."""
+        data_dir = str(self.plan.instance.data_dir)
+        for pid in find_processes(lambda words: "--supervisor" in words and data_dir in words):
+            if not end_process(pid, _STOP_SECONDS):
+                raise ConflictError(f"a daemon of an earlier run (pid {pid}) does not end", code="conflict")
 
     def _start_containerd(self) -> None:
         self._containerd = _containerd.start(self.plan.instance)

@@ -35,8 +35,9 @@ def test_the_files_token_is_never_sent_to_another_address(run_dir: Path) -> None
     assert find_endpoint("http://127.0.0.1:9/", environ={"SANDBOXD_RUN_DIR": str(run_dir)}).token == "file-token"
 
 
-def test_an_explicit_run_dir_wins_over_the_environments_address(run_dir: Path) -> None:
-    assert find_endpoint(run_dir=run_dir, environ={"SANDBOXD_URL": "http://b:1"}).url == "http://127.0.0.1:9"
+def test_an_explicit_run_dir_wins_over_the_environment(run_dir: Path) -> None:
+    found = find_endpoint(run_dir=run_dir, environ={"SANDBOXD_URL": "http://b:1", "SANDBOXD_TOKEN": "env-token"})
+    assert (found.url, found.token) == ("http://127.0.0.1:9", "file-token")
 
 
 def test_the_token_is_not_shown() -> None:
