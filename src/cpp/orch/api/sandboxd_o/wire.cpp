@@ -110,7 +110,7 @@ json::object container_object(const model::Container& container) {
   codec::put_if(out, "cap_add", container.cap_add);
   codec::put_if(out, "cap_drop", container.cap_drop);
   codec::put_if(out, "security_opt", container.security_opt);
-  codec::put_if(out, "read_only", container.read_only);
+  if (container.read_only) out["read_only"] = true;
   if (!container.tmpfs.empty()) {
     json::array list;
     for (const model::Tmpfs& tmpfs : container.tmpfs) {
@@ -127,7 +127,7 @@ json::object container_object(const model::Container& container) {
       json::object item;
       item["name"] = mount.name;
       item["mount_path"] = mount.mount_path;
-      codec::put_if(item, "read_only", mount.read_only);
+      if (mount.read_only) item["read_only"] = true;
       list.push_back(std::move(item));
     }
     out["volume_mounts"] = std::move(list);
