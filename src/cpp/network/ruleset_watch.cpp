@@ -33,6 +33,11 @@ Result<std::shared_ptr<RulesetWatch>> RulesetWatch::open(asio::any_io_executor e
   const int fd = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
   if (fd < 0) return errno_error(errno, "netlink socket", ErrorCode::network_failed);
   asio::posix::stream_descriptor socket(executor, fd);
+  // Without an address of its own a socket gets no multicast of this kind.
+  sockaddr_nl own{};
+  own.nl_family = AF_NETLINK;
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0)
+    return errno_error(errno, "bind netlink socket", ErrorCode::network_failed);
   const int group = NFNLGRP_NFTABLES;
   if (::setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
     return errno_error(errno, "watch nftables", ErrorCode::network_failed);

@@ -1,6 +1,7 @@
 #include "sim/memory_network.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 namespace sandboxd::sim {
@@ -13,6 +14,28 @@ std::string port_text(const MemoryNetworkMachine::HostPort& port) {
 Error in_use(const MemoryNetworkMachine::HostPort& port, std::string_view cause) {
   return Error(ErrorCode::resource_exhausted,
                "host port already in use: " + port_text(port) + " (" + std::string(cause) + ")");
+}
+
+// As strict as the kernel's adapter, which shares no code with this one.
+bool is_range(std::string_view text) {
+  unsigned parts[4];
+  unsigned length = 32;
+  char rest = 0;
+  const std::string copy(text);
+  const int read =
+      std::sscanf(copy.c_str(), "%3u.%3u.%3u.%3u/%2u%c", &parts[0], &parts[1], &parts[2], &parts[3], &length, &rest);
+  const bool bytes = read >= 4 && std::all_of(parts, parts + 4, [](unsigned part) { return part <= 255; });
+  const bool whole = read == 5 || (read == 4 && text.find('/') == std::string_view::npos);
+  return bytes && whole && length <= 32;
+}
+
+Result<void> check_ranges(const model::EgressPolicy& policy) {
+  for (const std::string& text : policy.allow_cidrs) {
+    if (policy.mode == model::EgressMode::allow_list && !is_range(text))
+      return Error(ErrorCode::invalid_argument,
+                   "egress range \"" + text + "\" is not an IPv4 range such as 203.0.113.0/24");
+  }
+  return {};
 }
 
 MemoryNetworkMachine::HostPort key_of(const model::PublishedPort& port) { return {port.host_port, port.protocol}; }
@@ -165,6 +188,7 @@ Task<Result<void>> MemoryNetwork::set_egress(ports::NetworkSlot slot, model::Egr
   co_await clock_.sleep_for(options_.rule_latency);
   SBX_CO_CHECK(planned_failure("set_egress"));
   SBX_CO_CHECK(known_slot(slot));
+  SBX_CO_CHECK(check_ranges(policy));
   machine_->slots[slot.name].egress = std::move(policy);
   co_return Result<void>();
 }
