@@ -4,6 +4,7 @@
 #include "containerd/context.hpp"
 #include "containerd/create.hpp"
 #include "containerd/event_feed.hpp"
+#include "containerd/exit_watch.hpp"
 #include "containerd/handler.hpp"
 #include "containerd/image_store.hpp"
 #include "containerd/methods.hpp"
@@ -58,6 +59,7 @@ class ContainerdRuntime::Impl {
   Context context;
   ImageStore images;
   EventFeed feed;
+  ExitWatch exits;
   std::set<std::string> known;
 };
 
@@ -102,7 +104,8 @@ Task<Result<ports::ImageInfo>> ContainerdRuntime::ensure_image(std::string refer
 Task<Result<void>> ContainerdRuntime::create(ports::ContainerRequest request) {
   const std::string key = request.key;
   const auto record = std::make_shared<bool>(false);
-  Result<void> made;
+  const bool is_runsc = request.handler == "runsc";
+  Result<std::uint32_t> made = 0U;
   std::exception_ptr cancelled;
   try {
     made = co_await create_container(&impl_->context, &impl_->images, std::move(request), record);
@@ -111,7 +114,8 @@ Task<Result<void>> ContainerdRuntime::create(ports::ContainerRequest request) {
   }
   if (made && !cancelled) {
     impl_->known.insert(key);
-    co_return made;
+    if (is_runsc) impl_->exits.watch(key, *made);
+    co_return Result<void>();
   }
   co_await aio::ignore_cancellation();
   if (*record) {
@@ -121,7 +125,7 @@ Task<Result<void>> ContainerdRuntime::create(ports::ContainerRequest request) {
     }
   }
   if (cancelled) std::rethrow_exception(cancelled);
-  co_return made;
+  co_return made.error();
 }
 
 Task<Result<std::uint32_t>> ContainerdRuntime::start(std::string key) {
@@ -139,6 +143,7 @@ Task<Result<std::uint32_t>> ContainerdRuntime::start(std::string key) {
 Task<Result<void>> ContainerdRuntime::remove(std::string key) {
   SBX_CO_CHECK(co_await remove_container(&impl_->context, key));
   impl_->known.erase(key);
+  impl_->exits.forget(key);
   co_return Result<void>();
 }
 
@@ -186,6 +191,9 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
       if (!reply && reply.error().code() != ErrorCode::not_found) found.task = FoundContainer::Task::stopped;
     }
     impl_->known.insert(found.key);
+    if (found.exit_code) found.exit_code = impl_->exits.correct(found.key, *found.exit_code);
+    const bool lives = found.task == FoundContainer::Task::created || found.task == FoundContainer::Task::running;
+    if (lives && record.runtime().name() == kRunscRuntime) impl_->exits.watch(found.key, found.pid);
     out.push_back(std::move(found));
   }
   co_return out;
@@ -206,7 +214,11 @@ Task<Result<ports::RuntimeEvent>> ContainerdRuntime::next_event() {
     SBX_CO_TRY(event, co_await impl_->feed.next());
     const std::string key = std::visit([](const auto& one) { return one.key; }, event);
     SBX_CO_TRY(ours, co_await impl_->is_known(key));
-    if (ours) co_return event;
+    if (!ours) continue;
+    if (auto* exit = std::get_if<ports::ContainerExited>(&event)) {
+      exit->exit_code = impl_->exits.correct(key, exit->exit_code);
+    }
+    co_return event;
   }
 }
 

@@ -123,23 +123,23 @@ Task<Result<void>> settle_user(Context* context, SpecInputs* inputs, std::string
   co_return Result<void>();
 }
 
-Task<Result<void>> create_task(Context* context, std::string key, std::string stdout_fifo, std::string stderr_fifo,
-                               wire::PrepareSnapshotReply snapshot) {
+Task<Result<std::uint32_t>> create_task(Context* context, std::string key, std::string stdout_fifo,
+                                        std::string stderr_fifo, wire::PrepareSnapshotReply snapshot) {
   wire::CreateTaskRequest task;
   task.set_container_id(key);
   *task.mutable_rootfs() = snapshot.mounts();
   task.set_stdout(stdout_fifo);
   task.set_stderr(stderr_fifo);
-  const auto created =
-      co_await context->channel.unary(method::kTasksCreate, task.SerializeAsString(), context->options.create_timeout);
+  const auto created = co_await call<wire::CreateTaskReply>(context->channel, method::kTasksCreate,
+                                                            task.SerializeAsString(), context->options.create_timeout);
   if (!created) co_return failed(created.error(), "");
-  co_return Result<void>();
+  co_return created->pid();
 }
 
 }  // namespace
 
-Task<Result<void>> create_container(Context* context, ImageStore* images, ports::ContainerRequest request,
-                                    std::shared_ptr<bool> recorded) {
+Task<Result<std::uint32_t>> create_container(Context* context, ImageStore* images, ports::ContainerRequest request,
+                                             std::shared_ptr<bool> recorded) {
   SBX_CO_TRY(handler, find_handler(request.handler, context->runsc_config));
   const bool is_root = request.role == ContainerRole::pod_root;
   const std::string key = request.key;

@@ -7,12 +7,12 @@ namespace sandboxd::containerd {
 Result<Handler> find_handler(std::string_view name, const std::string& runsc_config_path) {
   Handler handler;
   if (name == "runc") {
-    handler.runtime = "io.containerd.runc.v2";
+    handler.runtime = kRuncRuntime;
     return handler;
   }
   if (name == "runsc") {
     handler.is_runsc = true;
-    handler.runtime = "io.containerd.runsc.v1";
+    handler.runtime = kRunscRuntime;
     wire::RuntimeOptions options;
     options.set_type_url("io.containerd.runsc.v1.options");
     options.set_config_path(runsc_config_path);

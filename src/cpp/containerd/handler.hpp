@@ -13,6 +13,9 @@
 
 namespace sandboxd::containerd {
 
+inline constexpr const char* kRuncRuntime = "io.containerd.runc.v2";
+inline constexpr const char* kRunscRuntime = "io.containerd.runsc.v1";
+
 struct Handler {
   bool is_runsc = false;
   std::string runtime;        // "io.containerd.runsc.v1"

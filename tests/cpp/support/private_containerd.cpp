@@ -12,6 +12,7 @@
 #include <fstream>
 #include <spawn.h>
 #include <stdexcept>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -72,7 +73,10 @@ void destroy(const std::string& directory) {
     if (cwd.starts_with(directory + "/")) kill(std::atoi(entry.path().filename().c_str()), SIGKILL);
   }
   (void)containerd::remove_tree(directory);
-  const std::string group = "/" + fs::path(directory).filename().string();
+  const std::string name = fs::path(directory).filename();
+  const std::string network = "/run/netns/" + name + "-n";
+  if (umount2(network.c_str(), MNT_DETACH) == 0 || errno == EINVAL) unlink(network.c_str());
+  const std::string group = "/" + name;
   std::vector<fs::path> controllers = {"/sys/fs/cgroup"};
   std::error_code ec;
   for (const auto& entry : fs::directory_iterator("/sys/fs/cgroup", ec)) controllers.push_back(entry.path());

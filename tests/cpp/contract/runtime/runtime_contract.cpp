@@ -151,7 +151,7 @@ TEST_P(RuntimeContract, RemovingWhatNeverWasSucceeds) {
 
 TEST_P(RuntimeContract, ListSurvivesARestartOfTheAgent) {
   const auto running = request("survivor", {"sleep", "1000"});
-  const auto done = request("done", {"sh", "-c", "exit 4"});
+  const auto done = request("done", {"sh", "-c", "sleep 0.5; exit 4"});
   (void)world_->run(runtime().list());
   create_started(running);
   create_started(done);

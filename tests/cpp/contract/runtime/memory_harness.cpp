@@ -1,0 +1,45 @@
+// The deterministic adapter. Its latencies are short, so that the real clock serves.
+#include "aio/system_clock.hpp"
+#include "contract/runtime/runtime_contract.hpp"
+#include "sim/memory_runtime.hpp"
+
+namespace sandboxd::test {
+namespace {
+
+class MemoryHarness final : public RuntimeHarness {
+ public:
+  MemoryHarness() : machine_(std::make_shared<sim::MemoryRuntimeMachine>(io_.get_executor(), clock_, options())) {
+    machine_->missing_images.insert("127.0.0.1:1/no/such:image");
+    restart();
+  }
+  ~MemoryHarness() override { run_task(io_, machine_->stop()); }
+
+  ports::SandboxRuntime& runtime() override { return *runtime_; }
+  void restart() override { runtime_ = std::make_unique<sim::MemoryRuntime>(machine_); }
+  [[nodiscard]] std::string image() const override { return "sbxt-busybox:1"; }
+  [[nodiscard]] std::string handler() const override { return "runsc"; }
+  [[nodiscard]] std::string network_namespace() const override { return "/run/netns/none"; }
+  [[nodiscard]] std::string prefix() const override { return "memory-"; }
+  boost::asio::io_context& io() override { return io_; }
+
+ private:
+  static sim::MemoryRuntimeOptions options() {
+    sim::MemoryRuntimeOptions options;
+    options.pull_latency = std::chrono::milliseconds(2);
+    options.create_latency = options.start_latency = options.remove_latency = std::chrono::milliseconds(1);
+    return options;
+  }
+
+  boost::asio::io_context io_;
+  aio::SystemClock clock_;
+  std::shared_ptr<sim::MemoryRuntimeMachine> machine_;
+  std::unique_ptr<sim::MemoryRuntime> runtime_;
+};
+
+}  // namespace
+
+std::vector<RuntimeFactory> runtime_factories() {
+  return {{"memory", [] { return std::make_unique<MemoryHarness>(); }}};
+}
+
+}  // namespace sandboxd::test
