@@ -66,7 +66,13 @@ Task<Result<void>> LogHolderClient::shut_down_holder() {
   // Before it could start the next one.
   tasks_.cancel();
   co_await tasks_.join();
-  auto answer = co_await call({{"op", "shutdown"}});
+  const auto permit = co_await calling_.acquire();
+  auto connected = co_await connect();
+  if (!connected) co_return Result<void>();  // nobody there
+  socket_ = std::make_unique<Socket>(*std::move(connected));
+  half_way_ = false;
+  auto answer = co_await exchange({{"op", "shutdown"}});
+  socket_.reset();
   if (!answer) co_return answer.error();
   co_return Result<void>();
 }

@@ -42,7 +42,7 @@ class LogHolderClient final : public ports::OutputCollector {
 
   // The holder goes on.
   [[nodiscard]] Task<void> stop();
-  // Ends the holder's process: for tests and for taking a node out of service.
+  // Ends the holder's process, if there is one: for tests and for taking a node out of service. stop() afterwards.
   [[nodiscard]] Task<Result<void>> shut_down_holder();
 
   [[nodiscard]] Task<Result<void>> start() override;

@@ -1,5 +1,6 @@
 #include "node/config.hpp"
 
+#include "base/endpoint.hpp"
 #include "base/result.hpp"
 
 #include <algorithm>
@@ -25,6 +26,8 @@ const std::array kFields{
     field("instance", &C::instance, "1 to 6 of [a-z0-9]: keeps several nodes on one machine apart."),
     field("containerd_address", &C::containerd_address, "Socket of containerd; empty: <run_dir>/containerd.sock.",
           "containerd_address", "SANDBOX_CONTAINERD_ADDRESS"),
+    field("snapshotter", &C::snapshotter,
+          "containerd's snapshotter; empty: overlayfs where the disk has it, else native."),
     field("runtime", &C::runtime, "Default runtime handler: runsc or runc.", "runtime_binary",
           "SANDBOX_RUNTIME_BINARY"),
     field("subnet_cidr", &C::subnet_cidr, "IPv4 subnet of the sandboxes.", "subnet_cidr", "SANDBOX_SUBNET_CIDR"),
@@ -82,6 +85,10 @@ std::vector<std::string> NodeConfig::validate() const {
                            std::all_of(instance.begin(), instance.end(),
                                        [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
   require(instance_ok, "instance: must be 1 to 6 of [a-z0-9]");
+  const auto endpoint = parse_endpoint(listen);
+  require(endpoint.has_value(), "listen: " + (endpoint ? "" : endpoint.error().message()));
+  require(!endpoint || !token.empty() || is_loopback(endpoint->address),
+          "token: must be set (SANDBOXD_TOKEN or --token), because " + listen + " is reachable from other machines");
   require(runtime == "runsc" || runtime == "runc", "runtime: must be runsc or runc");
   require(data_dir.starts_with('/'), "data_dir: must be an absolute path");
   require(run_dir.starts_with('/'), "run_dir: must be an absolute path");

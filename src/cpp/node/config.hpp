@@ -17,6 +17,7 @@ struct NodeConfig {
   std::string run_dir = "/run/sandboxd";
   std::string instance = "0";      // 1-6 of [a-z0-9]; names bridge, tables, namespaces, cgroups and labels
   std::string containerd_address;  // empty: <run_dir>/containerd.sock
+  std::string snapshotter;         // of containerd; empty: overlayfs where the disk has it, else native
   std::string runtime = "runsc";   // default handler: runsc or runc
   std::string subnet_cidr = "10.89.0.0/16";
   std::string bridge_interface;  // empty: sbx-br<instance>
