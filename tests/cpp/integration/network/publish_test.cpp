@@ -52,8 +52,8 @@ TEST_F(Publishing, APortAnswersOutsideOnTheHostAndOnLoopback) {
 }
 
 TEST_F(Publishing, OnlyTrafficForThisHostIsTranslated) {
+  // Nothing listens in the slot: traffic that were captured would be refused.
   const auto slot = make(1);
-  EchoServer server(slot.namespace_path, Kind::tcp, "0.0.0.0", 80);
   publish(slot, {PublishedPort{18080, 80, Protocol::tcp}});
   // A routed neighbour behind the host asks a public server on the same port number.
   sh("ip netns add neighbour && ip link add nb0 type veth peer name eth0 netns neighbour");
