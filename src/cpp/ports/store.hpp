@@ -53,7 +53,8 @@ class Store {
   // Everything that was ever applied and not erased. Errors: storage_failed.
   [[nodiscard]] virtual Task<Result<StoreContents>> load() = 0;
   // Durable when it returns success: survives kill -9 and power loss. On an error nothing of it was applied.
-  // Errors: storage_failed (disk full, I/O), conflict (another process owns the store).
+  // Errors: storage_failed (disk full, I/O), already_exists (two sandboxes of one owner would have the same name).
+  // That another process owns the store is found when it is opened: conflict.
   [[nodiscard]] virtual Task<Result<void>> apply(StoreTransaction transaction) = 0;
 };
 

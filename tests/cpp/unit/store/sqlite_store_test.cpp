@@ -1,0 +1,134 @@
+// What is SQLite's own about the stores: their columns, damaged rows, other processes. The promises that every store
+// makes are in tests/cpp/contract/store.
+#include "store/sqlite_store.hpp"
+
+#include "store/migrations.hpp"
+#include "store/sqlite_node_store.hpp"
+#include "support/run_task.hpp"
+#include "support/sample_model.hpp"
+#include "support/temp_dir.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <unistd.h>
+
+namespace sandboxd::store {
+namespace {
+
+using testing::HasSubstr;
+
+class SqliteStores : public testing::Test {
+ protected:
+  Database::Options options() const { return {.path = directory_.path() + "/x.db"}; }
+  void put(const model::Sandbox& sandbox) {
+    const auto store = SqliteStore::open(options()).value();
+    ASSERT_TRUE(test::run_task(context_, store->apply({{ports::PutSandbox{sandbox}}, 1})));
+  }
+  void change(const Schema& schema, const std::string& sql) {
+    auto database = open_database(options(), schema).value();
+    ASSERT_TRUE(database.execute(sql));
+  }
+  std::string text(const std::string& sql) {
+    auto database = open_database(options(), control_plane_schema()).value();
+    return database.query_text(sql).value();
+  }
+
+  test::TempDir directory_;
+  boost::asio::io_context context_;
+};
+
+TEST_F(SqliteStores, aspects_of_a_sandbox_have_columns_of_their_own) {
+  put(test::full_sandbox());
+  EXPECT_EQ(
+      text("SELECT id || '|' || name || '|' || owner || '|' || dialect || '|' || desired || '|' || phase || '|' || "
+           "memory_kept || '|' || node || '|' || ip FROM sandboxes"),
+      "sbx-1|name-of-sbx-1|alice|opensbx|stopped|stopping|1|node-1|10.89.0.7");
+  EXPECT_EQ(text("SELECT on_expiry || '|' || egress_mode || '|' || restart_policy || '|' || template_id || '|' || "
+                 "runtime || '|' || request_cpu_milli || '|' || expires_at_ns FROM sandboxes"),
+            "stop|allow_list|on_failure|python|runc|100|1700000002000000001");
+  EXPECT_EQ(text("SELECT labels FROM sandboxes"), R"({"empty":"","team":"red"})");
+  EXPECT_EQ(text("SELECT json_extract(ports, '$[0].host_port') FROM sandboxes"), "10080");
+}
+
+TEST_F(SqliteStores, a_damaged_row_stops_loading_and_is_named) {
+  for (const auto& [sql, path] :
+       {std::pair{"UPDATE sandboxes SET spec = '{\"v\":1,\"containers\":7}'", "sandbox sbx-1: containers: an array"},
+        {"UPDATE sandboxes SET spec = '{\"v\":'", "sandbox sbx-1: malformed JSON"},
+        {"UPDATE sandboxes SET spec = '{\"v\":99}'", "sandbox sbx-1: has version 99"},
+        {"UPDATE sandboxes SET phase = 'odd'", "sandbox sbx-1: phase: unknown value \"odd\""},
+        {"UPDATE sandboxes SET ports = '[{}]'", "sandbox sbx-1: ports[0].host_port: is required"}}) {
+    put(test::full_sandbox());
+    change(control_plane_schema(), sql);
+    const auto store = SqliteStore::open(options()).value();
+    const auto failed = test::run_task(context_, store->load());
+    ASSERT_FALSE(failed) << sql;
+    EXPECT_EQ(failed.error().code(), ErrorCode::storage_failed);
+    EXPECT_THAT(failed.error().message(), HasSubstr(path));
+  }
+}
+
+TEST_F(SqliteStores, a_damaged_record_of_a_node_is_named) {
+  {
+    const auto store = SqliteNodeStore::open(options()).value();
+    ASSERT_TRUE(test::run_task(context_, store->put(test::full_node_sandbox())));
+  }
+  change(node_schema(), "UPDATE sandboxes SET record = '{\"v\":1}'");
+  const auto store = SqliteNodeStore::open(options()).value();
+  EXPECT_THAT(test::run_task(context_, store->load()).error().message(),
+              HasSubstr("record of sandbox sbx-1: id: is required"));
+}
+
+TEST_F(SqliteStores, another_store_on_the_file_is_refused_and_told_who_holds_it) {
+  const auto first = SqliteStore::open(options()).value();
+  const auto second = SqliteStore::open(options());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code(), ErrorCode::conflict);
+  EXPECT_THAT(second.error().message(),
+              HasSubstr("database " + options().path + " is in use by process " + std::to_string(getpid())));
+}
+
+TEST_F(SqliteStores, somebody_may_read_the_file_while_it_is_in_use) {
+  const auto store = SqliteStore::open(options()).value();
+  ASSERT_TRUE(test::run_task(context_, store->apply({{ports::PutSandbox{test::full_sandbox()}}, 1})));
+  const std::string command = "test \"$(python3 -c \"import sqlite3; print(sqlite3.connect('" + options().path +
+                              "').execute('select id from sandboxes').fetchone()[0])\")\" = sbx-1";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+}
+
+// A call that is cancelled before it reaches the disk must not be carried there by a later one.
+TEST_F(SqliteStores, a_call_cancelled_in_advance_leaves_nothing_behind) {
+  const auto store = SqliteNodeStore::open(options()).value();
+  boost::asio::cancellation_signal cancel;
+  bool threw = false;
+  const auto cancelled_put = [](SqliteNodeStore& nodes) -> Task<void> {
+    co_await boost::asio::this_coro::throw_if_cancelled(false);
+    co_await boost::asio::post(boost::asio::use_awaitable);
+    co_await boost::asio::this_coro::throw_if_cancelled(true);
+    const auto outcome = co_await nodes.put(test::full_node_sandbox("cancelled"));
+    static_cast<void>(outcome);
+  };
+  boost::asio::co_spawn(
+      context_, cancelled_put(*store),
+      boost::asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr e) { threw = e != nullptr; }));
+  context_.restart();
+  context_.run_one();
+  cancel.emit(boost::asio::cancellation_type::terminal);
+  context_.run();
+  EXPECT_TRUE(threw);
+  ASSERT_TRUE(test::run_task(context_, store->put(test::full_node_sandbox("other"))));
+  const auto contents = test::run_task(context_, store->load()).value();
+  ASSERT_EQ(contents.sandboxes.size(), 1U);
+  EXPECT_EQ(contents.sandboxes[0].id, SandboxId("other"));
+}
+
+}  // namespace
+}  // namespace sandboxd::store
