@@ -53,11 +53,6 @@ struct SqliteNodeStore::Connection {
     queue.push_back(std::move(operation));
   }
 
-  void withdraw(const std::shared_ptr<Operation>& operation) {
-    const std::lock_guard hold(mutex);
-    std::erase(queue, operation);
-  }
-
   // Commits everything that is queued now, in the order of the calls.
   void drain() {
     std::vector<std::shared_ptr<Operation>> batch;
@@ -173,18 +168,13 @@ Task<Result<void>> SqliteNodeStore::forget_tombstones(WallTime before) {
 Task<Result<void>> SqliteNodeStore::submit(std::shared_ptr<Operation> operation) {
   Connection* connection = connection_.get();
   connection->enqueue(operation);
-  // Once started, the pool's work is awaited even when the caller is cancelled. A caller that was cancelled before gets
-  // an exception here, and its operation must not travel with somebody else's commit.
-  try {
-    auto outcome = co_await pool_.run([connection, operation] {
-      if (!operation->outcome) connection->drain();
-      return *operation->outcome;
-    });
-    co_return outcome;
-  } catch (...) {
-    connection->withdraw(operation);
-    throw;
-  }
+  // Nothing suspends between the two, so what is queued is also awaited: a cancelled caller either never came here, or
+  // waits for the pool like the others.
+  auto outcome = co_await pool_.run([connection, operation] {
+    if (!operation->outcome) connection->drain();
+    return *operation->outcome;
+  });
+  co_return outcome;
 }
 
 std::uint64_t SqliteNodeStore::commits() const { return connection_->commits; }
