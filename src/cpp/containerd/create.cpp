@@ -128,8 +128,10 @@ Task<Result<std::uint32_t>> create_task(Context* context, std::string key, std::
   wire::CreateTaskRequest task;
   task.set_container_id(key);
   *task.mutable_rootfs() = snapshot.mounts();
-  task.set_stdout(stdout_fifo);
-  task.set_stderr(stderr_fifo);
+  // Both shims take either no stream or all of them.
+  const bool any = !stdout_fifo.empty() || !stderr_fifo.empty();
+  task.set_stdout(any && stdout_fifo.empty() ? "/dev/null" : stdout_fifo);
+  task.set_stderr(any && stderr_fifo.empty() ? "/dev/null" : stderr_fifo);
   const auto created = co_await call<wire::CreateTaskReply>(context->channel, method::kTasksCreate,
                                                             task.SerializeAsString(), context->options.create_timeout);
   if (!created) co_return failed(created.error(), "");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -76,15 +77,8 @@ std::vector<pid_t> processes_of(const std::string& bundle) {
   return out;
 }
 
-bool kill_processes_of(const std::string& bundle) {
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-  while (true) {
-    const auto pids = processes_of(bundle);
-    if (pids.empty()) return true;
-    for (const pid_t pid : pids) kill(pid, SIGKILL);
-    if (std::chrono::steady_clock::now() >= give_up) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+void kill_processes_of(const std::string& bundle) {
+  for (const pid_t pid : processes_of(bundle)) kill(pid, SIGKILL);
 }
 
 Result<void> remove_tree(const std::string& directory) {
@@ -95,17 +89,32 @@ Result<void> remove_tree(const std::string& directory) {
   return {};
 }
 
-void remove_runtime_state(const std::string& key, const std::string& cgroup_parent) {
+void remove_runtime_state(const std::string& key, const std::string& cgroup_parent, bool thoroughly) {
+  const std::string runsc = "/run/containerd/runsc/k8s.io";
   std::error_code ec;
+  fs::remove(runsc + "/runsc-" + key + ".sock", ec);
+  if (!thoroughly) return;
+
   fs::remove_all("/run/containerd/runc/k8s.io/" + key, ec);
-  for (const fs::directory_entry& entry : fs::directory_iterator("/run/containerd/runsc/k8s.io", ec)) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(runsc, ec)) {
     // "<container>_sandbox:<sandbox>.state" and ".lock"
     if (entry.path().filename().string().starts_with(key + "_sandbox:")) fs::remove(entry.path(), ec);
   }
-  const std::string group = cgroup_parent + "/" + key;
-  rmdir(("/sys/fs/cgroup" + group).c_str());
+  std::vector<std::string> groups = {"/sys/fs/cgroup" + cgroup_parent + "/" + key};
   for (const fs::directory_entry& entry : fs::directory_iterator("/sys/fs/cgroup", ec)) {
-    rmdir((entry.path().string() + group).c_str());
+    groups.push_back(entry.path().string() + cgroup_parent + "/" + key);
+  }
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (true) {
+    bool busy = false;
+    for (const std::string& group : groups) {
+      // A workload under runc names no bundle; its control group knows it.
+      std::ifstream members(group + "/cgroup.procs");
+      for (pid_t pid = 0; members >> pid;) kill(pid, SIGKILL);
+    }
+    for (const std::string& group : groups) busy = (rmdir(group.c_str()) != 0 && errno == EBUSY) || busy;
+    if (!busy || std::chrono::steady_clock::now() >= give_up) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 

@@ -15,13 +15,15 @@ namespace sandboxd::containerd {
 // Processes whose working directory is `bundle` or whose command line names it.
 [[nodiscard]] std::vector<pid_t> processes_of(const std::string& bundle);
 
-// SIGKILLs them, again and again while new ones appear, at most about a second. True when none is left.
-bool kill_processes_of(const std::string& bundle);
+// SIGKILLs them once. Not again at once: the daemon starts clean-up processes of its own for a dead shim, which name
+// the bundle too and are to be left in peace.
+void kill_processes_of(const std::string& bundle);
 
 // Unmounts what is mounted below `directory` and deletes it. Success also when it is not there. Errors: as errno.
 [[nodiscard]] Result<void> remove_tree(const std::string& directory);
 
-// Deletes what an OCI runtime without its shim forgot: state below /run/containerd, empty control groups.
-void remove_runtime_state(const std::string& key, const std::string& cgroup_parent);
+// Deletes what an OCI runtime leaves when its end was not orderly: its state below /run/containerd and, `thoroughly`,
+// the container's control groups with all processes in them. Waits about a second for those at most.
+void remove_runtime_state(const std::string& key, const std::string& cgroup_parent, bool thoroughly);
 
 }  // namespace sandboxd::containerd

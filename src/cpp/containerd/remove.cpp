@@ -16,6 +16,7 @@ namespace {
 const Log log("containerd");
 
 constexpr Duration kPollInterval = std::chrono::milliseconds(50);
+constexpr Duration kKillInterval = std::chrono::seconds(3);  // time for the daemon's own clean-up of a dead shim
 
 struct TaskFound {
   bool exists = false;
@@ -76,35 +77,51 @@ Task<Result<void>> force(Context* context, std::string key, Error why) {
   if (context->options.state_dir.empty()) co_return why;
   log.warn("killing a container's shim", {{"container", key}, {"cause", why.message()}});
   const std::string bundle = context->bundle_dir(key);
-  const MonoTime give_up = context->clock.mono_now() + context->options.stop_timeout;
+  const MonoTime give_up = context->clock.mono_now() + context->options.stop_timeout + kKillInterval;
+  MonoTime next_kill = context->clock.mono_now();
+  bool first = true;
   while (true) {
-    co_await context->files.run([bundle] { return kill_processes_of(bundle); });
+    if (context->clock.mono_now() >= next_kill) {
+      // Once more only when the daemon's own clean-up did not come to an end: then the task is deleted under it.
+      if (!first) co_await delete_task(context, key);
+      first = false;
+      next_kill = context->clock.mono_now() + kKillInterval;
+      co_await context->files.run([bundle] {
+        kill_processes_of(bundle);
+        return true;
+      });
+    }
     SBX_CO_TRY(found, co_await look(context, key));
     if (!found.exists) co_return Result<void>();
-    co_await delete_task(context, key);
     if (context->clock.mono_now() >= give_up) co_return why;
     co_await context->clock.sleep_for(kPollInterval);
   }
 }
 
-Task<Result<void>> remove_task(Context* context, std::string key) {
+// True when the end was, or may have been, a hard one.
+Task<Result<bool>> remove_task(Context* context, std::string key) {
   SBX_CO_TRY(found, co_await look(context, key));
-  if (!found.exists) co_return Result<void>();
+  if (!found.exists) co_return true;  // perhaps taken away by the daemon after its shim died
+
   Result<void> gone;
   if (found.must_die) gone = co_await kill_and_wait(context, key);
   if (gone) gone = co_await delete_task(context, key);
-  if (gone || gone.error().code() == ErrorCode::unavailable) co_return gone;
-  co_return co_await force(context, key, gone.error());
+  if (gone) co_return false;
+  if (gone.error().code() == ErrorCode::unavailable) co_return gone.error();
+  SBX_CO_CHECK(co_await force(context, key, gone.error()));
+  co_return true;
 }
 
-// Anything that the daemon did not take away with the task. Normally there is nothing and this costs a stat.
-void sweep(const std::string& bundle, const std::string& key, const std::string& cgroup_parent) {
+// Anything that the daemon did not take away with the task. Normally there is nothing and this costs two system calls.
+void sweep(const std::string& bundle, const std::string& key, const std::string& cgroup_parent, bool forced) {
   std::error_code ec;
-  if (!std::filesystem::exists(bundle, ec)) return;
-  kill_processes_of(bundle);
-  const auto removed = remove_tree(bundle);
-  if (!removed) log.warn("bundle not removed", {{"container", key}, {"cause", removed.error().message()}});
-  remove_runtime_state(key, cgroup_parent);
+  const bool left = std::filesystem::exists(bundle, ec);
+  if (left) {
+    kill_processes_of(bundle);
+    const auto removed = remove_tree(bundle);
+    if (!removed) log.warn("bundle not removed", {{"container", key}, {"cause", removed.error().message()}});
+  }
+  remove_runtime_state(key, cgroup_parent, forced || left);
 }
 
 // True when the record is ours to delete, false when there is none.
@@ -130,12 +147,12 @@ Task<Result<bool>> is_ours(Context* context, std::string key) {
 Task<Result<void>> remove_container(Context* context, std::string key) {
   SBX_CO_TRY(recorded, co_await is_ours(context, key));
   if (recorded) {
-    SBX_CO_CHECK(co_await remove_task(context, key));
+    SBX_CO_TRY(forced, co_await remove_task(context, key));
     if (!context->options.state_dir.empty()) {
       const std::string bundle = context->bundle_dir(key);
       const std::string parent = context->options.cgroup_parent;
-      co_await context->files.run([bundle, key, parent] {
-        sweep(bundle, key, parent);
+      co_await context->files.run([bundle, key, parent, forced = forced] {
+        sweep(bundle, key, parent, forced);
         return true;
       });
     }
