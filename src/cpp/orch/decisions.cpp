@@ -121,6 +121,7 @@ void Decisions::give_up(const model::Sandbox& sandbox, std::vector<std::string> 
 }
 
 void Decisions::place_pending() {
+  state_.cluster().expire_ports(state_.mono_now());
   // Oldest first: one that waited too long is failed with the reasons of now.
   for (std::size_t given_up = 0; given_up < kAttemptsPerTurn; ++given_up) {
     const auto oldest = state_.queue().oldest();

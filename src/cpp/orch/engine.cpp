@@ -120,24 +120,21 @@ Task<void> Engine::turn() {
   auto items = inbox_.take(limits::kEngineTurnMax);
   state_.begin(clock_.wall_now(), clock_.mono_now());
   ++stats_.turns;
-  decide(items);
+  // While the store is failing only callers' wishes are tried, and what was heard is kept for later.
+  const bool hears = state_.mono_now() >= retry_at_;
+  decide(items, hears);
 
   Result<void> stored;
-  if (state_.changed()) {
+  const bool has_changes = state_.changed();
+  if (has_changes) {
     ports::StoreTransaction transaction = state_.transaction();
     transaction.instance = unsaved_instance_;
     auto applied = co_await store_.apply(std::move(transaction));
     stored = std::move(applied);
-    if (stored) {
-      ++stats_.commits;
-      unsaved_instance_.clear();
-    }
   }
   if (stored) {
-    if (failures_ > 0) kLog.info("the database takes changes again");
-    held_.clear();
-    failures_ = 0;
-    retry_at_ = MonoTime();
+    if (has_changes) note_commit();
+    if (hears) held_.clear();
     publish(state_.accept());
   } else {
     retreat(stored.error());
@@ -156,9 +153,8 @@ Task<void> Engine::turn() {
 }
 
 // Applies what is due and what has arrived, in this order: news that were held back, time, the inbox, placement.
-void Engine::decide(std::vector<InboxItem>& items) {
-  const bool store_is_failing = state_.mono_now() < retry_at_;
-  if (!store_is_failing) {
+void Engine::decide(std::vector<InboxItem>& items, bool hears) {
+  if (hears) {
     for (const NodeId& node : decisions_->take_silent_nodes()) held_.emplace_back(NodeSilent{node});
     for (const Observation& observation : held_) decisions_->observe(observation);
     decisions_->expire_sandboxes();
@@ -168,14 +164,22 @@ void Engine::decide(std::vector<InboxItem>& items) {
       ++stats_.observations;
       // Kept until the turn is stored: should the store fail, it is news again in a later turn.
       held_.push_back(std::move(*observation));
-      if (!store_is_failing) decisions_->observe(held_.back());
+      if (hears) decisions_->observe(held_.back());
       continue;
     }
     auto& command = std::get<std::unique_ptr<Command>>(item);
     ++stats_.commands;
     if (command->writes()) command->run(*this);
   }
-  if (!store_is_failing) decisions_->place_pending();
+  if (hears) decisions_->place_pending();
+}
+
+void Engine::note_commit() {
+  if (failures_ > 0) kLog.info("the database takes changes again");
+  ++stats_.commits;
+  unsaved_instance_.clear();
+  failures_ = 0;
+  retry_at_ = MonoTime();  // what is still held back is applied in the next turn
 }
 
 void Engine::publish(Released released) {

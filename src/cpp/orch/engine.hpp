@@ -82,8 +82,9 @@ class Engine {
   [[nodiscard]] Task<void> turn();
   [[nodiscard]] bool has_work() const;
   [[nodiscard]] bool is_due(MonoTime now) const;
-  void decide(std::vector<InboxItem>& items);
+  void decide(std::vector<InboxItem>& items, bool hears);
   void publish(Released released);
+  void note_commit();
   void retreat(const Error& failure);
   void perform(Effect effect);
 

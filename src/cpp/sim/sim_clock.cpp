@@ -1,0 +1,67 @@
+#include "sim/sim_clock.hpp"
+
+#include "base/assert.hpp"
+
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+
+namespace sandboxd::sim {
+
+struct SimClock::Sleep {
+  SimClock* clock;
+  Key key;
+
+  template <class CompletionHandler>
+  void operator()(CompletionHandler&& handler) const {
+    auto slot = boost::asio::get_associated_cancellation_slot(handler);
+    clock->add(key, Handler(std::forward<CompletionHandler>(handler)));
+    if (!slot.is_connected()) return;
+    slot.assign([clock = clock, key = key](boost::asio::cancellation_type) {
+      clock->wake(key, boost::asio::error::operation_aborted);
+    });
+  }
+};
+
+SimClock::SimClock(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+
+SimClock::~SimClock() = default;
+
+Task<void> SimClock::sleep_until(MonoTime deadline) {
+  const Key key(std::max(deadline, now_), next_number_++);
+  co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&, void(boost::system::error_code)>(
+      Sleep{this, key}, boost::asio::use_awaitable);
+}
+
+void SimClock::add(Key key, Handler handler) { sleepers_.emplace(key, std::move(handler)); }
+
+// No effect when it has woken already: its cancellation slot may still point here.
+void SimClock::wake(Key key, boost::system::error_code error) {
+  auto entry = sleepers_.extract(key);
+  if (entry.empty()) return;
+  boost::asio::post(executor_, [handler = std::move(entry.mapped()), error]() mutable { std::move(handler)(error); });
+}
+
+std::optional<MonoTime> SimClock::next_deadline() const {
+  if (sleepers_.empty()) return std::nullopt;
+  return sleepers_.begin()->first.first;
+}
+
+bool SimClock::fire_next() {
+  if (sleepers_.empty()) return false;
+  const Key key = sleepers_.begin()->first;
+  now_ = std::max(now_, key.first);
+  wake(key, {});
+  return true;
+}
+
+void SimClock::advance_to(MonoTime to) {
+  SBX_ASSERT(sleepers_.empty() || to <= sleepers_.begin()->first.first);
+  now_ = std::max(now_, to);
+}
+
+}  // namespace sandboxd::sim

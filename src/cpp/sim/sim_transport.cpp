@@ -1,0 +1,182 @@
+#include "sim/sim_transport.hpp"
+
+#include "aio/deadline.hpp"
+
+#include <deque>
+
+namespace sandboxd::sim {
+namespace {
+
+Error refused() { return {ErrorCode::unavailable, "connection refused"}; }
+Error reset() { return {ErrorCode::unavailable, "connection reset"}; }
+
+}  // namespace
+
+// One open stream: the pump fills it at the node's end, the watch reads it at the other.
+struct SimTransport::Stream {
+  explicit Stream(const boost::asio::any_io_executor& executor) : changed(executor), pump(executor) {}
+
+  void end() {
+    broken = true;
+    pump.cancel();
+    changed.notify();
+  }
+
+  std::deque<ports::NodeEvent> events;
+  bool broken = false;
+  aio::Notifier changed;
+  aio::TaskGroup pump;
+};
+
+class SimTransport::Watch final : public ports::NodeWatch {
+ public:
+  explicit Watch(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
+  ~Watch() override { stream_->end(); }
+
+  Task<Result<ports::NodeEvent>> next() override {
+    auto stream = stream_;
+    for (;;) {
+      if (!stream->events.empty()) {
+        ports::NodeEvent event = std::move(stream->events.front());
+        stream->events.pop_front();
+        co_return event;
+      }
+      if (stream->broken) co_return reset();
+      co_await stream->changed.wait();
+    }
+  }
+
+ private:
+  std::shared_ptr<Stream> stream_;
+};
+
+SimTransport::SimTransport(boost::asio::any_io_executor executor, ports::Clock& clock, std::uint64_t seed)
+    : executor_(executor), clock_(clock), random_(seed), on_its_way_(executor) {}
+
+void SimTransport::attach(int port, std::shared_ptr<SimNodeServer> server) { peers_[port].server = std::move(server); }
+
+void SimTransport::detach(int port) {
+  Peer& peer = peers_[port];
+  peer.server.reset();
+  end_streams(peer);
+}
+
+void SimTransport::cut(int port, bool to_node, bool from_node) {
+  peers_[port].cut_to = to_node;
+  peers_[port].cut_from = from_node;
+}
+
+void SimTransport::break_streams(int port) { end_streams(peers_[port]); }
+
+void SimTransport::end_streams(Peer& peer) {
+  for (const auto& entry : std::exchange(peer.streams, {})) {
+    if (const auto stream = entry.lock()) stream->end();
+  }
+}
+
+void SimTransport::cancel() {
+  for (auto& [port, peer] : peers_) end_streams(peer);
+  on_its_way_.cancel();
+}
+
+Task<void> SimTransport::join() { co_await on_its_way_.join(); }
+
+Duration SimTransport::draw_delay() {
+  return options.delay_min + Duration(static_cast<std::int64_t>(
+                                 random_.below(static_cast<std::uint64_t>(options.delay_spread.count()) + 1)));
+}
+
+bool SimTransport::draw_fault(std::uint64_t permille) {
+  const bool happens = permille > 0 && random_.chance(permille);
+  if (happens) ++faults_;
+  return happens;
+}
+
+Task<Result<void>> SimTransport::call(int port, Work work) {
+  auto reply = std::make_shared<Reply>(executor_);
+  on_its_way_.spawn("simulated request", deliver(port, work, reply));
+  if (draw_fault(options.duplicate_permille)) {
+    auto nobody = std::make_shared<Reply>(executor_);
+    on_its_way_.spawn("simulated duplicate", deliver(port, std::move(work), nobody));
+  }
+  auto waiting = await_reply(reply);
+  auto answer = co_await aio::with_deadline(clock_, options.reset_after, std::move(waiting), "simulated call");
+  if (!answer && answer.error().code() == ErrorCode::deadline_exceeded) co_return reset();
+  co_return answer;
+}
+
+Task<Result<void>> SimTransport::await_reply(std::shared_ptr<Reply> reply) {
+  while (!reply->result) co_await reply->changed.wait();
+  co_return *reply->result;
+}
+
+Task<void> SimTransport::deliver(int port, Work work, std::shared_ptr<Reply> reply) {
+  const Duration there = draw_delay();
+  const bool is_lost = draw_fault(options.loss_permille);
+  co_await clock_.sleep_for(there);
+  if (is_lost || peers_[port].cut_to) co_return;
+  const auto server = peers_[port].server;
+  Result<void> result = refused();
+  if (server) {
+    auto outcome = co_await work(*server);
+    result = std::move(outcome);
+  }
+  const Duration back = draw_delay();
+  const bool is_answer_lost = draw_fault(options.loss_permille);
+  co_await clock_.sleep_for(back);
+  if (is_answer_lost || peers_[port].cut_from) co_return;
+  reply->result = std::move(result);
+  reply->changed.notify();
+}
+
+Task<Result<void>> SimTransport::create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) {
+  Work work = [request = std::move(request)](SimNodeServer& server) { return server.create(request); };
+  return call(node.port, std::move(work));
+}
+
+Task<Result<void>> SimTransport::remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) {
+  Work work = [id = std::move(id), uid = std::move(uid)](SimNodeServer& server) { return server.remove(id, uid); };
+  return call(node.port, std::move(work));
+}
+
+Task<Result<std::unique_ptr<ports::NodeWatch>>> SimTransport::watch(model::NodeAddress node) {
+  const Duration there = draw_delay();
+  co_await clock_.sleep_for(there);
+  Peer& peer = peers_[node.port];
+  if (peer.cut_to || peer.cut_from) {
+    co_await clock_.sleep_for(options.reset_after);
+    co_return reset();
+  }
+  if (!peer.server) co_return refused();
+  SBX_CO_TRY(inner, peer.server->subscribe());
+  auto stream = std::make_shared<Stream>(executor_);
+  std::erase_if(peer.streams, [](const auto& entry) { return entry.expired(); });
+  peer.streams.push_back(stream);
+  stream->pump.spawn("simulated stream", pump(node.port, std::move(inner), stream));
+  std::unique_ptr<ports::NodeWatch> out = std::make_unique<Watch>(stream);
+  co_return out;
+}
+
+// Keeps the order, as a connection does; a cut holds events back until the stream breaks or the cut ends.
+Task<void> SimTransport::pump(int port, std::unique_ptr<ports::NodeWatch> inner, std::shared_ptr<Stream> stream) {
+  while (!stream->broken) {
+    auto event = co_await inner->next();
+    if (!event) break;
+    const Duration delay = draw_delay();
+    co_await clock_.sleep_for(delay);
+    while (peers_[port].cut_from) co_await clock_.sleep_for(std::chrono::milliseconds(200));
+    stream->events.push_back(*std::move(event));
+    stream->changed.notify();
+  }
+  stream->broken = true;
+  stream->changed.notify();
+}
+
+Task<Result<std::string>> SimTransport::get_json(model::NodeAddress node, std::string path) {
+  const Duration there = draw_delay();
+  co_await clock_.sleep_for(there);
+  if (!peers_[node.port].server) co_return refused();
+  co_return "{\"path\":\"" + path + "\"}";
+}
+
+}  // namespace sandboxd::sim

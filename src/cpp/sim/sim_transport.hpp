@@ -1,0 +1,95 @@
+// The network between a control plane and its nodes, in one process: delay, loss, duplication, one-way cuts, broken
+// streams. Everything is drawn from one seed.
+//
+// A request that has left is on its way whatever happens to its sender: a control plane that dies, or stops waiting,
+// does not take it back. That is how late creates come about. One thread.
+#pragma once
+
+#include "aio/notifier.hpp"
+#include "aio/task_group.hpp"
+#include "base/random.hpp"
+#include "ports/clock.hpp"
+#include "ports/node_transport.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace sandboxd::sim {
+
+// A node's face to the network. Attached while its process runs.
+class SimNodeServer {
+ public:
+  virtual ~SimNodeServer() = default;
+  [[nodiscard]] virtual Task<Result<void>> create(model::NodeCreateRequest request) = 0;
+  [[nodiscard]] virtual Task<Result<void>> remove(SandboxId id, std::string uid) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<ports::NodeWatch>> subscribe() = 0;
+};
+
+struct SimTransportOptions {
+  Duration delay_min = std::chrono::microseconds(200);
+  Duration delay_spread = std::chrono::milliseconds(3);
+  std::uint64_t loss_permille = 0;                 // of requests, and of answers
+  std::uint64_t duplicate_permille = 0;            // of requests
+  Duration reset_after = std::chrono::seconds(5);  // when a sender notices that nothing comes back
+};
+
+class SimTransport final : public ports::NodeTransport {
+ public:
+  SimTransport(boost::asio::any_io_executor executor, ports::Clock& clock, std::uint64_t seed);
+
+  SimTransportOptions options;
+
+  // Nodes are told apart by their port. Detaching breaks its streams and refuses calls.
+  void attach(int port, std::shared_ptr<SimNodeServer> server);
+  void detach(int port);
+  // Requests, or answers and events, get no further. Both may be cut.
+  void cut(int port, bool to_node, bool from_node);
+  void break_streams(int port);
+  // Ends what is on its way, at the end of a simulation.
+  void cancel();
+  [[nodiscard]] Task<void> join();
+  [[nodiscard]] std::uint64_t faults() const { return faults_; }  // lost and duplicated messages
+
+  [[nodiscard]] Task<Result<void>> create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) override;
+  [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override;
+  [[nodiscard]] Task<Result<std::string>> get_json(model::NodeAddress node, std::string path) override;
+
+ private:
+  struct Stream;
+  class Watch;
+  struct Peer {
+    std::shared_ptr<SimNodeServer> server;
+    bool cut_to = false;
+    bool cut_from = false;
+    std::vector<std::weak_ptr<Stream>> streams;
+  };
+  struct Reply {
+    explicit Reply(boost::asio::any_io_executor executor) : changed(std::move(executor)) {}
+    aio::Notifier changed;
+    std::optional<Result<void>> result;
+  };
+  using Work = std::function<Task<Result<void>>(SimNodeServer&)>;
+
+  [[nodiscard]] Task<Result<void>> call(int port, Work work);
+  [[nodiscard]] Task<void> deliver(int port, Work work, std::shared_ptr<Reply> reply);
+  [[nodiscard]] static Task<Result<void>> await_reply(std::shared_ptr<Reply> reply);
+  [[nodiscard]] Task<void> pump(int port, std::unique_ptr<ports::NodeWatch> inner, std::shared_ptr<Stream> stream);
+  [[nodiscard]] Duration draw_delay();
+  [[nodiscard]] bool draw_fault(std::uint64_t permille);
+  void end_streams(Peer& peer);
+
+  boost::asio::any_io_executor executor_;
+  ports::Clock& clock_;
+  Random random_;
+  std::map<int, Peer> peers_;
+  std::uint64_t faults_ = 0;
+  aio::TaskGroup on_its_way_;
+};
+
+}  // namespace sandboxd::sim

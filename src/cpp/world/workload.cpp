@@ -1,0 +1,124 @@
+#include "world/workload.hpp"
+
+namespace sandboxd::world {
+namespace {
+
+constexpr std::size_t kLiveMax = 30;  // of one client
+
+model::SandboxSpec draw_spec(Random& random) {
+  model::SandboxSpec spec;
+  model::Container container;
+  container.name = "app";
+  container.image = "local/app:1";
+  container.resources.request_cpu_milli = 100 + static_cast<std::int64_t>(random.below(10)) * 100;
+  container.resources.request_memory_bytes =
+      (std::int64_t{64} << 20) * (1 + static_cast<std::int64_t>(random.below(8)));
+  spec.containers.push_back(std::move(container));
+  for (std::uint64_t n = random.below(4); n > 0; --n) {
+    model::PortSpec port;
+    port.container_port = static_cast<int>(8000 + n);
+    spec.ports.push_back(port);
+  }
+  if (random.chance(100)) spec.ttl_seconds = 1 + static_cast<std::int64_t>(random.below(20));
+  if (random.chance(200)) spec.node_selector["zone"] = random.chance(500) ? "a" : "b";
+  if (random.chance(20)) spec.node_selector["zone"] = "nowhere";
+  if (spec.ttl_seconds > 0 && random.chance(300)) spec.on_expiry = model::OnExpiry::stop;
+  return spec;
+}
+
+struct Client {
+  Cluster& cluster;
+  std::uint64_t number;
+  Random random;
+  std::uint64_t created = 0;
+  std::vector<SandboxId> live;
+  std::vector<SandboxId> past;  // deleted ones, whose ids may be used again
+};
+
+Task<void> create(Client& client, std::shared_ptr<ControlPlane> plane) {
+  orch::CreateSandbox request;
+  if (!client.past.empty() && client.random.chance(200)) {
+    request.id = client.past.back();
+    client.past.pop_back();
+  } else {
+    request.id = SandboxId("c" + std::to_string(client.number) + "-" + std::to_string(client.created++));
+  }
+  request.spec = draw_spec(client.random);
+  request.dialect = "sandboxd_o";
+  const SandboxId id = request.id;
+  const bool may_expire = request.spec.ttl_seconds > 0;
+  auto answer = co_await plane->service->create(std::move(request));
+  if (plane->dead || !answer) {
+    client.cluster.note("create " + id.str() + (plane->dead ? " unanswered" : " refused"));
+    co_return;
+  }
+  Cluster& cluster = client.cluster;
+  if ((*answer)->phase != model::Phase::pending) cluster.violate("create of " + id.str() + " is not answered pending");
+  ++cluster.stats.creates_acknowledged;
+  LedgerEntry entry;
+  entry.uid = (*answer)->uid;
+  entry.may_expire = may_expire;
+  cluster.ledger[id] = entry;
+  client.live.push_back(id);
+  cluster.note("create " + id.str() + " acknowledged");
+}
+
+Task<void> remove(Client& client, std::shared_ptr<ControlPlane> plane) {
+  const std::size_t at = client.random.below(client.live.size());
+  const SandboxId id = client.live[at];
+  client.cluster.ledger[id].delete_sent = true;
+  auto answer = co_await plane->service->remove(id);
+  if (plane->dead) co_return;
+  const bool was_gone = !answer && answer.error().code() == ErrorCode::not_found;
+  if (!answer && !was_gone) co_return;
+  LedgerEntry& entry = client.cluster.ledger[id];
+  if (!entry.delete_acknowledged) ++client.cluster.stats.deletes_acknowledged;
+  entry.delete_acknowledged = true;
+  client.live.erase(client.live.begin() + static_cast<std::ptrdiff_t>(at));
+  client.past.push_back(id);
+  client.cluster.note("delete " + id.str() + " acknowledged");
+}
+
+// Creating an id that is there must be refused.
+Task<void> create_again(Client& client, std::shared_ptr<ControlPlane> plane) {
+  orch::CreateSandbox request;
+  request.id = client.live[client.random.below(client.live.size())];
+  request.spec = draw_spec(client.random);
+  const SandboxId id = request.id;
+  const LedgerEntry entry = client.cluster.ledger[id];
+  if (entry.may_expire || entry.delete_sent) co_return;
+  auto answer = co_await plane->service->create(std::move(request));
+  if (!plane->dead && answer) client.cluster.violate("sandbox " + id.str() + " was created twice");
+}
+
+Task<void> cordon(Client& client, std::shared_ptr<ControlPlane> plane) {
+  const auto& node = client.cluster.nodes[client.random.below(client.cluster.nodes.size())];
+  orch::PatchNode patch;
+  patch.unschedulable = client.random.chance(300);
+  const auto answer = co_await plane->service->patch_node(node.id, std::move(patch));
+  static_cast<void>(answer);
+}
+
+}  // namespace
+
+Task<void> run_client(Cluster& cluster, std::uint64_t number) {
+  Client client{cluster, number, Random(cluster.seed * 97 + number), 0, {}, {}};
+  while (!cluster.quiet) {
+    const Duration pause = std::chrono::milliseconds(5 + client.random.below(300));
+    co_await cluster.clock.sleep_for(pause);
+    const auto plane = cluster.plane;
+    if (!plane || !plane->serving || cluster.quiet) continue;
+    const std::uint64_t dice = client.random.below(100);
+    if (client.live.empty() || (dice < 55 && client.live.size() < kLiveMax)) {
+      co_await create(client, plane);
+    } else if (dice < 90) {
+      co_await remove(client, plane);
+    } else if (dice < 97) {
+      co_await create_again(client, plane);
+    } else {
+      co_await cordon(client, plane);
+    }
+  }
+}
+
+}  // namespace sandboxd::world

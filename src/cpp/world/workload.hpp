@@ -1,0 +1,11 @@
+// Clients of a simulated control plane: they create, delete and look, and remember what was acknowledged.
+#pragma once
+
+#include "world/cluster.hpp"
+
+namespace sandboxd::world {
+
+// Until the cluster is quiet or the group is cancelled. `number` tells the clients apart.
+[[nodiscard]] Task<void> run_client(Cluster& cluster, std::uint64_t number);
+
+}  // namespace sandboxd::world

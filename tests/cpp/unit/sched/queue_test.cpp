@@ -1,0 +1,40 @@
+#include "sched/queue.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sandboxd::sched {
+namespace {
+
+std::string joined(const std::vector<SandboxId>& ids) {
+  std::string text;
+  for (const SandboxId& id : ids) text += id.str() + " ";
+  return text;
+}
+
+TEST(PendingQueue, owners_take_turns_and_the_oldest_goes_first) {
+  PendingQueue queue;
+  queue.add("ann", WallTime{3}, SandboxId("a3"));
+  queue.add("ann", WallTime{1}, SandboxId("a1"));
+  queue.add("ann", WallTime{2}, SandboxId("a2"));
+  queue.add("bob", WallTime{9}, SandboxId("b9"));
+  EXPECT_EQ(joined(queue.fair_order()), "a1 b9 a2 a3 ");
+  EXPECT_EQ(joined(queue.fair_order()), "b9 a1 a2 a3 ");
+  EXPECT_EQ(joined(queue.fair_order()), "a1 b9 a2 a3 ");
+}
+
+TEST(PendingQueue, forgets_what_is_removed) {
+  PendingQueue queue;
+  queue.add("ann", WallTime{1}, SandboxId("a"));
+  queue.add("bob", WallTime{2}, SandboxId("b"));
+  EXPECT_EQ(queue.oldest()->second, SandboxId("a"));
+  queue.remove("ann", WallTime{1}, SandboxId("a"));
+  queue.remove("ann", WallTime{1}, SandboxId("a"));
+  EXPECT_EQ(joined(queue.fair_order()), "b ");
+  queue.remove("bob", WallTime{2}, SandboxId("b"));
+  EXPECT_TRUE(queue.empty());
+  EXPECT_TRUE(queue.fair_order().empty());
+  EXPECT_FALSE(queue.oldest());
+}
+
+}  // namespace
+}  // namespace sandboxd::sched
