@@ -44,6 +44,7 @@ bool is_host(std::string_view text) {
     return name.find_first_not_of("[]:.0123456789abcdefABCDEF") == std::string_view::npos;
   }
   if (name.empty() || !is_alnum(name.front()) || !is_alnum(name.back())) return false;
+  if (name.find("..") != std::string_view::npos) return false;
   return std::all_of(name.begin(), name.end(), [](char c) { return is_alnum(c) || c == '.' || c == '-'; });
 }
 
