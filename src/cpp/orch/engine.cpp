@@ -42,7 +42,10 @@ Engine::~Engine() = default;
 Task<Result<void>> Engine::start() {
   SBX_CO_TRY(contents, co_await store_.load());
   std::string instance = contents.instance;
-  if (instance.empty()) {
+  // A store that does not keep the mark: what it has was marked by the life that made it.
+  if (instance.empty() && !contents.sandboxes.empty())
+    instance = contents.sandboxes.front().uid.substr(0, kInstanceLength);
+  if (instance.size() != kInstanceLength) {
     instance = Random(seed_ + 3).hex(kInstanceLength);
     unsaved_instance_ = instance;
   }

@@ -1,0 +1,54 @@
+#include "orch/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace sandboxd::orch {
+namespace {
+
+TEST(OrchConfig, defaults_are_valid) { EXPECT_EQ(OrchConfig().validate(), std::vector<std::string>()); }
+
+TEST(OrchConfig, names_are_unique_and_described) {
+  std::set<std::string_view> names;
+  for (const auto& field : OrchConfig::fields()) {
+    EXPECT_TRUE(names.insert(field.name).second) << field.name;
+    EXPECT_FALSE(field.description.empty()) << field.name;
+  }
+}
+
+TEST(OrchConfig, knows_the_original_names) {
+  std::set<std::pair<std::string_view, std::string_view>> originals;
+  for (const auto& field : OrchConfig::fields()) originals.emplace(field.original_key, field.original_env);
+  EXPECT_TRUE(originals.contains({"http_addr", "ORCH_HTTP_ADDR"}));
+  EXPECT_TRUE(originals.contains({"shared_secret", "SBX_SHARED_SECRET"}));
+  EXPECT_TRUE(originals.contains({"sqlite_path", "ORCH_SQLITE_PATH"}));
+}
+
+TEST(OrchConfig, every_problem_is_told_with_its_field) {
+  OrchConfig config;
+  config.listen = "nowhere";
+  config.place_or_fail = "perhaps";
+  config.host_port_min = 9;
+  config.host_port_max = 8;
+  config.probe_timeout = Duration(0);
+  config.log_level = "loud";
+  const auto problems = config.validate();
+  ASSERT_EQ(problems.size(), 5U);
+  for (const char* field : {"listen", "place_or_fail", "host_port_min", "probe_timeout", "log_level"}) {
+    bool is_named = false;
+    for (const std::string& problem : problems) is_named |= problem.rfind(field, 0) == 0;
+    EXPECT_TRUE(is_named) << field;
+  }
+}
+
+TEST(OrchConfig, the_database_is_in_the_data_directory_unless_named) {
+  OrchConfig config;
+  config.data_dir = "/d";
+  EXPECT_EQ(config.database_path(), "/d/orchestrator.db");
+  config.database = "/x.db";
+  EXPECT_EQ(config.database_path(), "/x.db");
+}
+
+}  // namespace
+}  // namespace sandboxd::orch

@@ -1,0 +1,345 @@
+// The engine with a simulated store, network, clock and node: turns, durability, calls to nodes.
+#include "orch/engine.hpp"
+
+#include "orch/service.hpp"
+#include "sim/sim_clock.hpp"
+#include "sim/sim_store.hpp"
+#include "sim/sim_transport.hpp"
+#include "world/model_node.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <gtest/gtest.h>
+
+namespace sandboxd::orch {
+namespace {
+
+using model::Phase;
+
+class EngineTest : public testing::Test {
+ protected:
+  ~EngineTest() override {
+    stop();
+    node_->cancel();
+    transport_.cancel();
+    run(node_->join());
+    run(transport_.join());
+  }
+
+  void start() {
+    store_ = *sim::SimStore::open(disk_, clock_);
+    engine_ = std::make_unique<Engine>(context_.get_executor(), *store_, transport_, clock_, config_, ++lives_);
+    service_ = std::make_unique<SandboxService>(*engine_, transport_, clock_);
+    ASSERT_TRUE(run(engine_->start()));
+  }
+  void stop() {
+    if (engine_) run(engine_->stop());
+    service_.reset();
+    engine_.reset();
+    store_.reset();
+  }
+  void start_with_node() {
+    start();
+    node_->start();
+    transport_.attach(7, node_);
+    UpsertNode request;
+    request.id = NodeId("n");
+    request.address = {"10.0.0.1", 7};
+    const auto node = run(service_->upsert_node(request, std::chrono::seconds(3)));
+    ASSERT_TRUE(node);
+    ASSERT_EQ((*node)->state, model::NodeState::ready);
+  }
+
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> out;
+    boost::asio::co_spawn(context_, std::move(task), [&](std::exception_ptr, T value) { out = std::move(value); });
+    for (int n = 0; n < 100000 && !out; ++n) step();
+    return std::move(out).value();
+  }
+  void run(Task<void> task) {
+    bool done = false;
+    boost::asio::co_spawn(context_, std::move(task), [&](std::exception_ptr) { done = true; });
+    for (int n = 0; n < 100000 && !done; ++n) step();
+    EXPECT_TRUE(done);
+  }
+  void step() {
+    context_.restart();
+    if (context_.poll() == 0) clock_.fire_next();
+  }
+  void run_for(Duration duration) { run(clock_.sleep_for(duration)); }
+
+  static CreateSandbox sandbox(const char* id, std::int64_t cpu = 100) {
+    CreateSandbox out;
+    out.id = SandboxId(id);
+    model::Container container;
+    container.name = "app";
+    container.image = "local/app:1";
+    container.resources.request_cpu_milli = cpu;
+    out.spec.containers.push_back(container);
+    out.spec.ports.resize(1);
+    out.spec.ports[0].container_port = 80;
+    return out;
+  }
+  SandboxRef get(const char* id) {
+    const auto found = run(service_->get(SandboxId(id)));
+    return found ? *found : nullptr;
+  }
+
+  boost::asio::io_context context_;
+  sim::SimClock clock_{context_.get_executor()};
+  sim::SimTransport transport_{context_.get_executor(), clock_, 1};
+  std::shared_ptr<sim::StoreDisk> disk_ = std::make_shared<sim::StoreDisk>();
+  std::shared_ptr<world::ModelNode> node_ = std::make_shared<world::ModelNode>(
+      context_.get_executor(), clock_, 2, world::ModelNodeOptions{4000, 1 << 30, 0, std::chrono::seconds(5)});
+  OrchConfig config_;
+  std::uint64_t lives_ = 0;
+  std::unique_ptr<sim::SimStore> store_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<SandboxService> service_;
+};
+
+TEST_F(EngineTest, a_create_is_answered_pending_and_comes_to_run) {
+  start_with_node();
+  const auto created = run(service_->create(sandbox("a")));
+  ASSERT_TRUE(created);
+  EXPECT_EQ((*created)->phase, Phase::pending);
+  EXPECT_EQ((*created)->uid.size(), 32U);
+  EXPECT_EQ(get("a")->phase, Phase::scheduled) << "placed in the turn of its creation";
+  EXPECT_EQ(get("a")->revision, (*created)->revision + 1);
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("a")->phase, Phase::running);
+  ASSERT_EQ(get("a")->ports.size(), 1U);
+  EXPECT_EQ(get("a")->ports[0].host_port, 10000);
+}
+
+TEST_F(EngineTest, bad_and_double_creates_are_refused_without_a_trace) {
+  start_with_node();
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  const std::int64_t before = engine_->state().revision();
+  EXPECT_EQ(run(service_->create(sandbox("a"))).error().code(), ErrorCode::already_exists);
+  EXPECT_EQ(run(service_->create(sandbox("../a"))).error().code(), ErrorCode::invalid_argument);
+  CreateSandbox same_name = sandbox("b");
+  same_name.name = "a";
+  EXPECT_EQ(run(service_->create(same_name)).error().code(), ErrorCode::already_exists);
+  same_name.owner = "ann";
+  EXPECT_TRUE(run(service_->create(same_name))) << "names are per owner";
+  EXPECT_GT(engine_->state().revision(), before);
+}
+
+TEST_F(EngineTest, creates_that_come_together_share_one_commit) {
+  start_with_node();
+  disk_->faults.delay = std::chrono::milliseconds(5);
+  int answered = 0;
+  const std::uint64_t before = engine_->stats().commits;
+  for (int n = 0; n < 30; ++n) {
+    boost::asio::co_spawn(context_, service_->create(sandbox(("s" + std::to_string(n)).c_str())),
+                          [&](std::exception_ptr, Result<SandboxRef> result) { answered += result ? 1 : 0; });
+  }
+  run_for(std::chrono::milliseconds(12));
+  EXPECT_EQ(answered, 30);
+  EXPECT_LE(engine_->stats().commits - before, 3U);
+}
+
+TEST_F(EngineTest, a_full_disk_refuses_writes_and_changes_nothing) {
+  start_with_node();
+  disk_->faults.full = true;
+  const auto refused = run(service_->create(sandbox("a")));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::storage_failed);
+  EXPECT_EQ(get("a"), nullptr);
+  EXPECT_TRUE(node_->machine.empty());
+  disk_->faults.full = false;
+  EXPECT_TRUE(run(service_->create(sandbox("a"))));
+  EXPECT_EQ(get("a")->ports[0].container_port, 80);
+}
+
+TEST_F(EngineTest, what_nodes_say_while_the_disk_is_full_is_not_lost) {
+  start_with_node();
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  disk_->faults.full = true;
+  run_for(std::chrono::seconds(2));
+  EXPECT_EQ(node_->machine.begin()->second.phase, Phase::running);
+  EXPECT_EQ(get("a")->phase, Phase::scheduled);
+  // Wishes that come while the store fails must not sweep the news away.
+  EXPECT_FALSE(run(service_->create(sandbox("b"))));
+  disk_->faults.full = false;
+  ASSERT_TRUE(run(service_->create(sandbox("c"))));
+  run_for(std::chrono::seconds(6));
+  EXPECT_EQ(get("a")->phase, Phase::running);
+}
+
+TEST_F(EngineTest, waits_for_capacity_and_says_why) {
+  start_with_node();
+  ASSERT_TRUE(run(service_->create(sandbox("big", 4000))));
+  ASSERT_TRUE(run(service_->create(sandbox("next", 100))));
+  EXPECT_EQ(get("next")->phase, Phase::pending);
+  const auto why = run(service_->explain(SandboxId("next")));
+  ASSERT_TRUE(why);
+  EXPECT_EQ(*why, std::vector<std::string>{"node n: not enough cpu: needs 100m, has 0m free"});
+  ASSERT_TRUE(run(service_->remove(SandboxId("big"))));
+  ASSERT_TRUE(run(service_->wait_gone(SandboxId("big"), std::chrono::seconds(10))));
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("next")->phase, Phase::running);
+}
+
+TEST_F(EngineTest, gives_up_after_the_deadline_or_at_once) {
+  config_.place_deadline = std::chrono::seconds(20);
+  start_with_node();
+  ASSERT_TRUE(run(service_->create(sandbox("huge", 9999))));
+  run_for(std::chrono::seconds(19));
+  EXPECT_EQ(get("huge")->phase, Phase::pending);
+  run_for(std::chrono::seconds(2));
+  EXPECT_EQ(get("huge")->phase, Phase::failed);
+  EXPECT_EQ(get("huge")->last_error, "no feasible schedulable node for selector/resources/ports");
+  EXPECT_EQ(get("huge")->reasons.size(), 1U);
+
+  stop();
+  config_.place_or_fail = "fail";
+  start();
+  run_for(std::chrono::seconds(20));
+  ASSERT_TRUE(run(service_->create(sandbox("now", 9999))));
+  EXPECT_EQ(get("now")->phase, Phase::failed);
+}
+
+TEST_F(EngineTest, a_delete_at_any_moment_wins) {
+  start_with_node();
+  for (int wait_ms = 0; wait_ms < 30; wait_ms += 3) {
+    ASSERT_TRUE(run(service_->create(sandbox("a"))));
+    run_for(std::chrono::milliseconds(wait_ms));
+    ASSERT_TRUE(run(service_->remove(SandboxId("a"))));
+    ASSERT_TRUE(run(service_->wait_gone(SandboxId("a"), std::chrono::seconds(10))));
+    EXPECT_EQ(get("a"), nullptr);
+    EXPECT_TRUE(node_->machine.empty());
+  }
+  EXPECT_EQ(run(service_->remove(SandboxId("a"))).error().code(), ErrorCode::not_found);
+}
+
+TEST_F(EngineTest, time_to_live_removes_or_stops) {
+  start_with_node();
+  CreateSandbox removed = sandbox("removed");
+  removed.spec.ttl_seconds = 3;
+  CreateSandbox stopped = sandbox("stopped");
+  stopped.spec.ttl_seconds = 3;
+  stopped.spec.on_expiry = model::OnExpiry::stop;
+  ASSERT_TRUE(run(service_->create(removed)));
+  ASSERT_TRUE(run(service_->create(stopped)));
+  run_for(std::chrono::milliseconds(2900));
+  EXPECT_EQ(get("removed")->phase, Phase::running);
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("removed"), nullptr);
+  EXPECT_EQ(get("stopped")->phase, Phase::stopped);
+  EXPECT_TRUE(get("stopped")->node.empty());
+  EXPECT_TRUE(node_->machine.empty());
+}
+
+TEST_F(EngineTest, survives_a_restart_with_everything_acknowledged) {
+  start_with_node();
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  run_for(std::chrono::seconds(1));
+  const SandboxRef before = get("a");
+  stop();
+  start();
+  EXPECT_EQ(*get("a"), *before);
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("a")->phase, Phase::running);
+  ASSERT_TRUE(run(service_->create(sandbox("b"))));
+  EXPECT_NE(get("b")->ports[0].host_port, before->ports[0].host_port);
+}
+
+TEST_F(EngineTest, a_lost_sandbox_fails_and_keeps_an_earlier_reason) {
+  start_with_node();
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  run_for(std::chrono::seconds(1));
+  node_->machine.clear();
+  transport_.break_streams(7);
+  run_for(std::chrono::seconds(2));
+  EXPECT_EQ(get("a")->phase, Phase::failed);
+  EXPECT_EQ(get("a")->last_error, "deleted on sbxlet node");
+
+  ASSERT_TRUE(run(service_->create(sandbox("b"))));
+  run_for(std::chrono::seconds(1));
+  while (node_->machine.at(SandboxId("b")).phase == Phase::running) node_->kill_one();
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("b")->last_error, "container app: exited with code 137");
+  node_->machine.clear();
+  transport_.break_streams(7);
+  run_for(std::chrono::seconds(2));
+  EXPECT_EQ(get("b")->last_error, "container app: exited with code 137");
+}
+
+TEST_F(EngineTest, removes_its_own_left_overs_and_nobody_elses) {
+  start_with_node();
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  model::NodeSandbox ours;
+  ours.id = SandboxId("ours");
+  ours.uid = get("a")->uid.substr(0, 8) + std::string(24, '0');
+  ours.phase = Phase::running;
+  model::NodeSandbox theirs = ours;
+  theirs.id = SandboxId("theirs");
+  theirs.uid = std::string(32, '0');
+  node_->machine[ours.id] = ours;
+  node_->machine[theirs.id] = theirs;
+  transport_.break_streams(7);
+  run_for(std::chrono::seconds(2));
+  EXPECT_FALSE(node_->machine.contains(ours.id));
+  EXPECT_TRUE(node_->machine.contains(theirs.id));
+}
+
+TEST_F(EngineTest, a_refused_create_fails_with_the_nodes_words_and_frees_its_place) {
+  start_with_node();
+  model::NodeSandbox other_life;
+  other_life.id = SandboxId("a");
+  other_life.uid = "another life";
+  node_->machine[other_life.id] = other_life;
+  ASSERT_TRUE(run(service_->create(sandbox("a", 4000))));
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("a")->phase, Phase::failed);
+  EXPECT_EQ(get("a")->last_error, "sandbox already exists: a");
+  EXPECT_TRUE(get("a")->ports.empty());
+  EXPECT_EQ(node_->machine.count(other_life.id), 1U) << "the other life is not ours to remove";
+  ASSERT_TRUE(run(service_->create(sandbox("b", 3000))));
+  EXPECT_EQ(get("b")->phase, Phase::scheduled);
+}
+
+TEST_F(EngineTest, a_node_with_sandboxes_goes_only_by_force) {
+  start_with_node();
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(run(service_->delete_node(NodeId("n"), false)).error().code(), ErrorCode::conflict);
+  ASSERT_TRUE(run(service_->delete_node(NodeId("n"), true)));
+  EXPECT_EQ(get("a")->phase, Phase::failed);
+  EXPECT_EQ(get("a")->last_error, "node removed");
+  EXPECT_EQ(run(service_->get_node(NodeId("n"))).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(run(service_->delete_node(NodeId("n"), true)).error().code(), ErrorCode::not_found);
+}
+
+TEST_F(EngineTest, a_silent_node_is_not_ready_until_it_speaks) {
+  start_with_node();
+  transport_.cut(7, true, true);
+  run_for(std::chrono::seconds(10));
+  EXPECT_EQ((*run(service_->get_node(NodeId("n"))))->state, model::NodeState::ready);
+  run_for(std::chrono::seconds(10));
+  EXPECT_EQ((*run(service_->get_node(NodeId("n"))))->state, model::NodeState::not_ready);
+  transport_.cut(7, false, false);
+  run_for(std::chrono::seconds(20));
+  EXPECT_EQ((*run(service_->get_node(NodeId("n"))))->state, model::NodeState::ready);
+}
+
+TEST_F(EngineTest, heartbeats_are_not_events) {
+  start_with_node();
+  const std::int64_t before = engine_->state().revision();
+  const std::uint64_t commits = engine_->stats().commits;
+  run_for(std::chrono::minutes(2));
+  EXPECT_EQ(engine_->state().revision(), before);
+  EXPECT_EQ(engine_->stats().commits, commits);
+}
+
+TEST_F(EngineTest, refuses_work_after_stop) {
+  start();
+  run(engine_->stop());
+  EXPECT_EQ(run(service_->create(sandbox("a"))).error().code(), ErrorCode::unavailable);
+}
+
+}  // namespace
+}  // namespace sandboxd::orch
