@@ -135,9 +135,8 @@ class Server::Impl {
     asio::steady_timer timer(state->executor, std::chrono::duration_cast<std::chrono::steady_clock::duration>(drain));
     timer.async_wait([state](const boost::system::error_code& error) {
       if (error) return;
-      if (!state->sessions.empty()) {
-        state->log.warn("stopping: requests still running are cancelled", {{"count", state->sessions.size()}});
-      }
+      const auto busy = std::ranges::count_if(state->sessions, &Session::is_busy);
+      if (busy > 0) state->log.warn("stopping: requests still running are cancelled", {{"count", busy}});
       abort_sessions(*state);
     });
     co_await state->tasks.join();

@@ -121,6 +121,7 @@ Task<Session::Outcome> Session::read_header() {
   parser_.reset();
   buffer_.shrink(kHeaderReadBytes);
   set_deadline(Activity::idle, server_->options.idle_timeout);
+  if (server_->is_stopping) begin_stop();  // the stop came while the last answer was on its way
   while (true) {
     if (!buffer_.empty()) {
       if (activity_ == Activity::idle) {

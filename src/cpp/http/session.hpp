@@ -62,6 +62,8 @@ class Session {
   void begin_stop();
   // Ends the connection now.
   void abort();
+  // A handler is at work.
+  [[nodiscard]] bool is_busy() const { return activity_ == Activity::handling; }
 
  private:
   enum class Activity { idle, reading, handling, writing, lingering };

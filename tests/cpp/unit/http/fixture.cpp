@@ -165,14 +165,14 @@ Task<Response> wait(std::shared_ptr<Probe> probe) {
 
 class Pieces final : public BodyStream {
  public:
-  Pieces(std::shared_ptr<Probe> probe, unsigned long count, bool ends, bool breaks)
-      : probe_(std::move(probe)), count_(count), ends_(ends), breaks_(breaks) {}
+  Pieces(std::shared_ptr<Probe> probe, unsigned long count, std::size_t padding, bool ends, bool breaks)
+      : probe_(std::move(probe)), count_(count), padding_(padding), ends_(ends), breaks_(breaks) {}
   ~Pieces() override {
     if (!std::exchange(probe_->was_stream_destroyed, true)) probe_->stream_destroyed.set_value();
   }
 
   Task<std::optional<std::string>> next() override {
-    if (sent_ < count_) co_return "piece " + std::to_string(sent_++) + ";";
+    if (sent_ < count_) co_return "piece " + std::to_string(sent_++) + ";" + std::string(padding_, '-');
     if (breaks_) throw std::runtime_error("planted failure");
     if (ends_) co_return std::nullopt;
     const auto executor = co_await boost::asio::this_coro::executor;
@@ -186,6 +186,7 @@ class Pieces final : public BodyStream {
   std::shared_ptr<Probe> probe_;
   unsigned long count_;
   unsigned long sent_ = 0;
+  std::size_t padding_;
   bool ends_;
   bool breaks_;
 };
@@ -194,7 +195,8 @@ Task<Response> stream(std::shared_ptr<Probe> probe, Request request) {
   Response response;
   response.content_type = "text/event-stream";
   const unsigned long count = std::stoul(request.query_value("n").value_or("1"));
-  response.stream = std::make_shared<Pieces>(probe, count, request.query_value("end").has_value(),
+  const std::size_t padding = std::stoul(request.query_value("size").value_or("0"));
+  response.stream = std::make_shared<Pieces>(probe, count, padding, request.query_value("end").has_value(),
                                              request.query_value("break").has_value());
   co_return response;
 }

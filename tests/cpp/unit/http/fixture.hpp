@@ -106,7 +106,8 @@ struct Probe {
 // Routes:
 //   GET /hello (open), GET /secret (needs authentication), GET /items/{id}, POST /echo (at most 1000 bytes),
 //   GET /throw, GET /bytes?n= (a body of n bytes), GET /wait (until the gate opens),
-//   GET /stream?n= (n pieces "piece <i>;", then waits for ever, or ends with `end`, or fails with `break`),
+//   GET /stream?n= (n pieces "piece <i>;", each with `size` bytes more; then waits for ever, or ends with `end`, or
+//   fails with `break`),
 //   POST /large (a body up to the default limit), GET /empty (204)
 class TestServer {
  public:

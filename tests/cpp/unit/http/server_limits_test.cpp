@@ -109,8 +109,8 @@ TEST(ServerLimits, idle_connections_are_closed_without_a_word) {
 TEST(ServerLimits, a_client_that_does_not_read_is_given_up) {
   TestServer server({.write_timeout = kShort});
   RawClient client(server.port());
-  client.send(server.get("/stream?n=100000000"));
   auto destroyed = server.probe->stream_destroyed.get_future();
+  client.send(server.get("/stream?n=100000000&size=100000"));
   EXPECT_TRUE(arrives(destroyed));
 }
 
