@@ -37,7 +37,8 @@ class Child {
   ~Child();  // kills and reaps when nobody did; blocks until the kernel took the child down
 
   void kill_group() const;
-  // The exit code (128 + signal); 0 when it was reaped before. Call once the pidfd is readable, or after kill_group(): blocks until the child ended.
+  // The exit code (128 + signal); 0 when it was reaped before. Call once the pidfd is readable, or after kill_group():
+  // blocks until the child ended.
   [[nodiscard]] int reap();
 
   Fd pidfd;  // readable when the child ended
