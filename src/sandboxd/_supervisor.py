@@ -24,6 +24,7 @@ from ._client import Client
 from ._exceptions import ConfigError, ConflictError, NotFoundError, SandboxdError, WaitTimeoutError
 from ._instance import Instance, write_private
 from ._process import LockFile, end_process, find_processes, pid_alive
+from ._teardown import has_traces, remove_traces
 
 _DAEMON_READY_SECONDS = 60.0
 _NODE_READY_SECONDS = 30.0
@@ -97,7 +98,6 @@ class Supervisor:
         self._containerd_started_at = 0.0
         self._containerd_backoff = Backoff()
         self._containerd_restart_at: float | None = None
-        self._started_containerd = False
         environ = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_containerd.SEARCH_PATH}"}
         if plan.token:
             environ["SANDBOXD_TOKEN"] = environ["SANDBOXD_NODE_TOKEN"] = plan.token
@@ -128,6 +128,7 @@ class Supervisor:
             ConflictError: another supervisor works on the data dir.
             SandboxdError: a part does not start; the message says which and why.
         """
+        was_there = has_traces(self.plan.instance)
         self.plan.instance.make_directories()
         if not self._lock.acquire():
             raise ConflictError(
@@ -141,8 +142,8 @@ class Supervisor:
                 yield
             except BaseException:
                 self._stop_daemons()
-                if not self.url and self._started_containerd:
-                    _containerd.remove(self.plan.instance)  # nothing lives in what never came up
+                if not self.url and not was_there:
+                    remove_traces(self.plan.instance)  # nothing lives in what never came up
                 raise
             self._stop_daemons()
 
@@ -198,7 +199,6 @@ class Supervisor:
 
     def _start_containerd(self) -> None:
         self._containerd = _containerd.start(self.plan.instance)
-        self._started_containerd = True
         self._containerd_started_at = time.monotonic()
 
     @staticmethod
