@@ -117,6 +117,7 @@ Task<Result<void>> Agent::Impl::start() {
 }
 
 Task<void> Agent::Impl::stop() {
+  core_.stopping = true;
   core_.hub.close();
   core_.tasks.cancel();
   std::vector<EntryPtr> entries;

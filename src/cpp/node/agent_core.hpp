@@ -39,6 +39,7 @@ struct AgentCore {
   WatchHub hub;
   aio::Semaphore making;  // sandboxes whose containers are being made
   std::optional<Error> runtime_down;
+  bool stopping = false;      // broken streams are our own doing
   bool loaded = false;        // the records are in the table
   bool converged = false;     // they were compared with the machine
   bool pool_adopted = false;  // free slots of an earlier run were taken over

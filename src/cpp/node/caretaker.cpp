@@ -187,7 +187,8 @@ Task<void> Caretaker::follow_runtime() {
       handle(*event);
       continue;
     }
-    if (!core_.runtime_down) kLog.warn("container runtime lost", {{"error", event.error().message()}});
+    if (!core_.runtime_down && !core_.stopping)
+      kLog.warn("container runtime lost", {{"error", event.error().message()}});
     for (;;) {
       co_await core_.ports.clock.sleep_for(pause);
       auto looked = co_await look();
