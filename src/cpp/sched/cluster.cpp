@@ -22,16 +22,40 @@ void Cluster::refresh(Entry& node) {
   view.free_memory_bytes = view.allocatable_memory_bytes - node.reserved_memory_bytes;
   view.free_ports = node.ports.free_count();
   const int bucket = node.known && view.ready && !view.cordoned ? score(view) : -1;
-  if (bucket == node.bucket) return;
-  if (node.bucket >= 0) ranking_[static_cast<std::size_t>(node.bucket)].erase(&node);
-  if (bucket >= 0) ranking_[static_cast<std::size_t>(bucket)].insert(&node);
+  if (bucket != node.bucket) rank(node, bucket);
+}
+
+void Cluster::rank(Entry& node, int bucket) {
+  const auto move = [&](Ranking& ranking) {
+    const auto old = ranking.find(node.bucket);
+    if (old != ranking.end() && old->second.erase(&node) > 0 && old->second.empty()) ranking.erase(old);
+    if (bucket >= 0) ranking[bucket].insert(&node);
+  };
+  move(ranking_);
+  for (const auto& label : node.view.labels) {
+    Ranking& ranking = by_label_[label];
+    move(ranking);
+    if (ranking.empty()) by_label_.erase(label);
+  }
   node.bucket = bucket;
+}
+
+// A list that has every node the selector allows, and few others; nullptr when there is none.
+const Cluster::Ranking* Cluster::ranking_for(const Request& request) const {
+  const Ranking* out = &ranking_;
+  for (const auto& wanted : request.selector) {
+    const auto found = by_label_.find(wanted);
+    if (found == by_label_.end()) return nullptr;
+    out = &found->second;
+  }
+  return out;
 }
 
 void Cluster::upsert(const NodeId& id, const NodeFacts& facts) {
   Entry& node = entry(id);
   if (!node.known) ++known_;
   node.known = true;
+  if (node.view.labels != facts.labels) rank(node, -1);  // out of the lists of its former labels
   node.view.ready = facts.ready;
   node.view.cordoned = facts.cordoned;
   node.view.labels = facts.labels;
@@ -92,12 +116,15 @@ Decision Cluster::place(const Request& request, MonoTime now, std::size_t refusa
   Decision decision;
   const auto remembered = hopeless_.find(request);
   const bool is_hopeless = remembered != hopeless_.end() && remembered->second == gains_;
-  for (auto bucket = ranking_.rbegin(); !is_hopeless && bucket != ranking_.rend(); ++bucket) {
-    for (const Entry* node : *bucket) {
-      if (refused_by(*node, request)) continue;
-      decision.node = node->view.id;
-      decision.score = node->bucket;
-      return decision;
+  const Ranking* const ranking = is_hopeless ? nullptr : ranking_for(request);
+  if (ranking != nullptr) {
+    for (const auto& [points, nodes] : *ranking) {
+      for (const Entry* node : nodes) {
+        if (refused_by(*node, request)) continue;
+        decision.node = node->view.id;
+        decision.score = points;
+        return decision;
+      }
     }
   }
   if (hopeless_.size() >= kHopelessMax) hopeless_.clear();

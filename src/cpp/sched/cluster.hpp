@@ -11,12 +11,14 @@
 #include "sched/score.hpp"
 #include "sched/snapshot.hpp"
 
-#include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace sandboxd::sched {
@@ -85,14 +87,21 @@ class Cluster {
     bool operator()(const Entry* a, const Entry* b) const { return a->view.id < b->view.id; }
   };
 
+  // Candidates by score, the best first.
+  using Ranking = std::map<int, std::set<Entry*, ById>, std::greater<>>;
+  using Label = std::pair<std::string, std::string>;
+
   Entry& entry(const NodeId& id);
   void refresh(Entry& node);
+  void rank(Entry& node, int bucket);
+  [[nodiscard]] const Ranking* ranking_for(const Request& request) const;
   void drop_if_unused(const NodeId& id);
   [[nodiscard]] std::optional<Rule> refused_by(const Entry& node, const Request& request) const;
 
   ClusterOptions options_;
   std::map<NodeId, std::unique_ptr<Entry>> entries_;
-  std::array<std::set<Entry*, ById>, kScoreMax + 1> ranking_;  // candidates by score
+  Ranking ranking_;
+  std::map<Label, Ranking> by_label_;  // the same for the nodes with a label, so that a selector skips the others
   std::size_t known_ = 0;
   std::uint64_t gains_ = 1;
   std::map<Request, std::uint64_t> hopeless_;            // request -> gains() at which it fitted nowhere
