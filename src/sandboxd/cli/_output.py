@@ -14,7 +14,8 @@ from rich.table import Table
 
 OK, FAILED, USAGE, CANNOT_CONNECT = 0, 1, 2, 3
 
-out = Console(highlight=False, soft_wrap=True)
+# Into a pipe, lines are as long as they are: they are for grep and awk.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 1000)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _PHASE_COLOURS = {"Running": "green", "Failed": "red", "Deleting": "yellow", "Ready": "green", "NotReady": "red"}
