@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.images import PAGE, WEB
-from support.instance import Instance
+from support.instance import Instance, fetch
 from support.leak_checker import run, settle
 from support.waiting import wait_until
 
@@ -38,13 +37,6 @@ def outside() -> Iterator[str]:
     run("ip", "netns", "delete", space)
 
 
-def fetch(url: str, timeout: float = 5.0) -> str:
-    """The body of a page, without any proxy of the environment."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=timeout) as answer:
-        return str(answer.read().decode())
-
-
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_page_through_the_published_port(platform: Instance, name: str, handler: str, outside: str) -> None:
     platform.create(name, image=WEB, ports=(8000,), runtime=handler, readiness_probe=probe("http", 8000))
@@ -52,9 +44,8 @@ def test_page_through_the_published_port(platform: Instance, name: str, handler:
     port = platform.host_port(name)
     assert fetch(f"http://127.0.0.1:{port}/") == PAGE
     assert fetch(f"http://{OUTSIDE_HOST}:{port}/") == PAGE  # the host, at another address of its own
-    from_outside = run(
-        "ip", "netns", "exec", outside, "busybox", "wget", "-q", "-T", "5", "-O", "-", f"http://{OUTSIDE_HOST}:{port}/"
-    )
+    page = f"http://{OUTSIDE_HOST}:{port}/"
+    from_outside = run("ip", "netns", "exec", outside, "curl", "-s", "--noproxy", "*", "-m", "5", page)
     assert from_outside == PAGE
     wait_until(lambda: "web is up" in platform.log_lines(name), "the first line in the log", 10)
     platform.delete(name)
@@ -89,7 +80,8 @@ def test_containers_of_a_pod_share_localhost_and_have_their_own_logs(
     platform: Instance, name: str, handler: str
 ) -> None:
     resource = {"cpu": "50m", "memory": "64Mi"}
-    script = "until wget -q -T 2 -O - http://127.0.0.1:8000/; do sleep 0.2; done; sleep 600"
+    ask = r"printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 2 127.0.0.1 8000 2>/dev/null | grep served"
+    script = f"until {ask}; do sleep 0.2; done; sleep 600"
     containers = [
         {"name": "web", "image": WEB, "resource": resource},
         {"name": "client", "image": WEB, "args": ["/bin/sh", "-c", script], "resource": resource},
@@ -116,7 +108,9 @@ def test_network_is_denied_by_default(platform: Instance, name: str, handler: st
         platform.create(f"{name}-other", image=WEB, runtime=handler)
         other = platform.wait_phase(f"{name}-other", "Running")["status"]["ip"]
         tries = [(gateway, port), (other, 8000), ("169.254.169.254", 80), ("192.0.2.1", 80)]
-        script = "; ".join(f"nc -w 2 {ip} {p} </dev/null && echo open {ip} || echo closed {ip}" for ip, p in tries)
+        script = "; ".join(
+            f"nc -w 2 {ip} {p} </dev/null 2>/dev/null && echo open {ip} || echo closed {ip}" for ip, p in tries
+        )
         platform.create(name, shell=f"{script}; sleep 600", runtime=handler)
         platform.wait_phase(name, "Running")
         lines = wait_until(lambda: found if len(found := platform.log_lines(name)) >= 4 else None, "four answers", 40)
@@ -197,9 +191,7 @@ def test_lifetime_ends(platform: Instance, name: str) -> None:
 
 def test_limits_are_enforced(platform: Instance, name: str) -> None:
     """Too much memory ends the container, and the sandbox says so; the number of processes is bounded."""
-    platform.create(
-        name, shell="dd if=/dev/zero of=/dev/null bs=200M count=1; echo survived", runtime="runc", memory="32Mi"
-    )
+    platform.create(name, shell="exec dd if=/dev/zero of=/dev/null bs=200M count=1", runtime="runc", memory="32Mi")
     error = failure(platform, name)
     assert "137" in error or "memory" in error
     platform.create(

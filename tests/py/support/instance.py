@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -331,6 +332,13 @@ def make_spec(
     if runtime:
         spec["runtime"] = runtime
     return spec
+
+
+def fetch(url: str, timeout: float = 5.0) -> str:
+    """The body of a page, without any proxy of the environment."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=timeout) as answer:
+        return str(answer.read().decode())
 
 
 def dump(value: Any) -> str:
