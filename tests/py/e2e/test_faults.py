@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from support import images
-from support.instance import Instance, fetch, make_spec
+from support.instance import Instance, make_spec, wait_page
 from support.leak_checker import settle
 from support.waiting import wait_until
 
@@ -28,7 +28,7 @@ def test_sandboxes_survive_a_killed_daemon(make_instance: Make, role: str) -> No
     for number in range(2):
         instance.wait_phase(f"s{number}", "Running")
         port = instance.host_port(f"s{number}")
-        assert wait_until(lambda port=port: fetch(f"http://127.0.0.1:{port}/"), "the page", 20) == images.PAGE
+        assert wait_until(lambda port=port: wait_page(f"http://127.0.0.1:{port}/"), "the page", 20) == images.PAGE
     assert instance.task_pids() == before
     instance.create("after", args=SLEEP, runtime="runc")
     instance.wait_phase("after", "Running")

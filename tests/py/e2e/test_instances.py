@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from support import images
-from support.instance import Instance, fetch
+from support.instance import Instance, wait_page
 from support.leak_checker import remains, settle
 
 Make = Callable[..., Instance]
@@ -21,11 +21,11 @@ def test_two_instances_side_by_side(make_instance: Make) -> None:
     for instance in (first, second):
         instance.wait_phase("same-id", "Running")
         port = instance.host_port("same-id")
-        assert fetch(f"http://127.0.0.1:{port}/") == images.PAGE
+        assert wait_page(f"http://127.0.0.1:{port}/") == images.PAGE
     first.delete("same-id")
     first.wait_gone("same-id")
     assert settle(first) == []
-    assert fetch(f"http://127.0.0.1:{second.host_port('same-id')}/") == images.PAGE
+    assert wait_page(f"http://127.0.0.1:{second.host_port('same-id')}/") == images.PAGE
     assert settle(second) == []
     first.down("--rm")
     assert remains(first) == []
@@ -46,7 +46,7 @@ def test_down_and_up_find_sandboxes_again_with_their_old_pids(make_instance: Mak
         instance.wait_phase(id, "Running")
     assert instance.task_pids() == before
     assert instance.host_port("c") == port
-    assert fetch(f"http://127.0.0.1:{port}/") == images.PAGE
+    assert wait_page(f"http://127.0.0.1:{port}/") == images.PAGE
     assert settle(instance) == []
 
 

@@ -46,7 +46,7 @@ def test_image_is_pulled_once_and_runs(platform: Instance, registry: str) -> Non
     for number in range(3):
         platform.wait_phase(f"pulled{number}", "Running", 90)
     assert platform.has_image(registry)
-    assert platform.log_lines("pulled0") == ["web is up"]
+    wait_until(lambda: platform.log_lines("pulled0") == ["web is up"], "its first line", 15)
 
 
 def test_tag_that_the_registry_does_not_have(platform: Instance, registry: str) -> None:

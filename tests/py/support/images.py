@@ -14,8 +14,8 @@ BOX = "sandboxd.test/box:1"
 WEB = "sandboxd.test/web:1"
 PAGE = "served from inside\n"
 _APPLETS = (
-    "sh cat dd echo env false grep head hostname httpd id ip kill ls mkdir nc ping printf ps seq sleep stat test touch true "
-    "wc wget yes"
+    "sh cat dd echo env false grep head hostname httpd id ip kill ls mkdir nc ping printf ps seq sleep stat test touch "
+    "true wc wget yes"
 )
 WEB_ENTRYPOINT = ["/bin/sh", "-c", "echo web is up; exec httpd -f -p 8000 -h /www"]
 

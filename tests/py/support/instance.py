@@ -334,6 +334,11 @@ def make_spec(
     return spec
 
 
+def wait_page(url: str, timeout: float = 20.0) -> str:
+    """fetch() once the server inside has come up: without a probe, Running means that its process started."""
+    return wait_until(lambda: fetch(url), f"a page at {url}", timeout)
+
+
 def fetch(url: str, timeout: float = 5.0) -> str:
     """The body of a page, without any proxy of the environment."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

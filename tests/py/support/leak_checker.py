@@ -3,7 +3,7 @@
 What is counted, and where it is read from (never from the platform's own tables):
 
     containers     containerd's records, snapshots and tasks   =  containers of the node's sandboxes
-    namespaces     `ip netns`, by the address inside           =  addresses of sandboxes + at most slot_pool_size free
+    namespaces     `ip netns`, and the address bound to each   =  addresses of sandboxes + at most slot_pool_size free
     interfaces     ports of the instance's bridge              =  namespaces
     nft elements   ports, policies and bindings of the tables  =  published ports, namespaces
     listeners      127.0.0.1 sockets in the port range         =  published ports
@@ -100,15 +100,17 @@ def _differ(what: str, expected: set[Any], real: set[Any]) -> list[str]:
 
 
 def namespaces(instance: Instance) -> dict[str, str]:
-    """Name of each network namespace of the instance, and the IPv4 address inside (empty: none)."""
+    """Name of each network namespace of the instance, and the address bound to it (empty: none).
+
+    gVisor takes the address off the interface inside, so it is read from the firewall's bindings, which name the slot.
+    """
     prefix = f"sbx{instance.name}-"
     names = [line.split()[0] for line in run("ip", "netns", "list").splitlines() if line.startswith(prefix)]
-    out = {}
-    for name in names:
-        text = run("ip", "-n", name, "-4", "-o", "addr", "show", "scope", "global")
-        address = re.search(r"inet ([0-9.]+)/", text)
-        out[name] = address.group(1) if address else ""
-    return out
+    bound = {}
+    for element in nft_elements(instance, "bridge").get("bound", []):
+        inner = element.get("elem", {}) if isinstance(element, dict) else {}
+        bound[inner.get("comment", "")] = inner.get("val", {}).get("concat", [""])[-1]
+    return {name: bound.get(name, "") for name in names}
 
 
 def nft_elements(instance: Instance, family: str = "inet") -> dict[str, list[Any]]:
