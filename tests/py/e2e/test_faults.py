@@ -28,7 +28,7 @@ def test_sandboxes_survive_a_killed_daemon(make_instance: Make, role: str) -> No
     for number in range(2):
         instance.wait_phase(f"s{number}", "Running")
         port = instance.host_port(f"s{number}")
-        assert wait_until(lambda port=port: wait_page(f"http://127.0.0.1:{port}/"), "the page", 20) == images.PAGE
+        assert wait_page(f"http://127.0.0.1:{port}/") == images.PAGE
     assert instance.task_pids() == before
     instance.create("after", args=SLEEP, runtime="runc")
     instance.wait_phase("after", "Running")
@@ -112,9 +112,18 @@ def test_killed_in_the_middle_of_creates_and_deletes(make_instance: Make, role: 
     for id in deleted:
         instance.wait_gone(id)
     for id in accepted - deleted:
-        instance.wait_phase(id, "Running")
+        wait_until(lambda id=id: phase_of(instance, id) in ("Running", "Failed"), f"{id} settled", 60)
+        # What containerd was at work on when it died may fail, saying so; nothing else may.
+        error = (instance.sandbox(id) or {})["status"].get("last_error", "")
+        assert phase_of(instance, id) == "Running" or (role == "containerd" and "containerd" in error), error
     problems = settle(instance)
     assert not problems, problems
+
+
+def phase_of(instance: Instance, id: str) -> str:
+    """Its phase; empty when there is no such sandbox."""
+    found = instance.sandbox(id)
+    return str(found["status"]["phase"]) if found else ""
 
 
 def test_a_second_daemon_on_the_same_directories_refuses(make_instance: Make) -> None:

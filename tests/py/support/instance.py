@@ -36,6 +36,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def quiet_port_range() -> int:
+    """The first of a hundred ports below the ephemeral ones that no process listens on now."""
+    used = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        rows = Path(table).read_text().splitlines()[1:]
+        used |= {int(row.split()[1].rsplit(":", 1)[1], 16) for row in rows}
+    ranges = [low for low in range(10000, 32700, 100) if not any(low <= port < low + 100 for port in used)]
+    return _random.choice(ranges)
+
+
 class Instance:
     """A platform in directories of its own. Not started by the constructor."""
 
@@ -47,10 +57,10 @@ class Instance:
         self.runtime = runtime
         self.subnet = f"10.{_random.randrange(200, 250)}.{_random.randrange(256)}.0/24"
         self.orch_port, self.node_port = free_port(), free_port()
-        low = 10000 + 400 * _random.randrange(50)
+        low = quiet_port_range()
         self.environment = {
             "SANDBOXD_HOST_PORT_MIN": str(low),
-            "SANDBOXD_HOST_PORT_MAX": str(low + 399),
+            "SANDBOXD_HOST_PORT_MAX": str(low + 99),
             "SANDBOXD_SLOT_POOL_SIZE": "4",
             **(environment or {}),
         }
