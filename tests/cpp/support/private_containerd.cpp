@@ -85,19 +85,23 @@ void destroy(const std::string& directory) {
     if (!fs::is_directory(parent, ec)) continue;
     for (int attempt = 0; attempt < 50 && fs::is_directory(parent, ec); ++attempt) {
       for (const auto& child : fs::directory_iterator(parent, ec)) {
-        if (child.is_directory(ec)) rmdir(child.path().c_str());
+        if (!child.is_directory(ec)) continue;
+        std::ifstream members(child.path() / "cgroup.procs");
+        for (pid_t pid = 0; members >> pid;) kill(pid, SIGKILL);
+        rmdir(child.path().c_str());
       }
       if (rmdir(parent.c_str()) != 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
   }
 }
 
+// Only directories named as the constructor does: other tests use the prefix in other forms.
 void destroy_stale() {
   for (const auto& entry : fs::directory_iterator(kRoot)) {
     const std::string name = entry.path().filename();
-    if (!name.starts_with("sbxt-")) continue;
-    const int owner = std::atoi(name.c_str() + 5);
-    if (owner > 0 && kill(owner, 0) != 0) destroy(entry.path());
+    int owner = 0, number = 0, end = 0;
+    if (std::sscanf(name.c_str(), "sbxt-%d-%d%n", &owner, &number, &end) != 2) continue;
+    if (static_cast<std::size_t>(end) == name.size() && kill(owner, 0) != 0) destroy(entry.path());
   }
 }
 
