@@ -7,9 +7,12 @@ configured. What was derived or chosen once is kept in <data dir>/instance.json:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import ipaddress
 import json
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,16 +37,51 @@ class Derived:
     run_dir: str
 
 
-def derive(data_dir: Path) -> Derived:
-    """Names and ranges for a data dir. Pure."""
+def derive(data_dir: Path, attempt: int = 0) -> Derived:
+    """Names and ranges for a data dir. Pure; another `attempt` has other ranges."""
     if str(data_dir) == DEFAULT_DATA_DIR:
         return Derived("0", "10.89.0.0/16", 10000, 32767, DEFAULT_RUN_DIR)
     digest = hashlib.sha256(str(data_dir).encode()).digest()
     name = digest[:2].hex()
     # 10.90 to 10.217, in blocks of 16 x 256 addresses: never the default's.
-    second, third = 90 + digest[2] % 128, digest[3] % 16 * 16
-    low = 10000 + int.from_bytes(digest[4:6]) % 56 * 400
+    second, third = 90 + (digest[2] + 37 * attempt) % 128, digest[3] % 16 * 16
+    # Blocks of 400 ports, above those that the default instance hands out first.
+    low = 14000 + (int.from_bytes(digest[4:6]) + 17 * attempt) % 46 * 400
     return Derived(name, f"10.{second}.{third}.0/20", low, low + 399, f"{DEFAULT_RUN_DIR}-{name}")
+
+
+def parse_routes(table: str) -> list[ipaddress.IPv4Network]:
+    """The networks in the text of /proc/net/route, without the default route."""
+    out = []
+    for line in table.splitlines()[1:]:
+        words = line.split()
+        address, mask = (ipaddress.IPv4Address(bytes.fromhex(words[at])[::-1]) for at in (1, 7))
+        out.append(ipaddress.IPv4Network(f"{address}/{mask}", strict=False))
+    return [network for network in out if network.prefixlen]
+
+
+def _is_free(derived: Derived) -> bool:
+    """Whether nobody on this machine has the subnet or the first ports: another instance, a VPN, a server."""
+    network = ipaddress.IPv4Network(derived.subnet)
+    with contextlib.suppress(OSError):
+        if any(network.overlaps(route) for route in parse_routes(Path("/proc/net/route").read_text(encoding="ascii"))):
+            return False
+    for port in range(derived.host_port_min, derived.host_port_min + 4):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def derive_free(data_dir: Path) -> Derived:
+    """Names and ranges for a data dir that is used for the first time, clear of what the machine has."""
+    if str(data_dir) == DEFAULT_DATA_DIR:
+        return derive(data_dir)
+    attempts = (derive(data_dir, attempt) for attempt in range(40))
+    return next((derived for derived in attempts if _is_free(derived)), derive(data_dir))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +202,8 @@ def find_instance(
     """
     environ = os.environ if environ is None else environ
     data = data_dir_of(data_dir, environ)
-    derived, written = derive(data), _written(data)
+    written = _written(data)
+    derived = derive(data) if written else derive_free(data)
 
     def chosen(loaded: _config.Loaded | None, field: str, key: str, fallback: object) -> str:
         kept = written.get(key)

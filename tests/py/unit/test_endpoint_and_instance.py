@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
 from sandboxd._endpoint import DEFAULT_URL, find_endpoint
 from sandboxd._exceptions import ConfigError
-from sandboxd._instance import DEFAULT_DATA_DIR, Instance, derive, exists, find_instance
+from sandboxd._instance import DEFAULT_DATA_DIR, Instance, derive, derive_free, exists, find_instance, parse_routes
 
 
 @pytest.fixture
@@ -72,6 +74,30 @@ def test_other_instances_get_values_of_their_own_that_do_not_change() -> None:
         assert not item.subnet.startswith("10.89.") and item.subnet.endswith(".0/20")
         assert 10000 <= item.host_port_min < item.host_port_max <= 32767
         assert item.name in item.run_dir
+
+
+def test_a_new_instance_avoids_ports_that_somebody_has(tmp_path: Path) -> None:
+    data = tmp_path / "d"
+    first = derive_free(data)
+    with socket.create_server(("127.0.0.1", first.host_port_min)):
+        second = derive_free(data)
+        assert (second.host_port_min, second.name) != (first.host_port_min, first.name)
+        assert second.name == first.name and second.subnet != first.subnet
+    assert derive_free(data) == first
+
+
+def test_attempts_give_other_ranges() -> None:
+    found = [derive(Path("/data"), attempt) for attempt in range(40)]
+    assert len({item.subnet for item in found}) == 40 and len({item.host_port_min for item in found}) == 40
+
+
+def test_the_kernels_routes_are_read() -> None:
+    table = (
+        "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+        "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+        "br0\t000FD00A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+    )
+    assert parse_routes(table) == [ipaddress.IPv4Network("10.208.15.0/24")]
 
 
 def made(data_dir: Path, run_dir: Path) -> Instance:
