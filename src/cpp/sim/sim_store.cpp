@@ -30,6 +30,7 @@ void change(StoreState& state, const ports::StoreTransaction& transaction) {
     std::visit([&](const auto& kind) { change(state, kind); }, one);
   }
   state.revision = std::max(state.revision, transaction.revision);
+  if (!transaction.instance.empty()) state.instance = transaction.instance;
 }
 
 // The rule that a database would keep: one name per owner, checked change by change. What the transaction did so far
@@ -102,6 +103,7 @@ Task<Result<ports::StoreContents>> SimStore::load() {
   for (const auto& [id, sandbox] : state.sandboxes) out.sandboxes.push_back(sandbox);
   for (const auto& [id, node] : state.nodes) out.nodes.push_back(node);
   out.revision = state.revision;
+  out.instance = state.instance;
   co_return out;
 }
 

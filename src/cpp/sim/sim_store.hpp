@@ -21,6 +21,7 @@ struct StoreState {
   std::map<NodeId, model::Node> nodes;
   std::map<Name, SandboxId> names;  // of the sandboxes that have one
   std::int64_t revision = 0;
+  std::string instance;
 };
 using StoreDisk = SimDisk<StoreState>;
 

@@ -9,7 +9,7 @@ namespace {
 constexpr const char* kControlPlane1 = R"sql(
 CREATE TABLE meta (
   key TEXT PRIMARY KEY,
-  value INTEGER NOT NULL
+  value ANY NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sandboxes (

@@ -48,6 +48,9 @@ FROM nodes ORDER BY id
 constexpr std::string_view kPutRevision = R"sql(
 INSERT INTO meta (key, value) VALUES ('revision', ?1) ON CONFLICT (key) DO UPDATE SET value = max(value, ?1)
 )sql";
+constexpr std::string_view kPutInstance = R"sql(
+INSERT INTO meta (key, value) VALUES ('instance', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1
+)sql";
 
 Error bad_word(const char* kind, const std::string& id, const char* column, const std::string& word) {
   return {ErrorCode::storage_failed,
@@ -148,6 +151,7 @@ struct SqliteStore::Connection {
     SBX_CHECK(prepare_one(put_node, kPutNode));
     SBX_CHECK(prepare_one(erase_sandbox, "DELETE FROM sandboxes WHERE id = ?1"));
     SBX_CHECK(prepare_one(erase_node, "DELETE FROM nodes WHERE id = ?1"));
+    SBX_CHECK(prepare_one(put_instance, kPutInstance));
     return prepare_one(put_revision, kPutRevision);
   }
 
@@ -167,6 +171,8 @@ struct SqliteStore::Connection {
     }));
     SBX_TRY(revision, database.query_integer("SELECT value FROM meta WHERE key = 'revision'"));
     out.revision = revision;
+    SBX_TRY(instance, database.query_text("SELECT value FROM meta WHERE key = 'instance'"));
+    out.instance = std::move(instance);
     return out;
   }
 
@@ -174,6 +180,9 @@ struct SqliteStore::Connection {
     return database.transaction([&]() -> Result<void> {
       for (const ports::StoreChange& change : transaction.changes) {
         SBX_CHECK(std::visit([&](const auto& one) { return apply_one(one); }, change));
+      }
+      if (!transaction.instance.empty()) {
+        SBX_CHECK(put_instance->run([&](Binder& bind) { bind.bind(transaction.instance); }));
       }
       return put_revision->run([&](Binder& bind) { bind.bind(transaction.revision); });
     });
@@ -209,6 +218,7 @@ struct SqliteStore::Connection {
   std::optional<Statement> erase_sandbox;
   std::optional<Statement> erase_node;
   std::optional<Statement> put_revision;
+  std::optional<Statement> put_instance;
 };
 
 SqliteStore::SqliteStore(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}

@@ -77,6 +77,12 @@ TEST_P(StoreContract, everything_applied_is_there_after_reopening) {
   EXPECT_EQ(contents.revision, 7);
 }
 
+TEST_P(StoreContract, the_instance_mark_is_kept_until_another_is_given) {
+  ASSERT_TRUE(run_task(context_, store_->apply({{PutNode{full_node()}}, 1, "00ab12cd"})));
+  ASSERT_TRUE(apply({PutSandbox{full_sandbox()}}, 2));
+  EXPECT_EQ(load_reopened().instance, "00ab12cd");
+}
+
 TEST_P(StoreContract, the_running_store_reads_what_it_wrote) {
   ASSERT_TRUE(apply({PutSandbox{full_sandbox()}}, 1));
   EXPECT_EQ(load().sandboxes.at(0), full_sandbox());
