@@ -1,9 +1,9 @@
 // The persisted forms of the model: JSON with a version inside ("v":1), the same for every store.
 //
-// Lossless: decode(encode(x)) == x for every value whose texts are valid UTF-8, over restarts and updates of the program. Rules for changing a
-// form: a new field is added with a default that means "as before" and is ignored by older programs; a field is never
-// given a new meaning; anything else raises the version, and the decoder keeps reading the old ones. Members that hold
-// their default are left out, times are nanoseconds since 1970.
+// Lossless: decode(encode(x)) == x for every value whose texts are valid UTF-8, over restarts and updates of the
+// program. Rules for changing a form: a new field is added with a default that means "as before" and is ignored by
+// older programs; a field is never given a new meaning; anything else raises the version, and the decoder keeps reading
+// the old ones. Members that hold their default are left out, times are nanoseconds since 1970.
 //
 // Decoders take the id of what they read, only to name it: on any problem they fail with storage_failed "record of
 // sandbox <id>: spec.containers[0].image: a string is expected, not a number". Pure functions.
