@@ -1,7 +1,6 @@
 #include "base/endpoint.hpp"
 
 #include <arpa/inet.h>
-
 #include <charconv>
 
 namespace sandboxd {

@@ -1,10 +1,10 @@
 // "127.0.0.1:8082", ":8080" (every address), "[::1]:8082" as address and port.
 #pragma once
 
+#include "base/result.hpp"
+
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
 
 namespace sandboxd {
 

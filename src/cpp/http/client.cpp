@@ -74,8 +74,9 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     if (connection) {
       connection->set_deadline(deadline);
       const bool may_retry = may_repeat(request->method);
-      const auto result =
-          co_await connection->exchange_header(head, may_retry ? request->body : std::move(request->body));
+      // A request that may be repeated keeps its body.
+      std::string body = may_retry ? request->body : std::move(request->body);
+      const auto result = co_await connection->exchange_header(head, std::move(body));
       if (result) co_return connection;
       connection->close();
       if (!may_retry || !connection->was_stale()) co_return result.error();

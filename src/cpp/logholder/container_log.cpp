@@ -39,7 +39,7 @@ Result<ContainerLog> ContainerLog::open(int io_directory, int log_directory, con
   File directory(::fcntl(log_directory, F_DUPFD_CLOEXEC, 3));
   if (!directory.valid()) return errno_error(errno, "open log directory", ErrorCode::storage_failed);
   return ContainerLog(
-      {Stream{std::move(out), logs::CriFormatter("stdout")}, Stream{std::move(err), logs::CriFormatter("stderr")}},
+      {Stream{std::move(out), codec::CriFormatter("stdout")}, Stream{std::move(err), codec::CriFormatter("stderr")}},
       std::move(directory), container + ".log", bytes_max);
 }
 

@@ -6,8 +6,8 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "codec/cri_log.hpp"
 #include "logholder/file.hpp"
-#include "logs/cri_log.hpp"
 
 #include <array>
 #include <cstdint>
@@ -33,7 +33,7 @@ class ContainerLog {
  private:
   struct Stream {
     File fifo;
-    logs::CriFormatter formatter;
+    codec::CriFormatter formatter;
   };
   ContainerLog(std::array<Stream, kStreams> streams, File directory, std::string name, std::int64_t bytes_max)
       : streams_(std::move(streams)), directory_(std::move(directory)), name_(std::move(name)), bytes_max_(bytes_max) {}

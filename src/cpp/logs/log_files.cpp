@@ -1,7 +1,7 @@
 #include "logs/log_files.hpp"
 
 #include "base/limits.hpp"
-#include "logs/cri_log.hpp"
+#include "codec/cri_log.hpp"
 #include "model/spec.hpp"
 
 #include <cerrno>
@@ -66,7 +66,7 @@ Result<std::vector<std::string>> read_log(const std::string& data_dir, const San
   const auto newer = append_file(directory.get(), name, limits::kLogFileBytesMax, content);
   // Between a rotation's rename and its new file there is only the older one.
   if (!newer && (newer.error().code() != ErrorCode::not_found || !older)) return newer.error();
-  return split_lines(content);
+  return codec::split_lines(content);
 }
 
 }  // namespace sandboxd::logs

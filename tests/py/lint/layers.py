@@ -18,7 +18,7 @@ DIALECTS = ("orch/api/", "node/api/")
 # The parts of orch/ and node/ that put adapters together. Everything else in those folders is core.
 ROOTS = {
     "orch": {"orchestrator", "http_node_transport"},
-    "node": {"node_daemon"},
+    "node": {"node_daemon", "machine"},
 }
 
 ALLOWED: dict[str, set[str]] = {
@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "node api": UP_TO_PORTS | {"http", "node"},
     "world": UP_TO_PORTS | {"sim", "orch", "node"},
     "agent": set(),
-    "logholder": VALUES | {"logs"},  # a process of its own; shares the log format and the protocol
+    "logholder": VALUES | {"codec", "logs"},  # a process of its own; shares the log format and the protocol
     "pause": set(),  # its own tiny static executable
 }
 

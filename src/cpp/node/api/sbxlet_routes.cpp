@@ -1,9 +1,9 @@
 #include "node/api/sbxlet_routes.hpp"
 
 #include "base/limits.hpp"
+#include "codec/cri_log.hpp"
 #include "codec/sbxlet_validate.hpp"
 #include "http/sse.hpp"
-#include "logs/cri_log.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -167,7 +167,7 @@ Task<http::Response> sandbox_logs(ApiPtr api, http::Request request) {
   if (!sbxlet::validate_id(id.str())) co_return sbxlet_error(500, ErrorCode::invalid_argument, "failed to read logs");
   const auto sandbox = api->agent.get(id);
   if (!sandbox) co_return sbxlet_error(404, ErrorCode::not_found, "logs not found");
-  std::vector<logs::ContainerLines> all;
+  std::vector<codec::ContainerLines> all;
   std::size_t bytes = 0;
   for (const auto& container : sandbox->containers) {
     auto lines = co_await api->agent.log(id, container.name);
@@ -178,7 +178,7 @@ Task<http::Response> sandbox_logs(ApiPtr api, http::Request request) {
   }
   json::object answer;
   answer["sandbox_id"] = id.str();
-  answer["logs"] = lines_object(logs::merge_lines(std::move(all)));
+  answer["logs"] = lines_object(codec::merge_lines(std::move(all)));
   co_return ok(answer);
 }
 

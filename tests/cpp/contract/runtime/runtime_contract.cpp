@@ -1,7 +1,8 @@
 #include "contract/runtime/runtime_contract.hpp"
 
+#include "aio/task_group.hpp"
+
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -234,8 +235,9 @@ TEST_P(RuntimeContract, TwoAtOnceDoNotMix) {
   const auto two = request("two", {"sh", "-c", "exit 2"});
   made_.insert(one.key);
   made_.insert(two.key);
-  boost::asio::co_spawn(world_->io(), both(world_.get(), one, &pending), boost::asio::detached);
-  boost::asio::co_spawn(world_->io(), both(world_.get(), two, &pending), boost::asio::detached);
+  aio::TaskGroup makers(world_->io().get_executor());
+  makers.spawn("one", both(world_.get(), one, &pending));
+  makers.spawn("two", both(world_.get(), two, &pending));
   while (codes.size() < 2) {
     const auto event = world_->run(runtime().next_event());
     ASSERT_TRUE(event) << event.error().message();

@@ -61,7 +61,7 @@ TEST_P(Inside, MountsAreMadeAndReadOnlyOnesHold) {
   run_command({"mkdir", "-p", shared});
   std::ofstream(shared + "/note") << "from the host\n";
   auto container = shell("mounts",
-                         "cat /mnt/ro/note; touch /mnt/ro/x || echo ro-holds; touch /root/x || echo root-holds; "
+                         "cat /mnt/ro/note; touch /mnt/ro/x || echo ro-holds; touch /etc/x || echo root-holds; "
                          "echo written > /mnt/rw/out; echo t > /scratch/t && cat /scratch/t");
   container.mounts = {{shared, "/mnt/ro", true}, {shared, "/mnt/rw", false}};
   container.container.read_only = true;

@@ -1,9 +1,9 @@
 #include "network/loopback_forwarder.hpp"
 
+#include "aio/task_group.hpp"
 #include "support/run_task.hpp"
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/read.hpp>
@@ -61,7 +61,8 @@ TEST_F(Forwarding, CarriesBothWaysAndHalfCloses) {
   const int port = free_port();
   ASSERT_TRUE(
       forwarder.open(model::PublishedPort{port, sandbox.local_endpoint().port(), model::Protocol::tcp}, kSandbox));
-  asio::co_spawn(context, count_and_answer(sandbox), asio::detached);
+  aio::TaskGroup peer(context.get_executor());
+  peer.spawn("peer", count_and_answer(sandbox));
   EXPECT_EQ(test::run_task(context, send_and_read(context, port, 3'000'000)), "3000000");
 }
 
@@ -106,7 +107,8 @@ TEST_F(Forwarding, DatagramsFindTheirClientAlsoBeyondTheSessionLimit) {
   const int count = static_cast<int>(LoopbackForwarder::kSessionsMax) + 20;
   ASSERT_TRUE(
       forwarder.open(model::PublishedPort{port, sandbox.local_endpoint().port(), model::Protocol::udp}, kSandbox));
-  asio::co_spawn(context, echo_datagrams(sandbox, count), asio::detached);
+  aio::TaskGroup peer(context.get_executor());
+  peer.spawn("peer", echo_datagrams(sandbox, count));
   for (int i = 0; i < count; ++i) ASSERT_EQ(test::run_task(context, ask_datagram(context, port)), "ping") << i;
 }
 

@@ -1,9 +1,9 @@
-#include "logs/cri_log.hpp"
+#include "codec/cri_log.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace sandboxd::logs {
+namespace sandboxd::codec {
 namespace {
 
 struct TimedLine {
@@ -96,4 +96,4 @@ std::vector<std::string> merge_lines(std::vector<ContainerLines> containers) {
   return merged;
 }
 
-}  // namespace sandboxd::logs
+}  // namespace sandboxd::codec

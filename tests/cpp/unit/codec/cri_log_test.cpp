@@ -1,9 +1,9 @@
-#include "logs/cri_log.hpp"
+#include "codec/cri_log.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace sandboxd::logs {
+namespace sandboxd::codec {
 namespace {
 
 using testing::ElementsAre;
@@ -85,4 +85,4 @@ TEST(MergeLines, lines_without_a_time_follow_by_container) {
 }
 
 }  // namespace
-}  // namespace sandboxd::logs
+}  // namespace sandboxd::codec

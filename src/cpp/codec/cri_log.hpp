@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sandboxd::logs {
+namespace sandboxd::codec {
 
 inline constexpr std::size_t kCriPieceBytesMax = 16 * 1024;
 
@@ -46,4 +46,4 @@ struct ContainerLines {
 // times keep their order), then the others by container. sandboxd-o's rules.
 [[nodiscard]] std::vector<std::string> merge_lines(std::vector<ContainerLines> containers);
 
-}  // namespace sandboxd::logs
+}  // namespace sandboxd::codec
