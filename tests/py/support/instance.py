@@ -150,6 +150,13 @@ class Instance:
                 out.append(f"--- {path.name}\n" + "\n".join(text))
         return "\n".join(out)
 
+    def keep_logs(self, name: str) -> Path:
+        """Copy the instance's own logs to build/kept-logs/NAME, for reading after a failure."""
+        folder = Path(__file__).resolve().parents[3] / "build/kept-logs" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.data_dir / "log", folder)
+        return folder
+
     # --- REST -----------------------------------------------------------------------------------------------------
 
     def get(self, path: str) -> Any:

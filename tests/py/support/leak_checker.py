@@ -214,8 +214,11 @@ def check(instance: Instance) -> list[str]:
     # A slot that a refused create gives back may come on top of the one that was made in its place.
     if len(free) > pool + 1:
         problems.append(f"namespaces: {len(free)} belong to no sandbox, the pool may hold {pool}: {sorted(free)}")
+    unbound = sorted(name for name, address in spaces.items() if not address)
+    if unbound:
+        problems.append(f"namespaces without an address: {unbound}")
     if len(bridge_ports(instance)) != len(spaces):
-        problems.append(f"interfaces: {len(bridge_ports(instance))} on the bridge, {len(spaces)} namespaces")
+        problems.append(f"interfaces: {len(bridge_ports(instance))} on the bridge, {len(spaces)} namespaces {spaces}")
 
     problems += _differ("nft ports", want.ports, published_in_nft(instance))
     known = set(spaces.values())
