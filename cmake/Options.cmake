@@ -16,7 +16,7 @@ if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
   # The sloppiness makes a cached compile possible with the precompiled header; hash_dir off shares between build trees.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
-    CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} ${CCACHE})
+    CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_PCH_EXTSUM=1 ${CCACHE})
 endif()
 find_program(LLD NAMES ld.lld-19 ld.lld)
 if(LLD AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
@@ -48,7 +48,9 @@ add_library(sandboxd_boost STATIC ${CMAKE_SOURCE_DIR}/cmake/boost/asio.cpp ${CMA
 target_link_libraries(sandboxd_boost PUBLIC Threads::Threads PRIVATE sandboxd_flags)
 target_compile_options(sandboxd_boost PRIVATE -w)
 
-# One precompiled header for everything but gRPC: it halves the build.
+# One precompiled header for everything but gRPC: it halves the build. Its users name it by a path relative to the build
+# tree, and a hash of what decides its meaning stands beside it, so that ccache finds compiles of other trees: the file
+# itself holds the paths of its tree.
 add_library(sandboxd_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
 target_link_libraries(sandboxd_pch PUBLIC sandboxd_flags sandboxd_boost)
 target_precompile_headers(sandboxd_pch PRIVATE
@@ -58,7 +60,21 @@ target_precompile_headers(sandboxd_pch PRIVATE
   <string> <string_view> <utility> <variant> <vector>)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_compile_options(sandboxd_pch PUBLIC "SHELL:-Xclang -fno-pch-timestamp")
+  set(SANDBOXD_PCH CMakeFiles/sandboxd_pch.dir/cmake_pch.hxx.pch)
+  set(_pch_facts "${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_CXX_FLAGS} ${CMAKE_BUILD_TYPE} ${CMAKE_CXX_FLAGS_DEBUG}")
+  string(SHA256 _pch_sum "${_pch_facts} ${CMAKE_CXX_FLAGS_RELEASE} ${SANDBOXD_SANITIZE} ${_boost} ${spdlog_VERSION}")
+  file(WRITE ${CMAKE_BINARY_DIR}/${SANDBOXD_PCH}.sum ${_pch_sum})
 endif()
+
+# sandboxd_use_pch(target SOURCES...): compiles these sources of `target` with the precompiled header.
+function(sandboxd_use_pch target)
+  target_link_libraries(${target} PRIVATE sandboxd_pch)
+  if(NOT SANDBOXD_PCH)
+    return()
+  endif()
+  target_compile_options(${target} PRIVATE "SHELL:-Winvalid-pch -include-pch ${SANDBOXD_PCH}")
+  set_property(SOURCE ${ARGN} APPEND PROPERTY OBJECT_DEPENDS ${CMAKE_BINARY_DIR}/${SANDBOXD_PCH})
+endfunction()
 
 # sandboxd_library(name SOURCES ... DEPENDS ...): one module folder, one static library.
 function(sandboxd_library name)
@@ -66,7 +82,6 @@ function(sandboxd_library name)
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC sandboxd_flags ${arg_DEPENDS} sandboxd_boost)
   if(NOT arg_NO_PCH)
-    target_link_libraries(${name} PRIVATE sandboxd_pch)
-    target_precompile_headers(${name} REUSE_FROM sandboxd_pch)
+    sandboxd_use_pch(${name} ${arg_SOURCES})
   endif()
 endfunction()
