@@ -151,20 +151,33 @@ Task<void> Remover::release_in_background(EntryPtr entry) {
   core_.table.release(*entry);
 }
 
+// Durable before anything is taken down or told: a restart that knew nothing of it would bring back what has ended.
+// While the disk refuses, the sandbox counts as it did. False: a delete took over.
+Task<bool> Remover::record_end(EntryPtr entry, End end) {
+  Duration pause = kPauseMin;
+  for (;;) {
+    auto recorded = co_await core_.table.change(entry, [&end, &entry](model::NodeSandbox& record) {
+      if (record.phase == model::Phase::deleting) return false;
+      record.phase = end.phase;
+      record.error = end.error;
+      record.ip.clear();
+      mark_ended(record, *entry);
+      return true;
+    });
+    if (recorded) co_return true;
+    if (recorded.error().code() == ErrorCode::cancelled) co_return false;
+    kLog.warn("end not saved", {{"sandbox", entry->id().str()}, {"error", recorded.error().message()}});
+    co_await core_.ports.clock.sleep_for(pause);
+    pause = std::min(pause * 2, kPauseMax);
+  }
+}
+
 Task<void> Remover::finish(EntryPtr entry, End end) {
   if (end.error.size() > limits::kErrorTextMax) end.error.resize(limits::kErrorTextMax);
   kLog.info("sandbox ended",
             {{"sandbox", entry->id().str()}, {"phase", model::to_string(end.phase)}, {"error", end.error}});
-  auto recorded = co_await core_.table.observe(entry, [&end, &entry](model::NodeSandbox& record) {
-    if (record.phase == model::Phase::deleting) return false;
-    record.phase = end.phase;
-    record.error = end.error;
-    record.ip.clear();
-    mark_ended(record, *entry);
-    return true;
-  });
-  if (!recorded && recorded.error().code() == ErrorCode::cancelled) co_return;
-  if (!recorded) kLog.warn("end not saved", {{"sandbox", entry->id().str()}, {"error", recorded.error().message()}});
+  const bool recorded = co_await record_end(entry, end);
+  if (!recorded) co_return;
   core_.tasks.spawn("release", release_in_background(entry));
   // Watchers hear of it when the resources are free, so that whoever reacts finds them free; but they do hear of it.
   auto released =

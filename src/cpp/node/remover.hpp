@@ -29,7 +29,8 @@ class Remover {
   };
   // From the exits that are known: code 0 everywhere is stopped, anything else failed.
   [[nodiscard]] static End explain_exit(const Entry& entry);
-  // Records the end durably, takes the sandbox down, gives its resources back, then tells the watchers.
+  // Records the end durably (insisting while the disk refuses), takes the sandbox down, gives its resources back, then
+  // tells the watchers.
   [[nodiscard]] Task<void> finish(EntryPtr entry, End end);
 
   // Everything after the record says `deleting`: ends the provisioning, takes down, erases. Returns when it is gone.
@@ -42,6 +43,7 @@ class Remover {
   Task<Result<void>> remove_files(EntryPtr entry);
   Task<Result<void>> remove_output(EntryPtr entry);
   Task<Result<void>> bury(EntryPtr entry);
+  Task<bool> record_end(EntryPtr entry, End end);
   Task<void> explain_late(EntryPtr entry);
   Task<void> release_in_background(EntryPtr entry);
   // Runs `step` until it succeeds.

@@ -25,7 +25,7 @@ SlotPool::SlotPool(boost::asio::any_io_executor executor, ports::Clock& clock, p
       tasks_(executor) {}
 
 bool SlotPool::adopt(ports::NetworkSlot slot) {
-  if (free_.size() >= options_.size) return false;
+  if (free_.size() + making_.size() >= options_.size) return false;
   free_.push_back(std::move(slot));
   return true;
 }
@@ -56,7 +56,9 @@ std::optional<ports::NetworkSlot> SlotPool::take() {
   return slot;
 }
 
-void SlotPool::give_back(ports::NetworkSlot slot) { free_.push_front(std::move(slot)); }
+void SlotPool::give_back(ports::NetworkSlot slot) {
+  if (free_.size() + making_.size() < options_.size) free_.push_front(std::move(slot));
+}
 
 std::string SlotPool::new_name() { return "sbx" + options_.instance + "-" + random_.hex(8); }
 

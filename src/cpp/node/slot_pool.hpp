@@ -44,7 +44,8 @@ class SlotPool {
   [[nodiscard]] Task<void> drain();
 
   [[nodiscard]] std::optional<ports::NetworkSlot> take();
-  // An unused one comes back (its claim could not be recorded).
+  // An unused one comes back (its claim could not be recorded). One too many is let go: it belongs to nobody then, and
+  // the next comparison with the machine removes it.
   void give_back(ports::NetworkSlot slot);
   // Looks again whether more slots are wanted (addresses may have become free).
   void poke() { wanted_.notify(); }

@@ -129,6 +129,31 @@ TEST_F(AgentTest, a_full_disk_refuses_creates_and_breaks_nothing_else) {
   EXPECT_TRUE(create(simple_request("b")));
 }
 
+TEST_F(AgentTest, an_end_counts_once_the_disk_has_it_and_a_restart_before_finds_it_again) {
+  ASSERT_TRUE(create(simple_request("a")));
+  ASSERT_TRUE(settle("a"));
+  disk_->faults.full = true;
+  runtime_machine_->exit(agent_->get(SandboxId("a"))->containers[0].key, 7);
+  pass(std::chrono::minutes(1));
+  EXPECT_EQ(phase("a"), Phase::running);
+  EXPECT_EQ(runtime_machine_->containers.size(), 1U) << "it still knows how it ended";
+  restart_agent();
+  disk_->faults.full = false;
+  pass(std::chrono::minutes(1));
+  EXPECT_EQ(phase("a"), Phase::failed);
+  EXPECT_NE(agent_->get(SandboxId("a"))->error.find("exited with code 7"), std::string::npos);
+  EXPECT_TRUE(runtime_machine_->containers.empty());
+}
+
+TEST_F(AgentTest, a_slot_that_comes_back_after_it_was_replaced_is_let_go) {
+  pass(std::chrono::minutes(1));
+  disk_->faults.delay = std::chrono::milliseconds(100);  // long enough for the pool to fill up again
+  disk_->faults.fail_nth_sync = 1;
+  EXPECT_EQ(create(simple_request("a")).error().code(), ErrorCode::storage_failed);
+  ASSERT_TRUE(run(agent_->reconcile()));
+  EXPECT_EQ(network_machine_->slots.size(), static_cast<std::size_t>(config_.slot_pool_size));
+}
+
 TEST_F(AgentTest, a_missing_image_fails_with_its_reference_and_frees_everything) {
   runtime_machine_->missing_images.insert("busybox");
   ASSERT_TRUE(create(simple_request("a")));
