@@ -31,8 +31,13 @@ SimClock::SimClock(boost::asio::any_io_executor executor) : executor_(std::move(
 
 SimClock::~SimClock() = default;
 
-Task<void> SimClock::sleep_until(MonoTime deadline) {
-  const Key key(std::max(deadline, now_), next_number_++);
+SimClock::Ticket SimClock::ticket(MonoTime deadline) { return {std::max(deadline, now_), next_number_++}; }
+
+void SimClock::abort(Ticket ticket) { wake(ticket, boost::asio::error::operation_aborted); }
+
+Task<void> SimClock::sleep_until(MonoTime deadline) { co_await sleep_on(ticket(deadline)); }
+
+Task<void> SimClock::sleep_on(Ticket key) {
   co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&, void(boost::system::error_code)>(
       Sleep{this, key}, boost::asio::use_awaitable);
 }

@@ -27,6 +27,13 @@ class SimClock final : public ports::Clock {
   [[nodiscard]] WallTime wall_now() const override { return {now_.ns + wall_offset_.count()}; }
   [[nodiscard]] Task<void> sleep_until(MonoTime deadline) override;
 
+  // A sleep in two steps, so that abort() can end it with operation_aborted whatever shields the sleeper: how a killed
+  // process stops. A ticket is good for one sleep.
+  using Ticket = std::pair<MonoTime, std::uint64_t>;
+  [[nodiscard]] Ticket ticket(MonoTime deadline);
+  [[nodiscard]] Task<void> sleep_on(Ticket ticket);
+  void abort(Ticket ticket);
+
   // The next deadline, if anybody sleeps.
   [[nodiscard]] std::optional<MonoTime> next_deadline() const;
   // Jumps to it and wakes the one sleeper whose turn it is. False when nobody sleeps.
@@ -39,7 +46,7 @@ class SimClock final : public ports::Clock {
 
  private:
   using Handler = boost::asio::any_completion_handler<void(boost::system::error_code)>;
-  using Key = std::pair<MonoTime, std::uint64_t>;
+  using Key = Ticket;
   struct Sleep;
 
   void add(Key key, Handler handler);

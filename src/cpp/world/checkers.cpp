@@ -164,6 +164,9 @@ Problems check_agreement(const View& view) {
                            std::string(model::to_string(found.phase)) + ", believed " +
                            std::string(model::to_string(known->phase)));
       }
+      if (found.phase == Phase::running && found.ports != known->ports) {
+        problems.push_back("node " + node.str() + " has other ports for " + found.id.str() + " than believed");
+      }
       believed.erase({node, found.id, found.uid});
     }
   }
@@ -176,7 +179,7 @@ Problems check_agreement(const View& view) {
 Problems check_all(const View& view) {
   Problems all;
   for (const auto check : {check_capacity, check_ports, check_lives, check_ledger, check_reload, check_refusals,
-                           check_settled, check_agreement}) {
+                           check_networks, check_settled, check_agreement, check_machines}) {
     for (std::string& problem : check(view)) all.push_back(std::move(problem));
   }
   return all;

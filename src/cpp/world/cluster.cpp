@@ -30,10 +30,15 @@ Cluster::Cluster(std::uint64_t world_seed, const WorldOptions& options)
     node.address.ip = "10.0.0.1";
     node.address.port = static_cast<int>(1000 + n);
     node.labels["zone"] = random.chance(500) ? "a" : "b";
-    node.capacity.cpu_milli = 1000 + static_cast<std::int64_t>(random.below(8)) * 1000;
-    node.capacity.memory_bytes = (std::int64_t{1} << 30) * (1 + static_cast<std::int64_t>(random.below(8)));
-    node.capacity.fail_permille = options.faults ? random.below(60) : 0;
-    node.agent = std::make_shared<ModelNode>(context.get_executor(), clock, seed * 31 + n, node.capacity);
+    MachineOptions machine;
+    machine.cpu_milli = 1000 + static_cast<std::int64_t>(random.below(8)) * 1000;
+    machine.memory_bytes = (std::int64_t{1} << 30) * (1 + static_cast<std::int64_t>(random.below(8)));
+    machine.slot_pool_size = 1 + static_cast<std::int64_t>(random.below(4));
+    node.machine = std::make_shared<Machine>(context.get_executor(), clock, seed * 31 + n, machine);
+    node.machine->on_error = [this](const Error& error) { violate("an agent does not start: " + error.message()); };
+    node.machine->on_step = [this, name = node.id.str()](std::string_view step, const SandboxId& sandbox) {
+      trace.mix(clock.mono_now(), name + " " + std::string(step) + " " + sandbox.str());
+    };
     nodes.push_back(std::move(node));
   }
 }
@@ -44,16 +49,16 @@ void Cluster::violate(const std::string& what) {
 }
 
 void Cluster::start_node(SimulatedNode& node) {
-  if (node.agent->is_up()) return;
+  if (node.machine->is_up()) return;
   note("start " + node.id.str());
-  node.agent->start();
-  transport.attach(node.address.port, node.agent);
+  node.machine->start();
+  if (node.machine->is_up()) transport.attach(node.address.port, node.machine->server());
 }
 
 void Cluster::crash_node(SimulatedNode& node) {
-  if (!node.agent->is_up()) return;
+  if (!node.machine->is_up()) return;
   note("crash " + node.id.str());
-  node.agent->crash();
+  node.machine->crash();
   transport.detach(node.address.port);
 }
 

@@ -8,7 +8,7 @@
 #include "sim/sim_clock.hpp"
 #include "sim/sim_store.hpp"
 #include "sim/sim_transport.hpp"
-#include "world/model_node.hpp"
+#include "world/machine.hpp"
 #include "world/trace.hpp"
 #include "world/world.hpp"
 
@@ -44,8 +44,7 @@ struct SimulatedNode {
   NodeId id;
   model::NodeAddress address;
   model::Labels labels;
-  ModelNodeOptions capacity;
-  std::shared_ptr<ModelNode> agent;
+  std::shared_ptr<Machine> machine;
 };
 
 class Cluster {

@@ -5,15 +5,40 @@ namespace {
 
 constexpr std::size_t kLiveMax = 30;  // of one client
 
+// Most go on until they are ended; some jobs end well or badly by themselves, or cannot start.
+void draw_command(Random& random, model::Container& container) {
+  const std::uint64_t dice = random.below(1000);
+  std::vector<std::string> args;
+  if (dice < 80) {
+    args = {"sleep", std::to_string(random.below(10))};
+  } else if (dice < 120) {
+    args = {"sh", "-c", "sleep " + std::to_string(random.below(10)) + "; exit " + std::to_string(random.below(3))};
+  } else if (dice < 140) {
+    args = {"dd"};
+  } else if (dice < 155) {
+    args = {"/no/such/program"};
+  } else if (dice < 170) {
+    container.image = "local/missing:1";
+  }
+  if (args.empty()) return;
+  container.command_kind = model::CommandKind::given;
+  container.args = std::move(args);
+}
+
 model::SandboxSpec draw_spec(Random& random) {
   model::SandboxSpec spec;
-  model::Container container;
-  container.name = "app";
-  container.image = "local/app:1";
-  container.resources.request_cpu_milli = 100 + static_cast<std::int64_t>(random.below(10)) * 100;
-  container.resources.request_memory_bytes =
-      (std::int64_t{64} << 20) * (1 + static_cast<std::int64_t>(random.below(8)));
-  spec.containers.push_back(std::move(container));
+  for (std::uint64_t n = random.chance(150) ? 2 : 1; n > 0; --n) {
+    model::Container container;
+    container.name = "app" + std::to_string(n);
+    container.image = "local/app:1";
+    model::ContainerResources& resources = container.resources;
+    resources.request_cpu_milli = 100 + static_cast<std::int64_t>(random.below(10)) * 100;
+    resources.request_memory_bytes = (std::int64_t{64} << 20) * (1 + static_cast<std::int64_t>(random.below(8)));
+    resources.limit_cpu_milli = {resources.request_cpu_milli, std::to_string(resources.request_cpu_milli) + "m"};
+    resources.limit_memory_bytes = {resources.request_memory_bytes, std::to_string(resources.request_memory_bytes)};
+    draw_command(random, container);
+    spec.containers.push_back(std::move(container));
+  }
   for (std::uint64_t n = random.below(4); n > 0; --n) {
     model::PortSpec port;
     port.container_port = static_cast<int>(8000 + n);

@@ -14,6 +14,19 @@ constexpr Duration kCheckEvery = std::chrono::milliseconds(500);
 constexpr Duration kSettleTime = std::chrono::seconds(90);
 constexpr int kStepsToStop = 1'000'000;
 
+MachineView look_at(const Machine& machine) {
+  MachineView out;
+  out.is_up = machine.is_up();
+  out.believed = machine.believed();
+  out.network = *machine.hardware().network;
+  out.pool_size = static_cast<std::size_t>(machine.options().slot_pool_size);
+  for (const auto& [key, container] : machine.hardware().runtime->containers) {
+    out.containers[key] = container.found.task == ports::FoundContainer::Task::running;
+  }
+  for (const auto& [key, lines] : machine.hardware().output->logs) out.outputs.insert(key.first);
+  return out;
+}
+
 }  // namespace
 
 class World::Impl {
@@ -107,11 +120,11 @@ class World::Impl {
     cluster.crash_control_plane(false);
     cluster.transport.cancel();
     cluster.tasks.cancel();
-    for (SimulatedNode& node : cluster.nodes) node.agent->cancel();
+    for (SimulatedNode& node : cluster.nodes) cluster.crash_node(node);
     co_await cluster.tasks.join();
     co_await cluster.deaths.join();
     co_await cluster.transport.join();
-    for (SimulatedNode& node : cluster.nodes) co_await node.agent->join();
+    for (SimulatedNode& node : cluster.nodes) co_await node.machine->stop();
     done = true;
   }
 };
@@ -127,9 +140,9 @@ View World::Impl::view() {
   for (const auto& [id, node] : disk.nodes) out.durable.nodes.push_back(node);
   out.durable.revision = disk.revision;
   for (const SimulatedNode& node : cluster.nodes) {
-    out.capacities[node.id] = node.capacity;
-    auto& machine = out.machines[node.id];
-    for (const auto& [id, sandbox] : node.agent->machine) machine.push_back(sandbox);
+    out.capacities[node.id] = node.machine->options();
+    out.machines[node.id] = node.machine->records();
+    out.hardware[node.id] = look_at(*node.machine);
   }
   if (!out.is_up) return out;
   orch::Engine& engine = *plane->engine;

@@ -37,8 +37,22 @@ class Checkers : public testing::Test {
       found.id = sandbox.id;
       found.uid = sandbox.uid;
       found.phase = Phase::running;
+      found.ports = sandbox.ports;
+      found.slot = std::string("slot-") + name;
+      found.ip = std::string("ip-") + name;
+      found.containers.push_back({.name = "app", .key = std::string("key-") + name});
       view.machines[node.id].push_back(found);
+      MachineView& machine = view.hardware[node.id];
+      machine.containers[found.containers[0].key] = true;
+      machine.network.slots[found.slot] = {found.ip, true, {}, found.ports};
+      machine.network.owners[{port.host_port, port.protocol}] = found.slot;
+      machine.outputs.insert(found.id);
     }
+    MachineView& machine = view.hardware[node.id];
+    machine.is_up = true;
+    machine.believed = view.machines[node.id];
+    machine.network.slots["slot-free"] = {"ip-free", true, {}, {}};
+    machine.pool_size = 1;
     view.durable.sandboxes = view.sandboxes;
     view.durable.nodes = view.nodes;
   }
@@ -120,6 +134,70 @@ TEST_F(Checkers, settled_sees_what_is_under_way) {
 TEST_F(Checkers, agreement_sees_a_leak_and_a_loss) {
   view.machines[NodeId("n")][0].uid = "uid-unknown";
   EXPECT_EQ(check_agreement(view).size(), 2U);
+}
+
+TEST_F(Checkers, agreement_sees_other_ports) {
+  view.machines[NodeId("n")][0].ports[0].host_port = 7;
+  EXPECT_EQ(check_agreement(view).size(), 1U);
+}
+
+TEST_F(Checkers, networks_sees_a_port_without_its_slot) {
+  view.hardware[NodeId("n")].network.owners[{7, model::Protocol::tcp}] = "slot-gone";
+  EXPECT_EQ(check_networks(view).size(), 1U);
+}
+
+// Each plants one fault in the machine under two healthy sandboxes.
+class MachineCheckers : public Checkers {
+ protected:
+  MachineView& machine = view.hardware[NodeId("n")];
+};
+
+TEST_F(MachineCheckers, see_a_leaked_container) {
+  machine.containers["key-stray"] = false;
+  EXPECT_EQ(check_machines(view).size(), 1U);
+  view.is_settled = false;  // then it may be one that is being made
+  EXPECT_TRUE(check_machines(view).empty());
+}
+
+TEST_F(MachineCheckers, see_a_container_that_does_not_run) {
+  machine.containers["key-a"] = false;
+  EXPECT_EQ(check_machines(view).size(), 1U);
+}
+
+TEST_F(MachineCheckers, see_a_leaked_slot) {
+  machine.network.slots["slot-stray"] = {"ip-stray", true, {}, {}};
+  EXPECT_EQ(check_machines(view).size(), 1U);
+}
+
+TEST_F(MachineCheckers, see_a_pool_that_is_not_full) {
+  machine.network.slots.erase("slot-free");
+  EXPECT_EQ(check_machines(view).size(), 1U);
+}
+
+TEST_F(MachineCheckers, see_a_half_made_slot) {
+  machine.network.slots["slot-free"].bound = false;
+  EXPECT_EQ(check_machines(view).size(), 1U);
+}
+
+TEST_F(MachineCheckers, see_a_port_that_is_not_published) {
+  machine.network.slots["slot-a"].ports.clear();
+  machine.network.owners.erase({'a', model::Protocol::tcp});
+  EXPECT_EQ(check_machines(view).size(), 2U);  // not open, and one too few
+}
+
+TEST_F(MachineCheckers, see_a_leaked_log) {
+  machine.outputs.insert(SandboxId("stray"));
+  EXPECT_EQ(check_machines(view).size(), 1U);
+}
+
+TEST_F(MachineCheckers, see_an_agent_that_believes_other_than_it_recorded) {
+  machine.believed.pop_back();
+  EXPECT_EQ(check_machines(view).size(), 1U);
+}
+
+TEST_F(MachineCheckers, see_a_dead_agent) {
+  machine.is_up = false;
+  EXPECT_EQ(check_machines(view).size(), 1U);
 }
 
 }  // namespace

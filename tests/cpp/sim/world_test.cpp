@@ -97,6 +97,20 @@ TEST(World, a_sandbox_that_vanishes_without_a_word_is_noticed) {
   EXPECT_FALSE(world.check().empty());
 }
 
+TEST(World, a_leaked_network_slot_is_noticed_and_cleaned_up_by_the_agent) {
+  WorldOptions options;
+  options.faults = false;
+  options.workload = false;
+  options.nodes = 1;
+  World world(3, options);
+  world.settle();
+  ASSERT_TRUE(world.check().empty());
+  ASSERT_TRUE(world.inject("plant_leaked_slot"));
+  EXPECT_FALSE(check_machines(world.view()).empty());
+  world.run_for(std::chrono::seconds(20));
+  EXPECT_TRUE(check_machines(world.view()).empty());
+}
+
 TEST(World, an_orphan_that_is_not_ours_is_noticed_and_left_alone) {
   WorldOptions options;
   options.faults = false;
