@@ -179,6 +179,8 @@ Task<Result<void>> HostNetwork::dismantle_slot(std::string name) {
     });
     static_cast<void>(released);
   }
+  auto discarded = co_await system_pool_.run([path] { return discard_unmounted(path); });
+  if (!discarded) co_return discarded.error().with_context("network slot " + name);
   auto detached = co_await provider_.detach(name, path);
   if (!detached) co_return detached.error().with_context("network slot " + name);
   auto removed = co_await system_pool_.run([path] { return remove_namespace(path); });

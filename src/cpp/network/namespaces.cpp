@@ -6,9 +6,11 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -73,6 +75,17 @@ Result<void> remove_namespace(const std::string& path) {
   // EINVAL: a file without a mount, left by a crash between the two.
   if (::umount2(path.c_str(), MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT)
     return system_error_of("unmount " + path);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error_of("remove " + path);
+  return {};
+}
+
+Result<void> discard_unmounted(const std::string& path) {
+  struct statfs system{};
+  if (::statfs(path.c_str(), &system) != 0) {
+    if (errno == ENOENT) return {};
+    return system_error_of("look at " + path);
+  }
+  if (system.f_type == NSFS_MAGIC) return {};
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error_of("remove " + path);
   return {};
 }

@@ -15,6 +15,9 @@ namespace sandboxd::network {
 [[nodiscard]] Result<void> make_namespace(const std::string& path);
 // Unmounts and unlinks. Processes inside keep their namespace alive, nameless. Success also when there is none.
 [[nodiscard]] Result<void> remove_namespace(const std::string& path);
+// Unlinks a file that a crash left without its mount. CNI plugins take a path that does not exist for a namespace that
+// is gone, but refuse to detach from one that is no namespace.
+[[nodiscard]] Result<void> discard_unmounted(const std::string& path);
 // Names in `dir` that are `prefix` and eight hexadecimal digits, in order. A missing folder is an empty one.
 [[nodiscard]] Result<std::vector<std::string>> list_namespaces(const std::string& dir, std::string_view prefix);
 [[nodiscard]] bool is_slot_name(std::string_view name, std::string_view prefix);

@@ -172,6 +172,19 @@ TEST(HostNetworkLife, TeardownLeavesNothing) {
   EXPECT_EQ(sh_output("ls /run/netns"), "outside\n");
 }
 
+// What a kill -9 between the unmount and the unlink leaves, or one right after the file was made.
+TEST(HostNetworkLife, AFileWithoutItsNamespaceIsRemovedToo) {
+  HostLab lab;
+  lab.call(lab.network().make_slot("sbxt-0000000b")).value();
+  sh("umount /run/netns/sbxt-0000000b");
+  sh("touch /run/netns/sbxt-0000000c");
+  for (const char* name : {"sbxt-0000000b", "sbxt-0000000c"}) {
+    const auto destroyed = lab.call(lab.network().destroy_slot(name));
+    EXPECT_TRUE(destroyed) << destroyed.error().message();
+  }
+  EXPECT_TRUE(lab.call(lab.network().list_slots()).value().empty());
+}
+
 TEST_F(Publishing, ASubnetThatTheHostRoutesElsewhereIsRefused) {
   sh("ip link add other type bridge && ip addr add 10.78.3.1/24 dev other && ip link set other up");
   proc::PosixRunner runner;
