@@ -17,11 +17,20 @@ from ._native import core
 FAULTS = (
     "crash_control_plane",
     "crash_node",
+    "crash_node_at_step",
     "cut_link",
     "break_streams",
     "disk_full",
     "disk_error",
     "power_loss",
+    "kill_container",
+    "runtime_down",
+    "runtime_error",
+    "runtime_events",
+    "network_error",
+    "node_disk_full",
+    "node_disk_error",
+    "jump_clock",
 )
 
 
