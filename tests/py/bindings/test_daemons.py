@@ -9,7 +9,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,18 +106,25 @@ with Orchestrator(OrchConfig(listen="127.0.0.1:0", data_dir=sys.argv[1], run_dir
 """
 
 
+@contextmanager
+def started(*words: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process that does not outlive its test, whatever the test saw."""
+    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
 def test_ctrl_c_ends_the_wait_within_a_second(root: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
-        while process.stdout.readline() != b"ready\n":
-            assert process.poll() is None
+    with started("-c", SCRIPT, str(root)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        errors = process.stderr.read()
-        process.wait(10)
-    assert time.monotonic() - began < 1.0
+        _, errors = process.communicate(timeout=60)
+        assert time.monotonic() - began < 1.0
     assert b"KeyboardInterrupt" in errors and process.returncode in (1, 130, -signal.SIGINT)
 
 
@@ -122,16 +132,12 @@ def test_ctrl_c_ends_the_wait_within_a_second(root: Path) -> None:
 def test_the_command_drains_and_ends_with_0_after_a_signal(root: Path, number: signal.Signals) -> None:
     read_end, write_end = os.pipe()
     words = ["orch", "--listen", "127.0.0.1:0", "--data-dir", str(root), "--run-dir", str(root)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "sandboxd", *words, "--ready-fd", str(write_end)],
-        stdout=subprocess.PIPE,
-        pass_fds=[write_end],
-    ) as process:
+    with started("-m", "sandboxd", *words, "--ready-fd", str(write_end), pass_fds=[write_end]) as process:
         os.close(write_end)
         with os.fdopen(read_end) as ready:
             assert '"port"' in ready.readline()
         process.send_signal(number)
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert b"effective configuration" in output
 
