@@ -78,7 +78,7 @@ fi
 mkdir -p "$prefix"
 build() {
   echo "gvisor.sh: building $2 (minutes the first time)" >&2
-  GOFLAGS="-mod=mod -trimpath -buildvcs=false" "$go" build -ldflags='-s -w' -o "$prefix/.$2.new" "$1"
+  GOFLAGS="-mod=mod -trimpath -buildvcs=false" "$go" build -v -ldflags='-s -w' -o "$prefix/.$2.new" "$1"
   mv "$prefix/.$2.new" "$prefix/$2"
 }
 build ./runsc runsc
