@@ -52,12 +52,7 @@ class Floor {
   }
 
   Task<Result<void>> make(std::string key, std::string network_namespace) {
-    wire::PrepareSnapshotRequest prepare;
-    prepare.set_snapshotter(template_.snapshotter());
-    prepare.set_key(key);
-    prepare.set_parent(parent_);
-    SBX_CO_TRY(prepared, co_await containerd::call<wire::PrepareSnapshotReply>(channel_, method::kSnapshotsPrepare,
-                                                                               prepare.SerializeAsString(), kLimit));
+    // The record first, as production: without it containerd's garbage collector may take the snapshot at once.
     wire::CreateContainerRequest create;
     *create.mutable_container() = template_;
     create.mutable_container()->set_id(key);
@@ -67,6 +62,12 @@ class Floor {
     create.mutable_container()->mutable_spec()->set_value(
         replaced(std::move(spec), network_namespace_, network_namespace));
     SBX_CO_CHECK(co_await channel_.unary(method::kContainersCreate, create.SerializeAsString(), kLimit));
+    wire::PrepareSnapshotRequest prepare;
+    prepare.set_snapshotter(template_.snapshotter());
+    prepare.set_key(key);
+    prepare.set_parent(parent_);
+    SBX_CO_TRY(prepared, co_await containerd::call<wire::PrepareSnapshotReply>(channel_, method::kSnapshotsPrepare,
+                                                                               prepare.SerializeAsString(), kLimit));
     wire::CreateTaskRequest task;
     task.set_container_id(key);
     *task.mutable_rootfs() = prepared.mounts();
