@@ -17,6 +17,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr int kKillPassesMax = 20;
+constexpr std::chrono::milliseconds kKillPause{5};
+
 std::string read_all(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
@@ -63,6 +66,9 @@ std::vector<std::string> mounts_below(const std::string& directory) {
 }  // namespace
 
 std::vector<pid_t> processes_of(const std::string& bundle) {
+  // The daemon renames a bundle before it deletes it: its shim's working directory is then "/.../.key (deleted)".
+  const fs::path path(bundle);
+  const std::string renamed = path.parent_path() / ("." + path.filename().string());
   std::vector<pid_t> out;
   std::error_code ec;
   for (const fs::directory_entry& entry : fs::directory_iterator("/proc", ec)) {
@@ -72,13 +78,22 @@ std::vector<pid_t> processes_of(const std::string& bundle) {
     if (pid == getpid()) continue;
     std::string cwd = fs::read_symlink(entry.path() / "cwd", ec).string();
     if (cwd.ends_with(" (deleted)")) cwd.resize(cwd.size() - 10);
-    if (cwd == bundle || names_path(read_all(entry.path() / "cmdline"), bundle)) out.push_back(pid);
+    if (cwd == bundle || cwd == renamed || names_path(read_all(entry.path() / "cmdline"), bundle)) out.push_back(pid);
   }
   return out;
 }
 
 void kill_processes_of(const std::string& bundle) {
   for (const pid_t pid : processes_of(bundle)) kill(pid, SIGKILL);
+}
+
+void kill_all_processes_of(const std::string& bundle) {
+  for (int pass = 0; pass < kKillPassesMax; ++pass) {
+    const auto found = processes_of(bundle);
+    if (found.empty()) return;
+    for (const pid_t pid : found) kill(pid, SIGKILL);
+    std::this_thread::sleep_for(kKillPause);
+  }
 }
 
 Result<void> remove_tree(const std::string& directory) {

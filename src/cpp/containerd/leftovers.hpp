@@ -19,6 +19,10 @@ namespace sandboxd::containerd {
 // the bundle too and are to be left in peace.
 void kill_processes_of(const std::string& bundle);
 
+// SIGKILLs them until none is found: one that was just starting another may leave one that was not seen. For when the
+// daemon knows nothing of the container any more. Takes at most 100 ms.
+void kill_all_processes_of(const std::string& bundle);
+
 // Unmounts what is mounted below `directory` and deletes it. Success also when it is not there. Errors: as errno.
 [[nodiscard]] Result<void> remove_tree(const std::string& directory);
 

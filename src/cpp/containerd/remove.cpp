@@ -113,11 +113,13 @@ Task<Result<bool>> remove_task(Context* context, std::string key) {
 }
 
 // Anything that the daemon did not take away with the task. Normally there is nothing and this costs two system calls.
+// A daemon that died while a shim came up may remove the bundle at its next start and know nothing of the shim, so a
+// hard end looks for processes even when there is no bundle.
 void sweep(const std::string& bundle, const std::string& key, const std::string& cgroup_parent, bool forced) {
   std::error_code ec;
   const bool left = std::filesystem::exists(bundle, ec);
+  if (forced || left) kill_all_processes_of(bundle);
   if (left) {
-    kill_processes_of(bundle);
     const auto removed = remove_tree(bundle);
     if (!removed) log.warn("bundle not removed", {{"container", key}, {"cause", removed.error().message()}});
   }

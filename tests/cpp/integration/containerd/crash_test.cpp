@@ -148,6 +148,24 @@ TEST_P(Crash, ADeadDaemonAndShimTogetherLeaveNothing) {
   expect_gone(container.key);
 }
 
+// As after a kill of the daemon while a shim came up, before its address was written down.
+TEST_P(Crash, AShimThatTheDaemonForgotIsKilled) {
+  const auto container = request(handler(), "forgotten", {"sleep", "1000"});
+  create(container);
+  const auto pid = start(container.key);
+  const pid_t shim = shim_of(container.key);
+  ASSERT_GT(shim, 0);
+  daemon_->kill_daemon();
+  ASSERT_TRUE(std::filesystem::remove(bundle(container.key) + "/address"));
+  daemon_->start_daemon();
+  wait_until_it_answers();
+  const auto gone = run(runtime_->remove(container.key));
+  EXPECT_TRUE(gone) << gone.error().message();
+  EXPECT_TRUE(is_dead(pid));
+  EXPECT_TRUE(is_dead(static_cast<std::uint32_t>(shim)));
+  expect_gone(container.key);
+}
+
 TEST_P(Crash, AKilledSandboxIsAnExit) {
   const auto container = request(handler(), "killed", {"sleep", "1000"});
   (void)run(runtime_->list());
