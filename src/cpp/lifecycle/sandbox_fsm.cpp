@@ -18,6 +18,7 @@ constexpr auto kMoves = std::to_array<Move>({
     // The node's stream may be ahead of the answer to the create call.
     {scheduled, E::create_accepted, creating},
     {scheduled, E::create_refused, failed},
+    {scheduled, E::sent_back, pending},
     {scheduled, E::node_creating, creating},
     {scheduled, E::node_running, running},
     {scheduled, E::node_stopped, stopped},
@@ -28,6 +29,7 @@ constexpr auto kMoves = std::to_array<Move>({
 
     {creating, E::create_accepted, creating},
     {creating, E::create_refused, failed},
+    {creating, E::sent_back, pending},
     {creating, E::node_creating, creating},
     {creating, E::node_running, running},
     {creating, E::node_stopped, stopped},
@@ -99,10 +101,10 @@ bool is_move(model::Phase from, model::Phase to) {
 }
 
 std::string_view to_string(Event event) {
-  static constexpr std::array<std::string_view, 15> kNames{
-      "placed",       "given_up",     "create_accepted", "create_refused", "node_creating",
-      "node_running", "node_paused",  "node_stopped",    "node_failed",    "node_lost",
-      "pause_asked",  "resume_asked", "stop_asked",      "start_asked",    "delete_asked"};
+  static constexpr std::array<std::string_view, 16> kNames{
+      "placed",       "given_up",    "create_accepted", "create_refused", "sent_back", "node_creating",
+      "node_running", "node_paused", "node_stopped",    "node_failed",    "node_lost", "pause_asked",
+      "resume_asked", "stop_asked",  "start_asked",     "delete_asked"};
   return kNames.at(static_cast<std::size_t>(event));
 }
 

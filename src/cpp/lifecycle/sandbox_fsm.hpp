@@ -17,6 +17,7 @@ enum class Event {
   given_up,         // no node in time
   create_accepted,  // the node has taken it on
   create_refused,   // the node will never make it
+  sent_back,        // the node has no room for it: to be placed anew
   node_creating,    // what the node says of it ...
   node_running,
   node_paused,

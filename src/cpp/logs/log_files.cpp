@@ -45,9 +45,13 @@ Result<void> append_file(int directory, const std::string& name, std::size_t byt
 
 }  // namespace
 
+Result<void> check_id(const SandboxId& sandbox) {
+  if (model::is_valid_name(sandbox.str(), limits::kSandboxIdLengthMax)) return {};
+  return Error(ErrorCode::invalid_argument, "invalid sandbox id");
+}
+
 Result<void> check_names(const SandboxId& sandbox, const std::string& container) {
-  if (!model::is_valid_name(sandbox.str(), limits::kSandboxIdLengthMax))
-    return Error(ErrorCode::invalid_argument, "invalid sandbox id");
+  SBX_CHECK(check_id(sandbox));
   if (!model::is_valid_name(container, limits::kNameLengthMax))
     return Error(ErrorCode::invalid_argument, "invalid container name");
   return {};

@@ -10,7 +10,8 @@
 
 namespace sandboxd::logs {
 
-// Both names become one path segment each. Errors: invalid_argument for a name that could leave the directory.
+// Each name becomes one path segment. Errors: invalid_argument for a name that could leave the directory.
+[[nodiscard]] Result<void> check_id(const SandboxId& sandbox);
 [[nodiscard]] Result<void> check_names(const SandboxId& sandbox, const std::string& container);
 
 // Older lines first. Errors: not_found, too_large "logs too large", storage_failed, permission_denied.

@@ -225,6 +225,7 @@ Task<Result<void>> LogHolderClient::drain(SandboxId sandbox, std::string contain
 }
 
 Task<Result<void>> LogHolderClient::remove(SandboxId sandbox) {
+  SBX_CO_CHECK(check_id(sandbox));
   std::erase_if(opened_, [&](const auto& item) { return item.first == sandbox.str(); });
   auto answer = co_await call({{"op", "remove"}, {"sandbox", sandbox.str()}});
   if (!answer) co_return answer.error();

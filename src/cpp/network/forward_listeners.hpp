@@ -12,7 +12,8 @@
 
 namespace sandboxd::network {
 
-// Listens on 127.0.0.1:<host_port>. `tasks` runs the coroutines; each keeps its listener alive. Errors: port_in_use().
+// Listens on 127.0.0.1:<host_port>. `tasks` runs the coroutines; each keeps its listener alive. Errors:
+// port_of_another_program().
 [[nodiscard]] Result<std::shared_ptr<LoopbackForwarder::Listener>> listen_tcp(boost::asio::any_io_executor executor,
                                                                               aio::TaskGroup& tasks, int host_port,
                                                                               boost::asio::ip::tcp::endpoint target);

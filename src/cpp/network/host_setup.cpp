@@ -120,7 +120,7 @@ Result<void> try_host_port(int host_port, model::Protocol protocol) {
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) failure = errno;
   if (failure == 0 && tcp && ::listen(fd, 1) != 0) failure = errno;
   ::close(fd);
-  if (failure != 0) return port_in_use(host_port, protocol, "bind: " + std::string(std::strerror(failure)));
+  if (failure != 0) return port_of_another_program(host_port, protocol, std::strerror(failure));
   return {};
 }
 

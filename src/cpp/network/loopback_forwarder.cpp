@@ -1,5 +1,6 @@
 #include "network/loopback_forwarder.hpp"
 
+#include "model/host_port.hpp"
 #include "network/forward_listeners.hpp"
 
 #include <boost/asio/ip/address.hpp>
@@ -9,9 +10,11 @@ namespace sandboxd::network {
 namespace asio = boost::asio;
 
 Error port_in_use(int host_port, model::Protocol protocol, std::string_view cause) {
-  return Error(ErrorCode::resource_exhausted, "host port already in use: " + std::to_string(host_port) + "/" +
-                                                  std::string(model::to_string(protocol)) + " (" + std::string(cause) +
-                                                  ")");
+  return Error(ErrorCode::resource_exhausted, model::host_port_in_use(host_port, protocol, cause));
+}
+
+Error port_of_another_program(int host_port, model::Protocol protocol, const std::string& cause) {
+  return Error(ErrorCode::conflict, model::host_port_in_use(host_port, protocol, "bind: " + cause));
 }
 
 LoopbackForwarder::LoopbackForwarder(asio::any_io_executor executor) : executor_(executor), tasks_(executor) {}

@@ -39,7 +39,7 @@ class LoopbackForwarder {
   ~LoopbackForwarder();
 
   // Forwards 127.0.0.1:<host_port> to `ip`. Idempotent for the same target; a new target replaces the old one.
-  // resource_exhausted "host port already in use: <port>/<proto> (<cause>)".
+  // Errors: port_of_another_program().
   [[nodiscard]] Result<void> open(const model::PublishedPort& port, const std::string& ip);
   void close(int host_port, model::Protocol protocol);
   [[nodiscard]] bool is_open(int host_port, model::Protocol protocol) const;
@@ -59,7 +59,9 @@ class LoopbackForwarder {
   std::map<std::pair<model::Protocol, int>, Entry> entries_;
 };
 
-// The text that every refusal of a host port has.
+// A sandbox of this node has it: resource_exhausted, since it may be going away.
 [[nodiscard]] Error port_in_use(int host_port, model::Protocol protocol, std::string_view cause);
+// It cannot be bound: conflict, since it takes another port.
+[[nodiscard]] Error port_of_another_program(int host_port, model::Protocol protocol, const std::string& cause);
 
 }  // namespace sandboxd::network

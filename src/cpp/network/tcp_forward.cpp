@@ -138,7 +138,7 @@ Result<std::shared_ptr<LoopbackForwarder::Listener>> listen_tcp(asio::any_io_exe
   if (!failure) acceptor.set_option(tcp::acceptor::reuse_address(true), failure);
   if (!failure) acceptor.bind(local, failure);
   if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
-  if (failure) return port_in_use(host_port, model::Protocol::tcp, "bind: " + failure.message());
+  if (failure) return port_of_another_program(host_port, model::Protocol::tcp, failure.message());
   auto listener = std::make_shared<TcpForward>(std::move(acceptor), tasks, std::move(target));
   listener->start();
   return std::shared_ptr<LoopbackForwarder::Listener>(std::move(listener));

@@ -113,7 +113,7 @@ Result<std::shared_ptr<LoopbackForwarder::Listener>> listen_udp(asio::any_io_exe
   socket.open(local.protocol(), failure);
   if (!failure) socket.bind(local, failure);
   if (!failure) socket.non_blocking(true, failure);
-  if (failure) return port_in_use(host_port, model::Protocol::udp, "bind: " + failure.message());
+  if (failure) return port_of_another_program(host_port, model::Protocol::udp, failure.message());
   auto listener = std::make_shared<UdpForward>(std::move(socket), tasks, std::move(target));
   listener->start();
   return std::shared_ptr<LoopbackForwarder::Listener>(std::move(listener));

@@ -1,5 +1,7 @@
 #include "node/admission.hpp"
 
+#include "model/host_port.hpp"
+
 #include <algorithm>
 #include <string>
 
@@ -10,10 +12,10 @@ Result<void> admit_ports(const model::NodeCreateRequest& request, const SandboxT
   for (const model::PublishedPort& port : request.ports) {
     const EntryPtr* holder = table.port_holder({port.host_port, port.protocol});
     if (holder == nullptr) continue;
-    const std::string where = std::to_string(port.host_port) + "/" + std::string(model::to_string(port.protocol)) +
-                              " (sandbox " + (*holder)->id().str() + ")";
-    return Error(ErrorCode::resource_exhausted,
-                 ((*holder)->accepted ? "host port already in use: " : "host port already reserved: ") + where);
+    const std::string cause = "sandbox " + (*holder)->id().str();
+    return Error(ErrorCode::resource_exhausted, (*holder)->accepted
+                                                    ? model::host_port_in_use(port.host_port, port.protocol, cause)
+                                                    : model::host_port_reserved(port.host_port, port.protocol, cause));
   }
   return {};
 }

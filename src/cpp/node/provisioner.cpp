@@ -14,6 +14,8 @@ namespace sandboxd::node {
 namespace {
 
 constexpr Log kLog("node");
+constexpr Duration kPauseMin = std::chrono::milliseconds(200);
+constexpr Duration kPauseMax = std::chrono::seconds(5);
 
 bool has_exited(const Entry& entry) { return !entry.exits.empty(); }
 
@@ -39,8 +41,8 @@ void Provisioner::begin(EntryPtr entry, From from) {
 }
 
 Task<void> Provisioner::provision(EntryPtr entry, From from) {
-  auto ready = co_await aio::with_deadline(core_.ports.clock, core_.options.config.provision_timeout, run(entry, from),
-                                           "provisioning timeout");
+  auto ready = co_await aio::with_deadline(core_.ports.clock, core_.options.config.provision_timeout,
+                                           run_insistently(entry, from), "provisioning timeout");
   if (ready) {
     kLog.info("sandbox running", {{"sandbox", entry->id().str()}, {"ip", entry->record.ip}});
     core_.announce(*entry);
@@ -49,12 +51,31 @@ Task<void> Provisioner::provision(EntryPtr entry, From from) {
   }
   if (entry->ending || entry->record.phase != model::Phase::creating) co_return;
   entry->ending = true;
-  core_.tasks.spawn("finish", remover_.finish(entry, {model::Phase::failed, ready.error().message()}));
+  std::string text = ready.error().message();
+  if (ready.error().code() == ErrorCode::deadline_exceeded && !entry->obstacle.empty()) text += ": " + entry->obstacle;
+  core_.tasks.spawn("finish", remover_.finish(entry, {model::Phase::failed, std::move(text)}));
+}
+
+// The sandbox was accepted: a runtime that does not answer delays it and does not end it.
+Task<Result<void>> Provisioner::run_insistently(EntryPtr entry, From from) {
+  Duration pause = kPauseMin;
+  for (;;) {
+    auto done = co_await run(entry, from);
+    if (done || done.error().code() != ErrorCode::unavailable) co_return done;
+    entry->obstacle = done.error().message();
+    kLog.warn("creation will be tried again", {{"sandbox", entry->id().str()}, {"error", entry->obstacle}});
+    co_await core_.ports.clock.sleep_for(pause);
+    pause = std::min(pause * 2, kPauseMax);
+    // Whatever had been made, and whatever a call left whose answer was lost, goes first.
+    if (from == From::nothing) from = From::leftovers;
+  }
 }
 
 Task<Result<void>> Provisioner::run(EntryPtr entry, From from) {
   if (from == From::leftovers) {
     entry->redoing = true;
+    entry->started = false;
+    entry->pids.clear();
     SBX_CO_CHECK(co_await remover_.take_down_once(entry));
     entry->slot = {};
   }
@@ -182,6 +203,7 @@ Task<Result<void>> Provisioner::start_all(EntryPtr entry) {
     starts.push_back(start_one(entry, container.key, container.name));
   auto started = co_await gather(std::move(starts));
   SBX_CO_CHECK(all_succeeded(started));
+  entry->obstacle.clear();
   entry->started = true;
   co_return Result<void>();
 }

@@ -2,7 +2,10 @@
 //
 // One coroutine a sandbox, in the entry's own task group, so that a delete can cancel it at any await. Calls that
 // change the machine are shielded: they are waited for, and whatever they made is found by its planned name. Two
-// durable writes in all: the acceptance (with every name) and `running` (with pids and address). Core thread only.
+// durable writes in all: the acceptance (with every name) and `running` (with pids and address).
+//
+// While a part of the machine is `unavailable` (containerd restarts, the log holder is being replaced), the creation
+// begins again with growing pauses, within provision_timeout. Any other error ends it. Core thread only.
 #pragma once
 
 #include "base/result.hpp"
@@ -33,6 +36,7 @@ class Provisioner {
 
  private:
   Task<void> provision(EntryPtr entry, From from);
+  Task<Result<void>> run_insistently(EntryPtr entry, From from);
   Task<Result<void>> run(EntryPtr entry, From from);
   Task<Result<void>> make_containers(EntryPtr entry);
 

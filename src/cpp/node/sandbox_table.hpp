@@ -41,6 +41,7 @@ struct Entry {
   std::uint64_t alive_since = 0;  // AgentCore::looks when it came to run
   bool unsaved = false;           // the record on disk is older than the one here
   bool gone = false;              // left the table
+  std::string obstacle;           // why its creation had to begin again; empty when it got past that
 
   std::map<std::string, int> exits;     // container key -> exit code, as events told
   std::set<std::string> out_of_memory;  // container keys

@@ -39,9 +39,9 @@ void Decisions::resume(MonoTime now) {
     heartbeats_.renew(id, now);
     state_.release(OpenNode{id, node->address});
   }
-  // What runs on a node is compared when its stream has named everything. Here: what may never have reached it.
+  // What is on a node, and what never reached it, is seen when its stream has named everything: creates wait for that,
+  // since an earlier life of the id may have to go first.
   for (const auto& [id, sandbox] : state_.sandboxes()) {
-    if (sandbox->phase == Phase::scheduled) state_.release(SendCreate{sandbox});
     if (sandbox->phase == Phase::deleting || sandbox->phase == Phase::stopping) {
       state_.release(SendRemove{id, sandbox->uid, sandbox->node});
     }
@@ -63,7 +63,7 @@ Result<SandboxRef> Decisions::create(const CreateSandbox& request) {
 
   model::Sandbox sandbox;
   sandbox.id = request.id;
-  sandbox.uid = instance_ + random_.hex(kUidLength - instance_.size());
+  sandbox.uid = draw_uid();
   sandbox.name = name;
   sandbox.owner = request.owner;
   sandbox.dialect = request.dialect;
@@ -85,6 +85,8 @@ Result<SandboxRef> Decisions::create(const CreateSandbox& request) {
   return accepted;
 }
 
+std::string Decisions::draw_uid() { return instance_ + random_.hex(kUidLength - instance_.size()); }
+
 // In mode "fail", apart from the first moments after a start, when nodes have not reported yet.
 bool Decisions::fails_at_once() const {
   return config_.place_or_fail == "fail" && (state_.mono_now() >= warm_at_ || state_.nodes().empty());
@@ -99,7 +101,7 @@ bool Decisions::try_place(const model::Sandbox& sandbox, sched::Decision decisio
   move(next, lifecycle::Event::placed);
   next.node = decision.node;
   next.external = node->external.empty() ? "(none)" : node->external;
-  next.reasons.clear();
+  std::erase_if(next.reasons, [](const std::string& line) { return !is_port_refusal(line); });
   for (std::size_t n = 0; n < ports->size(); ++n) {
     model::PublishedPort port;
     port.host_port = (*ports)[n];

@@ -76,6 +76,9 @@ class Decisions {
   void collect(const NodeId& node, const SandboxId& id, const std::string& uid);
   [[nodiscard]] bool is_ours(const std::string& uid) const;
 
+  // After a node's refusal of a host port; false when that is not what it says, or no other port may be tried.
+  bool choose_other_port(const model::Sandbox& sandbox, const std::string& refusal);
+  [[nodiscard]] std::string draw_uid();
   // True when it was placed.
   bool try_place(const model::Sandbox& sandbox, sched::Decision decision);
   void give_up(const model::Sandbox& sandbox, std::vector<std::string> reasons);
@@ -98,5 +101,8 @@ class Decisions {
   std::uint64_t gains_tried_ = 0;  // Cluster::gains() when the last pass began
   std::uint64_t placements_ = 0;
 };
+
+// A line of model::Sandbox::reasons about a host port that a node refused: kept while another is tried.
+[[nodiscard]] bool is_port_refusal(const std::string& reason);
 
 }  // namespace sandboxd::orch

@@ -148,6 +148,8 @@ void Decisions::apply_status(const model::Node& node, const model::Sandbox& sand
   const auto event = event_of(status.phase);
   const auto phase = event ? lifecycle::next(sandbox.phase, *event) : std::nullopt;
   if (!phase) return;
+  // Without a uid (a stock node) the old life's last words could not be told from the new one's.
+  if (*phase == Phase::failed && !status.uid.empty() && choose_other_port(sandbox, bounded(status.error))) return;
   model::Sandbox next = sandbox;
   next.phase = *phase;
   if (!status.ip.empty()) next.ip = status.ip;
@@ -155,6 +157,7 @@ void Decisions::apply_status(const model::Node& node, const model::Sandbox& sand
   next.external = node.external.empty() ? "(none)" : node.external;
   if (next.phase == Phase::running && sandbox.phase != Phase::running) {
     next.last_error.clear();
+    next.reasons.clear();
     next.running_since = state_.wall_now();
   }
   if (next.phase == Phase::failed && sandbox.last_error.empty()) next.last_error = failure_text(status);
@@ -203,6 +206,9 @@ void Decisions::observe_create(const CreateDone& done) {
   const auto event = done.outcome ? lifecycle::Event::create_accepted : lifecycle::Event::create_refused;
   const auto phase = lifecycle::next(sandbox->phase, event);
   if (!phase || *phase == sandbox->phase) return;
+  // No room is not the port's fault: another sandbox there may be going away.
+  const bool is_answer = !done.outcome && done.outcome.error().code() != ErrorCode::resource_exhausted;
+  if (is_answer && choose_other_port(*sandbox, bounded(done.outcome.error().message()))) return;
   model::Sandbox next = *sandbox;
   next.phase = *phase;
   if (done.outcome) {

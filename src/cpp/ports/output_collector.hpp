@@ -1,5 +1,7 @@
 // Takes what containers print, whether or not the node agent runs. Real: logs/log_holder_client (a process of ours in
-// its own session). Simulated: sim/memory_output.
+// its own session). Simulated: sim/memory_output. Contract: tests/cpp/contract/output.
+//
+// Every method that takes a name refuses one that is no plain path segment with invalid_argument.
 #pragma once
 
 #include "base/ids.hpp"
@@ -24,13 +26,15 @@ class OutputCollector {
   [[nodiscard]] virtual Task<Result<void>> start() = 0;
   // FIFOs for one container, being read from now on. Idempotent: again after a restart of either side.
   [[nodiscard]] virtual Task<Result<OutputPipes>> open(SandboxId sandbox, std::string container) = 0;
-  // All that the container wrote before it exited is in the file when this returns.
+  // All that the container wrote before it exited is in the file when this returns. Success also for one that was never
+  // opened.
   [[nodiscard]] virtual Task<Result<void>> drain(SandboxId sandbox, std::string container) = 0;
   // Stops reading and deletes FIFOs and log files of the sandbox. Idempotent.
   [[nodiscard]] virtual Task<Result<void>> remove(SandboxId sandbox) = 0;
   // Sandboxes that have FIFOs or files, for finding orphans.
   [[nodiscard]] virtual Task<Result<std::vector<SandboxId>>> list() = 0;
-  // The container's log, CRI lines verbatim without line ends. Errors: not_found, too_large, storage_failed.
+  // The container's log, CRI lines verbatim without line ends. Errors: not_found (also while nothing was printed),
+  // too_large, storage_failed.
   [[nodiscard]] virtual Task<Result<std::vector<std::string>>> read(SandboxId sandbox, std::string container) = 0;
 };
 

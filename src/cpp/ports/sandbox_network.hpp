@@ -40,11 +40,12 @@ class SandboxNetwork {
   // Sets the slot's outgoing policy. In force when it returns. Replaces an earlier one.
   [[nodiscard]] virtual Task<Result<void>> set_egress(NetworkSlot slot, model::EgressPolicy policy) = 0;
 
-  // resource_exhausted "host port already in use: <port>/<proto> (<cause>)" when some other program holds the port.
+  // Errors: "host port already in use: <port>/<proto> (<cause>)", as conflict when another program of the machine has
+  // the port, as resource_exhausted when it is published for another slot.
   [[nodiscard]] virtual Task<Result<void>> check_port_free(int host_port, model::Protocol protocol) = 0;
 
   // Opens these host ports to the slot, from outside, from the host and on 127.0.0.1. All or none. Idempotent for the
-  // same slot.
+  // same slot. Errors: those of check_port_free(), network_failed, not_found (no such slot).
   [[nodiscard]] virtual Task<Result<void>> publish(NetworkSlot slot, std::vector<model::PublishedPort> ports) = 0;
 
   // Closes all of the slot's ports. Idempotent.

@@ -1,5 +1,7 @@
 #include "sim/memory_network.hpp"
 
+#include "model/host_port.hpp"
+
 #include <algorithm>
 #include <cstdio>
 #include <utility>
@@ -12,8 +14,11 @@ std::string port_text(const MemoryNetworkMachine::HostPort& port) {
 }
 
 Error in_use(const MemoryNetworkMachine::HostPort& port, std::string_view cause) {
-  return Error(ErrorCode::resource_exhausted,
-               "host port already in use: " + port_text(port) + " (" + std::string(cause) + ")");
+  return Error(ErrorCode::resource_exhausted, model::host_port_in_use(port.first, port.second, cause));
+}
+
+Error of_another_program(const MemoryNetworkMachine::HostPort& port) {
+  return Error(ErrorCode::conflict, model::host_port_in_use(port.first, port.second, "bind: Address already in use"));
 }
 
 // As strict as the kernel's adapter, which shares no code with this one.
@@ -194,7 +199,7 @@ Task<Result<void>> MemoryNetwork::set_egress(ports::NetworkSlot slot, model::Egr
 }
 
 Result<void> MemoryNetwork::check_free(const MemoryNetworkMachine::HostPort& port, const std::string& slot) const {
-  if (machine_->foreign_ports.contains(port)) return in_use(port, "bind: Address already in use");
+  if (machine_->foreign_ports.contains(port)) return of_another_program(port);
   const auto owner = machine_->owners.find(port);
   if (owner == machine_->owners.end() || owner->second == slot) return {};
   return in_use(port, "published for sandbox address " + machine_->slots.at(owner->second).ip);

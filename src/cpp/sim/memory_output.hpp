@@ -1,7 +1,7 @@
 // ports::OutputCollector without processes or files, for tests and the simulator.
 //
-// MemoryOutputMachine is what outlives a node agent: which sandboxes have pipes, and their logs. It checks its own
-// invariants: nothing is opened twice under different paths, and a failure is planned with fail(). One thread.
+// MemoryOutputMachine is what outlives a node agent: which sandboxes have pipes, and their logs. A failure is planned
+// with fail(). One thread.
 #pragma once
 
 #include "ports/output_collector.hpp"

@@ -1,5 +1,7 @@
 #include "world/model_node.hpp"
 
+#include "model/host_port.hpp"
+
 #include <algorithm>
 
 namespace sandboxd::world {
@@ -8,6 +10,14 @@ namespace {
 using model::Phase;
 
 Error down() { return {ErrorCode::unavailable, "connection reset"}; }
+
+std::optional<std::string> refused_port(const std::vector<model::PublishedPort>& ports, const std::set<int>& taken) {
+  for (const model::PublishedPort& port : ports) {
+    if (taken.contains(port.host_port))
+      return model::host_port_in_use(port.host_port, port.protocol, "bind: Address already in use");
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -98,6 +108,7 @@ Task<Result<void>> ModelNode::create(model::NodeCreateRequest request) {
     co_return Error(ErrorCode::already_exists, "sandbox already exists: " + request.id.str());
   }
   SBX_CO_CHECK(admit(request));
+  if (auto refusal = refused_port(request.ports, foreign_ports)) co_return Error(ErrorCode::conflict, *refusal);
   model::NodeSandbox sandbox;
   sandbox.id = request.id;
   sandbox.uid = request.uid;
@@ -120,9 +131,10 @@ Task<void> ModelNode::provision(SandboxId id, std::string uid, std::uint64_t lif
     co_return;
   }
   model::NodeSandbox& sandbox = found->second;
-  sandbox.phase = fails ? Phase::failed : Phase::running;
-  if (fails) {
-    sandbox.error = "image could not be pulled";
+  const auto refusal = refused_port(sandbox.ports, ports_taken_late);
+  sandbox.phase = fails || refusal ? Phase::failed : Phase::running;
+  if (fails || refusal) {
+    sandbox.error = refusal.value_or("image could not be pulled");
   } else {
     sandbox.ip = "10.89.0.2";
   }

@@ -50,6 +50,9 @@ class ModelNode final : public sim::SimNodeServer {
   std::map<SandboxId, model::NodeSandbox> machine;
   // One running container dies by itself.
   void kill_one();
+  // Host ports of other programs: found out when a create comes, or only when the port is opened.
+  std::set<int> foreign_ports;
+  std::set<int> ports_taken_late;
 
  private:
   struct Subscriber;

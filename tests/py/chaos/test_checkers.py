@@ -28,14 +28,12 @@ def instance() -> Iterator[Instance]:
         assert not problems, problems
 
 
-def slots(instance: Instance) -> Callable[[], None]:
-    names = [f"sbx{instance.name}-leak{number}" for number in range(9)]
-    for name in names:
-        subprocess.run(["ip", "netns", "add", name], check=True)
+def slot(instance: Instance) -> Callable[[], None]:
+    name = f"sbx{instance.name}-leaked"
+    subprocess.run(["ip", "netns", "add", name], check=True)
 
     def undo() -> None:
-        for name in names:
-            run("ip", "netns", "delete", name)
+        run("ip", "netns", "delete", name)
 
     return undo
 
@@ -112,7 +110,7 @@ def bridge_port(instance: Instance) -> Callable[[], None]:
     return undo
 
 
-PLANTS = [slots, container, snapshot, mount, listener, sandbox_behind_the_control_plane, bridge_port]
+PLANTS = [slot, container, snapshot, mount, listener, sandbox_behind_the_control_plane, bridge_port]
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=[plant.__name__ for plant in PLANTS])
@@ -120,6 +118,17 @@ def test_planted_leak_is_found(instance: Instance, plant: Callable[[Instance], C
     undo = plant(instance)
     try:
         assert check(instance), "the checker saw nothing"
+    finally:
+        undo()
+    assert settle(instance) == []
+
+
+def test_one_slot_more_than_the_pool_holds_is_counted(instance: Instance) -> None:
+    pool = int(instance.environment["SANDBOXD_SLOT_POOL_SIZE"])
+    undo = slot(instance)
+    try:
+        counted = [problem for problem in check(instance) if "belong to no sandbox" in problem]
+        assert counted and f"namespaces: {pool + 1} belong" in counted[0], counted
     finally:
         undo()
     assert settle(instance) == []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from support import images
@@ -207,19 +209,54 @@ def test_a_full_disk_refuses_clearly_and_loses_nothing(make_instance: Make) -> N
         subprocess.run(["umount", "-l", small], check=False)
 
 
-def test_a_port_that_another_program_holds(make_instance: Make) -> None:
-    """The only port of the range is taken: the sandbox fails with the port in its reason, or another one is used."""
-    import socket
-
+@contextlib.contextmanager
+def program_on(port: int = 0) -> Iterator[int]:
+    """Another program of the machine that listens on a port, by default one that is free."""
     with socket.socket() as taken:
-        taken.bind(("0.0.0.0", 0))
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("0.0.0.0", port))
         taken.listen()
-        port = taken.getsockname()[1]
+        yield taken.getsockname()[1]
+
+
+def test_the_only_port_is_held_by_another_program(make_instance: Make) -> None:
+    """Nothing else can be tried: the sandbox fails and says which port."""
+    with program_on() as port:
         environment = {"SANDBOXD_HOST_PORT_MIN": str(port), "SANDBOXD_HOST_PORT_MAX": str(port)}
-        instance = make_instance(environment=environment).up()
+        instance = make_instance(environment={**environment, "SANDBOXD_HOST_PORT_QUARANTINE": "100ms"}).up()
         instance.create("one", args=SLEEP, ports=(8000,), runtime="runc")
         found = instance.wait_phase("one", "Failed")
-        assert str(port) in found["status"]["last_error"] and "in use" in found["status"]["last_error"]
+        assert found["status"]["last_error"].startswith(f"host port already in use: {port}/tcp (bind: ")
+        assert all(f"{port}/tcp" in reason for reason in found["status"]["reasons"])
+    problems = settle(instance)
+    assert not problems, problems
+
+
+def test_a_port_that_another_program_holds_is_left_for_the_next(make_instance: Make) -> None:
+    instance = make_instance(runtime="runc")
+    with program_on(int(instance.environment["SANDBOXD_HOST_PORT_MIN"])) as port:
+        instance.up()
+        instance.create("one", image=images.WEB, ports=(8000,))
+        instance.wait_phase("one", "Running")
+        other = instance.host_port("one")
+        assert other != port
+        assert wait_page(f"http://127.0.0.1:{other}/") == images.PAGE
+        problems = settle(instance)
+        assert not problems, problems
+
+
+def test_a_port_that_is_taken_while_its_sandbox_comes_up(make_instance: Make) -> None:
+    """Placement and the node's first look found it free; when it is opened another program has it."""
+    instance = make_instance(runtime="runc").up()
+    probe = {"protocol": "tcp", "port": 8000, "initial_delay_seconds": 4}
+    instance.create("one", image=images.WEB, ports=(8000,), readiness_probe=probe)
+    wait_until(lambda: instance.node_client.get("/v1/sandboxes/one").status_code == 200, "one on its node", 30)
+    first = instance.host_port("one")
+    with program_on(first):
+        instance.wait_phase("one", "Running")
+        other = instance.host_port("one")
+        assert other != first
+        assert wait_page(f"http://127.0.0.1:{other}/") == images.PAGE
     problems = settle(instance)
     assert not problems, problems
 

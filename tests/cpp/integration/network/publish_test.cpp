@@ -80,7 +80,7 @@ TEST_F(Publishing, APortOfAnotherProgramIsRefusedWithItsNumber) {
   EchoServer program("", Kind::tcp, kHostAddress, 18080);
   auto refused = lab.call(lab.network().check_port_free(18080, Protocol::tcp));
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code(), ErrorCode::resource_exhausted);
+  EXPECT_EQ(refused.error().code(), ErrorCode::conflict);
   EXPECT_EQ(refused.error().message(), "host port already in use: 18080/tcp (bind: Address already in use)");
   EXPECT_TRUE(lab.call(lab.network().check_port_free(18080, Protocol::udp)));
 

@@ -302,6 +302,98 @@ TEST_F(EngineTest, a_refused_create_fails_with_the_nodes_words_and_frees_its_pla
   EXPECT_EQ(get("b")->phase, Phase::scheduled);
 }
 
+TEST_F(EngineTest, a_port_of_another_program_makes_it_try_the_next_ones) {
+  for (std::set<int>* taken : {&node_->foreign_ports, &node_->ports_taken_late}) {
+    if (!engine_) start_with_node();
+    taken->insert({10000, 10001, 10003, 10004});
+    const auto created = run(service_->create(sandbox("a", 3000)));
+    ASSERT_TRUE(created);
+    run_for(std::chrono::seconds(3));
+    const SandboxRef running = get("a");
+    ASSERT_EQ(running->phase, Phase::running) << running->last_error;
+    EXPECT_FALSE(taken->contains(running->ports.at(0).host_port));
+    EXPECT_NE(running->uid, (*created)->uid) << "another life for the nodes";
+    EXPECT_EQ(running->last_error, "");
+    EXPECT_TRUE(running->reasons.empty());
+    ASSERT_EQ(node_->machine.size(), 1U) << "nothing of the lives before is left";
+    EXPECT_EQ(node_->machine.at(SandboxId("a")).uid, running->uid);
+    taken->clear();
+    ASSERT_TRUE(run(service_->remove(SandboxId("a"))));
+    ASSERT_TRUE(run(service_->wait_gone(SandboxId("a"), std::chrono::seconds(10))));
+    EXPECT_TRUE(node_->machine.empty());
+  }
+}
+
+TEST_F(EngineTest, a_refused_port_rests_and_the_next_sandbox_gets_another) {
+  start_with_node();
+  node_->foreign_ports.insert(10000);
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("a")->ports.at(0).host_port, 10001);
+  EXPECT_TRUE(engine_->state().cluster().is_port_taken(NodeId("n"), 10000)) << "in quarantine";
+  run_for(config_.host_port_quarantine);
+  ASSERT_TRUE(run(service_->create(sandbox("b"))));
+  EXPECT_FALSE(engine_->state().cluster().is_port_taken(NodeId("n"), 10000));
+  EXPECT_EQ(get("b")->ports.at(0).host_port, 10002);
+}
+
+TEST_F(EngineTest, it_gives_up_after_a_number_of_refused_ports_and_names_them) {
+  start_with_node();
+  for (int port = 10000; port < 10100; ++port) node_->foreign_ports.insert(port);
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  run_for(std::chrono::seconds(3));
+  const SandboxRef failed = get("a");
+  EXPECT_EQ(failed->phase, Phase::failed);
+  EXPECT_EQ(failed->last_error, "host port already in use: 10008/tcp (bind: Address already in use)");
+  ASSERT_EQ(failed->reasons.size(), 8U);
+  EXPECT_EQ(failed->reasons[0], "node n: host port already in use: 10000/tcp (bind: Address already in use)");
+  EXPECT_TRUE(failed->ports.empty());
+  EXPECT_TRUE(node_->machine.empty());
+}
+
+TEST_F(EngineTest, a_port_that_the_user_named_is_not_exchanged) {
+  start_with_node();
+  for (std::set<int>* taken : {&node_->foreign_ports, &node_->ports_taken_late}) {
+    node_->foreign_ports.clear();
+    taken->insert(18080);
+    const char* id = taken == &node_->foreign_ports ? "a" : "b";
+    CreateSandbox named = sandbox(id);
+    named.spec.ports[0].host_port = 18080;
+    ASSERT_TRUE(run(service_->create(named)));
+    run_for(std::chrono::seconds(7));
+    EXPECT_EQ(get(id)->phase, Phase::failed);
+    EXPECT_EQ(get(id)->last_error, "host port already in use: 18080/tcp (bind: Address already in use)");
+    EXPECT_TRUE(get(id)->reasons.empty());
+  }
+}
+
+TEST_F(EngineTest, a_restart_while_the_port_is_exchanged_loses_nothing) {
+  start_with_node();
+  node_->ports_taken_late = {10000};
+  const auto created = run(service_->create(sandbox("a")));
+  ASSERT_TRUE(created);
+  for (int n = 0; n < 100000 && get("a")->uid == (*created)->uid; ++n) step();
+  ASSERT_NE(get("a")->uid, (*created)->uid);
+  ASSERT_TRUE(node_->machine.contains(SandboxId("a"))) << "the first life is still there";
+  stop();
+  start();
+  run_for(std::chrono::seconds(5));
+  EXPECT_EQ(get("a")->phase, Phase::running) << get("a")->last_error;
+  EXPECT_EQ(node_->machine.at(SandboxId("a")).uid, get("a")->uid);
+}
+
+TEST_F(EngineTest, a_delete_while_the_port_is_exchanged_wins) {
+  start_with_node();
+  node_->ports_taken_late = {10000};
+  const auto created = run(service_->create(sandbox("a")));
+  ASSERT_TRUE(created);
+  for (int n = 0; n < 100000 && get("a")->uid == (*created)->uid; ++n) step();
+  ASSERT_TRUE(run(service_->remove(SandboxId("a"))));
+  ASSERT_TRUE(run(service_->wait_gone(SandboxId("a"), std::chrono::seconds(10))));
+  run_for(std::chrono::seconds(3));
+  EXPECT_TRUE(node_->machine.empty());
+}
+
 TEST_F(EngineTest, a_node_with_sandboxes_goes_only_by_force) {
   start_with_node();
   ASSERT_TRUE(run(service_->create(sandbox("a"))));

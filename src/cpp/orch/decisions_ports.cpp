@@ -1,0 +1,56 @@
+// A host port that another program of the node's machine took: the sandbox gets another one.
+//
+// The node finds out when it takes the create on, or later when it opens the port. The sandbox goes back to be placed,
+// as a new life: what is left of the old one is removed from its node, and late news of it is ignored. The refused port
+// rests for its quarantine like any released one. A line in the sandbox's reasons for each refused port tells the user,
+// and bounds how often.
+#include "lifecycle/sandbox_fsm.hpp"
+#include "model/host_port.hpp"
+#include "orch/decisions.hpp"
+
+#include <algorithm>
+
+namespace sandboxd::orch {
+namespace {
+
+constexpr std::ptrdiff_t kRefusedPortsMax = 8;
+
+// A port that the user named is not ours to change.
+bool is_chosen_port(const model::Sandbox& sandbox, int port) {
+  for (std::size_t n = 0; n < sandbox.ports.size() && n < sandbox.spec.ports.size(); ++n) {
+    if (sandbox.ports[n].host_port == port) return sandbox.spec.ports[n].host_port == 0;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool is_port_refusal(const std::string& reason) {
+  const auto text = reason.find(": host port already ");
+  return text != std::string::npos && model::refused_host_port(std::string_view(reason).substr(text + 2)).has_value();
+}
+
+bool Decisions::choose_other_port(const model::Sandbox& sandbox, const std::string& refusal) {
+  const auto port = model::refused_host_port(refusal);
+  const auto phase = lifecycle::next(sandbox.phase, lifecycle::Event::sent_back);
+  if (!port || !phase || !is_chosen_port(sandbox, *port)) return false;
+  const auto refused = std::count_if(sandbox.reasons.begin(), sandbox.reasons.end(), is_port_refusal);
+  if (refused >= kRefusedPortsMax) return false;
+
+  state_.release(SendRemove{sandbox.id, sandbox.uid, sandbox.node});
+  model::Sandbox next = sandbox;
+  next.phase = *phase;
+  next.uid = draw_uid();
+  next.reasons.push_back("node " + sandbox.node.str() + ": " + refusal);
+  next.node = NodeId();
+  next.ports.clear();
+  next.ip.clear();
+  next.external.clear();
+  next.containers.clear();
+  const SandboxRef waiting = state_.put(std::move(next));
+  auto decision = state_.cluster().place(sched::request_of(waiting->spec), state_.mono_now(), 0);
+  if (!try_place(*waiting, std::move(decision)) && fails_at_once()) give_up(*waiting, waiting->reasons);
+  return true;
+}
+
+}  // namespace sandboxd::orch
