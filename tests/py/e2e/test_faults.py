@@ -248,7 +248,8 @@ def test_a_port_that_another_program_holds_is_left_for_the_next(make_instance: M
 def test_a_port_that_is_taken_while_its_sandbox_comes_up(make_instance: Make) -> None:
     """Placement and the node's first look found it free; when it is opened another program has it."""
     instance = make_instance(runtime="runc").up()
-    probe = {"protocol": "tcp", "port": 8000, "initial_delay_seconds": 4}
+    probe = {"protocol": "tcp", "port": 8000, "initial_delay_seconds": 8, "period_seconds": 1}
+    probe |= {"timeout_seconds": 1, "success_threshold": 1, "failure_threshold": 30}
     instance.create("one", image=images.WEB, ports=(8000,), readiness_probe=probe)
     wait_until(lambda: instance.node_client.get("/v1/sandboxes/one").status_code == 200, "one on its node", 30)
     first = instance.host_port("one")
