@@ -83,15 +83,8 @@ def test_containerd_away_at_start_of_the_node_and_dying_later(make_instance: Mak
     instance.wait_back()
     assert instance.task_pids().items() >= pids.items()
     instance.wait_phase("old", "Running")
-    if answer.status_code == 201:  # accepted: it must end in a clear state
-        found = wait_until(
-            lambda: (
-                item if (item := instance.sandbox("new")) and item["status"]["phase"] in ("Running", "Failed") else None
-            ),
-            "new settled",
-            60,
-        )
-        assert found["status"]["phase"] == "Running" or "containerd" in found["status"]["last_error"]
+    if answer.status_code == 201:  # accepted: containerd's absence delays it and does not end it
+        instance.wait_phase("new", "Running")
     problems = settle(instance)
     assert not problems, problems
 
@@ -115,9 +108,7 @@ def test_killed_in_the_middle_of_creates_and_deletes(make_instance: Make, role: 
         instance.wait_gone(id)
     for id in accepted - deleted:
         wait_until(lambda id=id: phase_of(instance, id) in ("Running", "Failed"), f"{id} settled", 60)
-        # What containerd was at work on when it died may fail, saying so; nothing else may.
-        error = (instance.sandbox(id) or {})["status"].get("last_error", "")
-        assert phase_of(instance, id) == "Running" or (role == "containerd" and "containerd" in error), error
+        assert phase_of(instance, id) == "Running", (instance.sandbox(id) or {})["status"].get("last_error")
     problems = settle(instance)
     assert not problems, problems
 
