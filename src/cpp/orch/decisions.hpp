@@ -5,6 +5,7 @@
 // late news is ignored. Split over decisions_*.cpp by who speaks: users, nodes, time. Core thread.
 #pragma once
 
+#include "base/limits.hpp"
 #include "base/random.hpp"
 #include "base/result.hpp"
 #include "liveness/heartbeats.hpp"
@@ -35,7 +36,8 @@ class Decisions {
   [[nodiscard]] Result<SandboxRef> create(const CreateSandbox& request);
   [[nodiscard]] Result<OnceAnswer> create_once(const CreateSandbox& request, const OnceKey& once, const Render& render);
   [[nodiscard]] Result<void> remove(const SandboxId& id);
-  [[nodiscard]] Result<std::vector<std::string>> explain(const SandboxId& id, std::size_t lines_max);
+  [[nodiscard]] Result<std::vector<std::string>> explain(const SandboxId& id,
+                                                         std::size_t lines_max = limits::kNodesMax);
   [[nodiscard]] Result<NodeRef> upsert_node(const UpsertNode& request);
   [[nodiscard]] Result<NodeRef> patch_node(const NodeId& id, const PatchNode& patch);
   [[nodiscard]] Result<void> delete_node(const NodeId& id, bool force);

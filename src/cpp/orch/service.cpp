@@ -100,7 +100,7 @@ Task<Result<void>> SandboxService::wait_gone(SandboxId id, Duration limit) {
 
 Task<Result<std::vector<std::string>>> SandboxService::explain(SandboxId id) {
   std::function<Result<std::vector<std::string>>(Engine&)> look = [id = std::move(id)](Engine& engine) {
-    return engine.decisions().explain(id, limits::kNodesMax);
+    return engine.decisions().explain(id);
   };
   return engine_->read<std::vector<std::string>>(std::move(look));
 }
