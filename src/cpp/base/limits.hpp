@@ -27,7 +27,16 @@ inline constexpr std::size_t kWatchHistoryEvents = 16384;
 inline constexpr std::size_t kWatchersMax = 1024;
 inline constexpr std::size_t kWatcherBacklogMax = 4096;
 inline constexpr std::size_t kNodesMax = 20000;
-inline constexpr std::size_t kNodeCallsMax = 64;  // concurrent calls to one node
+inline constexpr std::size_t kNodeCallsMax = 64;           // concurrent calls to one node
+inline constexpr std::size_t kPassedCallsMax = 256;        // concurrent calls that are passed through to nodes
+inline constexpr std::size_t kPassedCallsPerNodeMax = 64;  // of them, to one node
+inline constexpr std::size_t kNodeAnswerBytesMax = 16 * 1024 * 1024;
+inline constexpr std::size_t kPageMax = 1000;      // objects in one page of a list
+inline constexpr std::size_t kReasonsMax = 256;    // lines of an explanation that come with a sandbox
+inline constexpr std::size_t kLabelsMax = 256;     // of a node
+inline constexpr std::size_t kAnswersMax = 16384;  // kept under idempotency keys
+inline constexpr std::size_t kAnswersBytesMax = 64 * 1024 * 1024;
+inline constexpr Duration kAnswerAgeMax = std::chrono::hours(24);
 
 // Node
 inline constexpr std::size_t kStatusIdsMax = 200;
@@ -42,5 +51,8 @@ inline constexpr std::int64_t kPidsMax = 128;
 inline constexpr std::size_t kSandboxIdLengthMax = 128;
 inline constexpr std::size_t kNameLengthMax = 64;
 inline constexpr std::size_t kErrorTextMax = 4096;
+inline constexpr std::size_t kObjectIdLengthMax = 253;  // of nodes and externals
+inline constexpr std::size_t kLabelLengthMax = 1024;    // of a key or a value, and of an external's text
+inline constexpr std::size_t kAnswerKeyLengthMax = 255;
 
 }  // namespace sandboxd::limits

@@ -143,6 +143,9 @@ void read_node(const Reader& in, model::Node& out) {
   in.read("failure_streak", out.failure_streak);
   in.object("resources", [&](const Reader& resources) { read_resources(resources, out.resources); });
   in.read("external", out.external);
+  in.read("external_id", out.external_id);
+  read_time(in, "external_created_at_ns", out.external_created_at);
+  read_time(in, "external_updated_at_ns", out.external_updated_at);
   read_time(in, "created_at_ns", out.created_at);
   read_time(in, "updated_at_ns", out.updated_at);
   read_time(in, "last_heartbeat_ns", out.last_heartbeat);
@@ -211,6 +214,9 @@ std::string encode_node(const model::Node& n) {
   put_number(out, "failure_streak", n.failure_streak);
   out["resources"] = resources_object(n.resources);
   out["external"] = n.external;
+  put_if(out, "external_id", n.external_id);
+  put_time(out, "external_created_at_ns", n.external_created_at);
+  put_time(out, "external_updated_at_ns", n.external_updated_at);
   out["created_at_ns"] = n.created_at.ns;
   out["updated_at_ns"] = n.updated_at.ns;
   put_time(out, "last_heartbeat_ns", n.last_heartbeat);

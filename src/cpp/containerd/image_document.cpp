@@ -1,6 +1,6 @@
 #include "containerd/image_document.hpp"
 
-#include "containerd/sha256.hpp"
+#include "base/sha256.hpp"
 
 #include <boost/json.hpp>
 

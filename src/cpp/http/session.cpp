@@ -35,8 +35,11 @@ Response redirect(const Request& request, const Redirect& to) {
   const std::size_t query = request.target.find('?');
   const std::string location = to.location + (query == std::string::npos ? "" : request.target.substr(query));
   response.headers.emplace_back("Location", location);
-  response.content_type = "text/html; charset=utf-8";
-  if (to.status == 301) response.body = "<p>This page is at its address without the superfluous slash.</p>\n";
+  response.content_type.clear();
+  if (to.status == 301) {
+    response.content_type = "text/html; charset=utf-8";
+    response.body = "<p>This page is at its address without the superfluous slash.</p>\n";
+  }
   return response;
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <cstring>
 #include <limits>
 #include <set>
 
@@ -167,16 +168,31 @@ std::string base_url(const NodeAddress& address) {
   return "http://" + (ipv6 ? "[" + address.ip + "]" : address.ip) + ":" + std::to_string(address.port);
 }
 
+bool is_valid_object_id(std::string_view text) {
+  if (text.empty() || text.size() > limits::kObjectIdLengthMax) return false;
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f || c == '/';
+  });
+}
+
 Result<void> validate_address(const NodeAddress& address) {
   const auto invalid = [](const char* message) { return Error(ErrorCode::invalid_argument, message); };
   in_addr v4{};
   in6_addr v6{};
-  if (inet_pton(AF_INET, address.ip.c_str(), &v4) == 1) {
+  bool is_v4 = inet_pton(AF_INET, address.ip.c_str(), &v4) == 1;
+  const bool is_v6 = !is_v4 && inet_pton(AF_INET6, address.ip.c_str(), &v6) == 1;
+  if (is_v6 && IN6_IS_ADDR_V4MAPPED(&v6)) {
+    // "::ffff:169.254.169.254" reaches what its IPv4 address reaches.
+    std::memcpy(&v4.s_addr, &v6.s6_addr[12], sizeof(v4.s_addr));
+    is_v4 = true;
+  }
+  if (is_v4) {
     const std::uint32_t ip = ntohl(v4.s_addr);
     if (ip == 0) return invalid("unspecified ip is not allowed");
     if ((ip >> 28) == 0xe) return invalid("multicast ip is not allowed");
     if ((ip >> 16) == 0xa9fe) return invalid("link-local ip is not allowed");
-  } else if (inet_pton(AF_INET6, address.ip.c_str(), &v6) == 1) {
+  } else if (is_v6) {
     if (IN6_IS_ADDR_UNSPECIFIED(&v6)) return invalid("unspecified ip is not allowed");
     if (IN6_IS_ADDR_MULTICAST(&v6)) return invalid("multicast ip is not allowed");
     if (IN6_IS_ADDR_LINKLOCAL(&v6)) return invalid("link-local ip is not allowed");

@@ -54,7 +54,12 @@ struct Node {
   std::int64_t success_streak = 0;
   std::int64_t failure_streak = 0;
   NodeResources resources;
-  std::string external = "(none)";
+  std::string external = "(none)";  // the public endpoint that is bound to the node
+  // The External object that binds it. A node has one at most and it has one node, so it is part of the node; an empty
+  // id: none.
+  std::string external_id;
+  std::optional<WallTime> external_created_at;
+  std::optional<WallTime> external_updated_at;
   WallTime created_at;
   WallTime updated_at;
   std::optional<WallTime> last_heartbeat;
@@ -62,6 +67,10 @@ struct Node {
 
   friend bool operator==(const Node&, const Node&) = default;
 };
+
+// What an id of a node or an External may be: 1 to 253 bytes, no control characters and no slash, which no path can
+// carry.
+[[nodiscard]] bool is_valid_object_id(std::string_view text);
 
 // The sandboxd-o address checks, in its order and words: "invalid ip", "unspecified ip is not allowed", "multicast ip
 // is not allowed", "link-local ip is not allowed", "invalid port".

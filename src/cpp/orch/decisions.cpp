@@ -21,6 +21,20 @@ constexpr const char* kInfeasible = "no feasible schedulable node for selector/r
 Error sandbox_missing() { return {ErrorCode::not_found, "sandbox not found"}; }
 Error node_missing() { return {ErrorCode::not_found, "node not found"}; }
 
+Result<void> check_labels(const model::Labels& labels) {
+  if (labels.size() > limits::kLabelsMax) {
+    return Error(ErrorCode::invalid_argument,
+                 "a node has at most " + std::to_string(limits::kLabelsMax) + " metadata.labels");
+  }
+  for (const auto& [key, value] : labels) {
+    if (key.size() > limits::kLabelLengthMax || value.size() > limits::kLabelLengthMax) {
+      return Error(ErrorCode::invalid_argument, "metadata.labels: a key or value is longer than " +
+                                                    std::to_string(limits::kLabelLengthMax) + " bytes");
+    }
+  }
+  return {};
+}
+
 // Moves `sandbox` along the table; the caller knows that the move exists.
 void move(model::Sandbox& sandbox, lifecycle::Event event) {
   const auto phase = lifecycle::next(sandbox.phase, event);
@@ -195,11 +209,11 @@ void Decisions::expire_sandboxes() {
   }
 }
 
-Result<std::vector<std::string>> Decisions::explain(const SandboxId& id) {
+Result<std::vector<std::string>> Decisions::explain(const SandboxId& id, std::size_t lines_max) {
   const SandboxRef sandbox = state_.find(id);
   if (!sandbox) return sandbox_missing();
   if (sandbox->phase != Phase::pending) return sandbox->reasons;
-  const auto decision = state_.cluster().place(sched::request_of(sandbox->spec), state_.mono_now(), limits::kNodesMax);
+  const auto decision = state_.cluster().place(sched::request_of(sandbox->spec), state_.mono_now(), lines_max);
   if (decision.placed()) return std::vector<std::string>();
   return sched::lines_of(decision.refusals, state_.cluster().size());
 }
@@ -207,6 +221,10 @@ Result<std::vector<std::string>> Decisions::explain(const SandboxId& id) {
 Result<NodeRef> Decisions::upsert_node(const UpsertNode& request) {
   if (request.id.empty()) return Error(ErrorCode::invalid_argument, "id is required");
   SBX_CHECK(model::validate_address(request.address));
+  if (!model::is_valid_object_id(request.id.str())) {
+    return Error(ErrorCode::invalid_argument, "id contains unsupported characters");
+  }
+  SBX_CHECK(check_labels(request.labels));
   const NodeRef known = state_.find_node(request.id);
   if (!known && state_.nodes().size() >= limits::kNodesMax) {
     return Error(ErrorCode::resource_exhausted,
@@ -242,6 +260,7 @@ Result<NodeRef> Decisions::patch_node(const NodeId& id, const PatchNode& patch) 
       node.labels.erase(key);
     }
   }
+  SBX_CHECK(check_labels(node.labels));
   if (node == *known) return known;
   return state_.put_node(std::move(node));
 }

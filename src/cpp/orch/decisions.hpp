@@ -5,6 +5,7 @@
 // late news is ignored. Split over decisions_*.cpp by who speaks: users, nodes, time. Core thread.
 #pragma once
 
+#include "base/limits.hpp"
 #include "base/random.hpp"
 #include "base/result.hpp"
 #include "liveness/heartbeats.hpp"
@@ -33,11 +34,17 @@ class Decisions {
 
   // Users.
   [[nodiscard]] Result<SandboxRef> create(const CreateSandbox& request);
+  [[nodiscard]] Result<OnceAnswer> create_once(const CreateSandbox& request, const OnceKey& once, const Render& render);
   [[nodiscard]] Result<void> remove(const SandboxId& id);
-  [[nodiscard]] Result<std::vector<std::string>> explain(const SandboxId& id);
+  [[nodiscard]] Result<std::vector<std::string>> explain(const SandboxId& id,
+                                                         std::size_t lines_max = limits::kNodesMax);
   [[nodiscard]] Result<NodeRef> upsert_node(const UpsertNode& request);
   [[nodiscard]] Result<NodeRef> patch_node(const NodeId& id, const PatchNode& patch);
   [[nodiscard]] Result<void> delete_node(const NodeId& id, bool force);
+  [[nodiscard]] Result<void> bind_external(const BindExternal& request);
+  [[nodiscard]] Result<void> unbind_external(const std::string& id);
+  // A node was asked how it is. Late news of a node that has moved or gone changes nothing. Errors: not_found.
+  [[nodiscard]] Result<NodeRef> note_probe(const NodeProbe& probe);
 
   // Nodes and calls to them.
   void observe(const Observation& observation);
@@ -84,6 +91,8 @@ class Decisions {
   void give_up(const model::Sandbox& sandbox, std::vector<std::string> reasons);
   void begin_delete(const model::Sandbox& sandbox, const std::string& why);
   void begin_stop(const model::Sandbox& sandbox);
+  // Changes the External that is bound to a node, and what its sandboxes say of it.
+  void set_external(model::Node next);
   // What is left of one whose node is gone for good.
   void detach(const model::Sandbox& sandbox);
   [[nodiscard]] WallTime give_up_time(WallTime since) const;

@@ -121,6 +121,26 @@ void Decisions::observe_health(const NodeId& id, liveness::Signal signal, const 
   state_.put_node(std::move(next));
 }
 
+Result<NodeRef> Decisions::note_probe(const NodeProbe& probe) {
+  const NodeRef node = state_.find_node(probe.node);
+  if (!node) return Error(ErrorCode::not_found, "node not found");
+  if (node->address != probe.address) return node;
+  const liveness::HealthPolicy policy{config_.ready_success_threshold, config_.notready_failure_threshold};
+  const auto signal = probe.outcome ? liveness::Signal::probe_ok : liveness::Signal::probe_failed;
+  const std::string text = probe.outcome ? std::string() : bounded(probe.outcome.error().message());
+  model::Node next = *node;
+  liveness::set_health(next, liveness::next(liveness::health_of(*node), signal, text, policy));
+  next.last_heartbeat = state_.wall_now();
+  if (probe.resources) next.resources = *probe.resources;
+  if (probe.outcome) {
+    heartbeats_.renew(node->id, state_.mono_now());
+    state_.confirm(node->id);
+  }
+  if (is_news(*node, next)) return state_.put_node(std::move(next));
+  state_.touch_node(std::move(next));
+  return state_.find_node(node->id);
+}
+
 bool Decisions::is_ours(const std::string& uid) const { return uid.size() == kUidLength && uid.starts_with(instance_); }
 
 // Something on a node that this control plane once asked for and has no record of. What others made there has another

@@ -2,6 +2,7 @@
 
 #include "codec/sbxlet.hpp"
 #include "http/sse.hpp"
+#include "http/wire.hpp"
 
 #include <utility>
 
@@ -119,13 +120,19 @@ Task<Result<std::unique_ptr<ports::NodeWatch>>> HttpNodeTransport::watch(model::
   co_return std::move(watch);
 }
 
-Task<Result<std::string>> HttpNodeTransport::get_json(model::NodeAddress node, std::string path) {
-  http::ClientRequest call = request(node, "GET", path);
-  call.body_bytes_max = limits::kHttpClientBodyBytesMax;
+Task<Result<ports::NodeAnswer>> HttpNodeTransport::call(model::NodeAddress node, ports::NodeCall asked) {
+  http::ClientRequest call = request(node, std::move(asked.method), std::move(asked.path));
+  if (!asked.body.empty()) call.headers.emplace_back("Content-Type", "application/json");
+  call.body = std::move(asked.body);
+  call.body_bytes_max = asked.answer_bytes_max;
   auto response = co_await client_.send(std::move(call));
   if (!response) co_return response.error();
-  if (response->status >= 400) co_return node_error(*response, "GET " + path);
-  co_return std::move(response->body);
+  ports::NodeAnswer answer;
+  answer.status = response->status;
+  answer.status_text = std::to_string(response->status) + " " + std::string(http::reason_phrase(response->status));
+  if (response->status >= 400) answer.code = code_of(*response);
+  answer.body = std::move(response->body);
+  co_return answer;
 }
 
 }  // namespace sandboxd::orch

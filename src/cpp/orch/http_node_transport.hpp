@@ -23,7 +23,7 @@ class HttpNodeTransport final : public ports::NodeTransport {
   [[nodiscard]] Task<Result<void>> create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) override;
   [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override;
-  [[nodiscard]] Task<Result<std::string>> get_json(model::NodeAddress node, std::string path) override;
+  [[nodiscard]] Task<Result<ports::NodeAnswer>> call(model::NodeAddress node, ports::NodeCall call) override;
 
  private:
   [[nodiscard]] http::ClientRequest request(const model::NodeAddress& node, std::string method,

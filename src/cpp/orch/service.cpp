@@ -1,10 +1,10 @@
 #include "orch/service.hpp"
 
 #include "aio/deadline.hpp"
+#include "base/limits.hpp"
 #include "orch/engine.hpp"
 
-#include <algorithm>
-#include <tuple>
+#include <utility>
 
 namespace sandboxd::orch {
 namespace {
@@ -43,6 +43,27 @@ Task<Result<SandboxRef>> SandboxService::create(CreateSandbox request) {
   return engine_->write<SandboxRef>(std::move(decide));
 }
 
+Task<Result<OnceAnswer>> SandboxService::create_once(CreateSandbox request, OnceKey once, Render render) {
+  std::function<Result<OnceAnswer>(Engine&)> decide = [request = std::move(request), once = std::move(once),
+                                                       render = std::move(render)](Engine& engine) {
+    return engine.decisions().create_once(request, once, render);
+  };
+  return engine_->write<OnceAnswer>(std::move(decide));
+}
+
+Task<Result<SandboxRef>> SandboxService::describe(SandboxId id) {
+  std::function<Result<SandboxRef>(Engine&)> look = [id = std::move(id)](Engine& engine) -> Result<SandboxRef> {
+    const SandboxRef sandbox = engine.state().find(id);
+    if (!sandbox) return Error(ErrorCode::not_found, "sandbox not found");
+    if (sandbox->phase != model::Phase::pending) return sandbox;
+    SBX_TRY(reasons, engine.decisions().explain(id, limits::kReasonsMax));
+    auto explained = std::make_shared<model::Sandbox>(*sandbox);
+    explained->reasons = std::move(reasons);
+    return SandboxRef(std::move(explained));
+  };
+  return engine_->read<SandboxRef>(std::move(look));
+}
+
 Task<Result<SandboxRef>> SandboxService::get(SandboxId id) {
   std::function<Result<SandboxRef>(Engine&)> look = [id = std::move(id)](Engine& engine) -> Result<SandboxRef> {
     const SandboxRef sandbox = engine.state().find(id);
@@ -50,20 +71,6 @@ Task<Result<SandboxRef>> SandboxService::get(SandboxId id) {
     return sandbox;
   };
   return engine_->read<SandboxRef>(std::move(look));
-}
-
-Task<Result<SandboxList>> SandboxService::list() {
-  std::function<Result<SandboxList>(Engine&)> look = [](Engine& engine) -> Result<SandboxList> {
-    SandboxList list;
-    list.revision = engine.state().revision();
-    list.items.reserve(engine.state().sandboxes().size());
-    for (const auto& [id, sandbox] : engine.state().sandboxes()) list.items.push_back(sandbox);
-    std::sort(list.items.begin(), list.items.end(), [](const SandboxRef& a, const SandboxRef& b) {
-      return std::tie(a->created_at, a->id) < std::tie(b->created_at, b->id);
-    });
-    return list;
-  };
-  return engine_->read<SandboxList>(std::move(look));
 }
 
 Task<Result<void>> SandboxService::remove(SandboxId id) {
@@ -127,16 +134,6 @@ Task<Result<NodeRef>> SandboxService::get_node(NodeId id) {
   return engine_->read<NodeRef>(std::move(look));
 }
 
-Task<Result<NodeList>> SandboxService::list_nodes() {
-  std::function<Result<NodeList>(Engine&)> look = [](Engine& engine) -> Result<NodeList> {
-    NodeList list;
-    list.revision = engine.state().revision();
-    for (const auto& [id, node] : engine.state().nodes()) list.items.push_back(node);
-    return list;
-  };
-  return engine_->read<NodeList>(std::move(look));
-}
-
 Task<Result<NodeRef>> SandboxService::patch_node(NodeId id, PatchNode patch) {
   std::function<Result<NodeRef>(Engine&)> decide = [id = std::move(id), patch = std::move(patch)](Engine& engine) {
     return engine.decisions().patch_node(id, patch);
@@ -149,36 +146,6 @@ Task<Result<void>> SandboxService::delete_node(NodeId id, bool force) {
     return engine.decisions().delete_node(id, force);
   };
   return engine_->write<void>(std::move(decide));
-}
-
-Task<Result<std::string>> SandboxService::logs(SandboxId id) {
-  std::string path = "/v1/sandboxes/" + encode_segment(id.str()) + "/logs";
-  auto answer = co_await sandbox_json(std::move(id), std::move(path));
-  co_return answer;
-}
-
-Task<Result<std::string>> SandboxService::container_logs(SandboxId id, std::string container) {
-  std::string path = "/v1/sandboxes/" + encode_segment(id.str()) + "/containers/" + encode_segment(container) + "/logs";
-  auto answer = co_await sandbox_json(std::move(id), std::move(path));
-  co_return answer;
-}
-
-Task<Result<std::string>> SandboxService::sandbox_json(SandboxId id, std::string path) {
-  SBX_CO_TRY(sandbox, co_await get(std::move(id)));
-  if (sandbox->node.empty()) {
-    co_return Error(ErrorCode::conflict, "sandbox " + sandbox->id.str() + " is not on a node (phase " +
-                                             std::string(model::to_string(sandbox->phase)) + ")");
-  }
-  auto answer = co_await node_json(sandbox->node, std::move(path));
-  co_return answer;
-}
-
-Task<Result<std::string>> SandboxService::node_json(NodeId id, std::string path) {
-  SBX_CO_TRY(node, co_await get_node(std::move(id)));
-  auto call = transport_->get_json(node->address, std::move(path));
-  const Duration limit = engine_->config().sandbox_op_timeout;
-  auto answer = co_await aio::with_deadline(*clock_, limit, std::move(call), "node call");
-  co_return answer;
 }
 
 Task<Result<std::shared_ptr<WatchStream>>> SandboxService::watch(std::optional<std::int64_t> after,

@@ -16,9 +16,11 @@
 #include "ports/node_transport.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,14 +48,72 @@ struct PatchNode {
   std::map<std::string, std::optional<std::string>> labels;  // nullopt removes the key
 };
 
+// A key that the client chose for one create, and what tells this request from others.
+struct OnceKey {
+  std::string key;
+  std::string fingerprint;
+};
+// The body with which the dialect answers a create.
+using Render = std::function<std::string(const model::Sandbox&)>;
+struct OnceAnswer {
+  std::string text;
+  bool is_repeated = false;  // it is the answer to an earlier request
+};
+
+// Labels that must be there: with this value, or with any (nullopt).
+using LabelFilter = std::map<std::string, std::optional<std::string>>;
+
+// Which part of a list. `cursor` is the next_cursor of the page before; empty: from the beginning.
+struct Page {
+  std::size_t limit = 0;  // 0: all
+  std::string cursor;
+};
+
+// Empty members do not restrict.
+struct SandboxQuery {
+  std::set<model::Phase> phases;
+  LabelFilter labels;
+  NodeId node;
+  Page page;
+};
+
 struct SandboxList {
   std::vector<SandboxRef> items;  // by creation time, then id
   std::int64_t revision = 0;      // the state that they are: watch from here misses nothing
+  std::string next_cursor;        // empty: there is no more
+};
+
+struct NodeQuery {
+  std::set<model::NodeState> states;
+  LabelFilter labels;
+  Page page;
 };
 
 struct NodeList {
   std::vector<NodeRef> items;  // by id
   std::int64_t revision = 0;
+  std::string next_cursor;
+};
+
+struct BindExternal {
+  std::string id;
+  NodeId node;
+  std::string external;  // an address or host name, for people
+};
+
+// What a node answered when it was asked how it is: an error when it is of no use.
+struct NodeProbe {
+  NodeId node;
+  model::NodeAddress address;
+  Result<void> outcome;
+  std::optional<model::NodeResources> resources;
+};
+
+struct ProbedNode {
+  NodeRef node;              // with what the probe changed
+  std::string health_error;  // of /healthz; empty: healthy
+  std::string status_error;  // of /v1/node/status
+  std::optional<model::NodeResources> resources;
 };
 
 class SandboxService {
@@ -64,9 +124,17 @@ class SandboxService {
   // invalid_argument, already_exists (id, or name of this owner), unschedulable with reasons (mode "fail" does not
   // refuse: the sandbox is created and fails, as the original).
   [[nodiscard]] Task<Result<SandboxRef>> create(CreateSandbox request);
+  // The same, once for a key of this owner: the same request gets the first answer again, whatever became of the
+  // sandbox, for a day at least unless very many keys are used. Errors besides: conflict (the key belongs to another
+  // request).
+  [[nodiscard]] Task<Result<OnceAnswer>> create_once(CreateSandbox request, OnceKey once, Render render);
   // Errors: not_found.
   [[nodiscard]] Task<Result<SandboxRef>> get(SandboxId id);
+  // The same; while it waits for a place, with the reasons of now, at most limits::kReasonsMax lines.
+  [[nodiscard]] Task<Result<SandboxRef>> describe(SandboxId id);
   [[nodiscard]] Task<Result<SandboxList>> list();
+  // Errors: invalid_argument (a cursor that no list gave).
+  [[nodiscard]] Task<Result<SandboxList>> list(SandboxQuery query);
   // The deletion is durable: the sandbox is in phase deleting, or already gone. A second call succeeds. Errors:
   // not_found.
   [[nodiscard]] Task<Result<void>> remove(SandboxId id);
@@ -81,30 +149,52 @@ class SandboxService {
   [[nodiscard]] Task<Result<NodeRef>> upsert_node(UpsertNode request, Duration settle);
   [[nodiscard]] Task<Result<NodeRef>> get_node(NodeId id);  // not_found
   [[nodiscard]] Task<Result<NodeList>> list_nodes();
+  [[nodiscard]] Task<Result<NodeList>> list_nodes(NodeQuery query);
   [[nodiscard]] Task<Result<NodeRef>> patch_node(NodeId id, PatchNode patch);  // not_found, invalid_argument
   // Without force: refuses (conflict) while sandboxes are on it. With force: forgets the node; its sandboxes become
   // failed ("node removed"), deleting ones are erased. Errors: not_found.
   [[nodiscard]] Task<Result<void>> delete_node(NodeId id, bool force);
 
+  // Asks the node how it is, now, and counts what it says. Errors: not_found.
+  [[nodiscard]] Task<Result<ProbedNode>> probe_node(NodeId id);
+
+  // One External per node and one node per External. Errors: invalid_argument ("referenced node not found"), conflict.
+  [[nodiscard]] Task<Result<void>> bind_external(BindExternal request);
+  [[nodiscard]] Task<Result<void>> unbind_external(std::string id);   // not_found
+  [[nodiscard]] Task<Result<std::vector<NodeRef>>> list_externals();  // the nodes, by the External's id
+  [[nodiscard]] Task<Result<NodeRef>> get_external(std::string id);   // not_found
+
   // The node's own JSON for its logs routes, unread. Errors: not_found (sandbox, or not on a node yet: conflict), and
   // what the node answers.
   [[nodiscard]] Task<Result<std::string>> logs(SandboxId id);
   [[nodiscard]] Task<Result<std::string>> container_logs(SandboxId id, std::string container);
-  // GET <path> on the node. `path` is percent-encoded and starts with '/'. Errors: not_found "node not found".
-  [[nodiscard]] Task<Result<std::string>> node_json(NodeId id, std::string path);
+  // A call to the node's API that is passed through: its answer, one JSON object as text, unread; {"ok":true} for an
+  // answer without one. Errors in the original's words: the node refused, did not answer or spoke nonsense.
+  // resource_exhausted is ours alone: too many such calls are under way.
+  [[nodiscard]] Task<Result<std::string>> call_node(NodeRef node, ports::NodeCall call);
 
   // Every change after revision `after` (nullopt: from now on). Errors: see WatchHub::open.
   [[nodiscard]] Task<Result<std::shared_ptr<WatchStream>>> watch(std::optional<std::int64_t> after, WatchFilter filter);
 
  private:
+  // Passed calls under way; a place in them while it lives.
+  struct Passed {
+    std::map<NodeId, std::size_t> by_node;
+    std::size_t total = 0;
+  };
+  class Place;
+
   [[nodiscard]] Task<Result<std::string>> sandbox_json(SandboxId id, std::string path);
+  [[nodiscard]] Task<Result<ports::NodeAnswer>> exchange(NodeRef node, ports::NodeCall call, Duration limit);
+  [[nodiscard]] Task<Result<std::string>> probe_call(NodeRef node, std::string path);
 
   Engine* engine_;
   ports::NodeTransport* transport_;
   ports::Clock* clock_;
+  std::shared_ptr<Passed> passed_ = std::make_shared<Passed>();
 };
 
-// Percent-encodes one path segment for node_json.
+// Percent-encodes one path segment for call_node.
 [[nodiscard]] std::string encode_segment(std::string_view text);
 
 }  // namespace sandboxd::orch

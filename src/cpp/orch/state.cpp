@@ -43,6 +43,7 @@ void State::load(ports::StoreContents contents, MonoTime now) {
     const SandboxId id = sandbox.id;
     replace(id, std::make_shared<const model::Sandbox>(std::move(sandbox)), false);
   }
+  answers_.load(std::move(contents.answers));
 }
 
 SandboxRef State::find(const SandboxId& id) const {
@@ -156,11 +157,15 @@ void State::touch_node(model::Node node) {
 void State::replace(const SandboxId& id, SandboxRef after, bool quarantine) {
   const SandboxRef before = find(id);
   if (before) {
-    names_.erase({before->owner, before->name});
+    if (!after || after->created_at != before->created_at) by_age_.erase({before->created_at, id});
+    // Another one may have it by now: an undo puts versions back one by one.
+    const auto name = names_.find({before->owner, before->name});
+    if (name != names_.end() && name->second == id) names_.erase(name);
     if (const auto expiry = expiry_of(*before)) expiries_.erase({*expiry, id});
     if (before->phase == model::Phase::pending) queue_.remove(before->owner, before->created_at, id);
   }
   if (after) {
+    by_age_[{after->created_at, id}] = after;
     names_[{after->owner, after->name}] = id;
     if (const auto expiry = expiry_of(*after)) expiries_.emplace(*expiry, id);
     if (after->phase == model::Phase::pending) queue_.add(after->owner, after->created_at, id);
@@ -192,6 +197,11 @@ void State::replace_reservation(const model::Sandbox* before, const model::Sandb
 
 void State::replace_node(const NodeId& id, NodeRef after) {
   const NodeRef before = find_node(id);
+  if (before) {
+    const auto external = externals_.find(before->external_id);
+    if (external != externals_.end() && external->second == before->id) externals_.erase(external);
+  }
+  if (after && !after->external_id.empty()) externals_[after->external_id] = after->id;
   if (!after) {
     if (before) {
       cluster_.erase(before->id);
@@ -207,20 +217,20 @@ void State::replace_node(const NodeId& id, NodeRef after) {
 ports::StoreTransaction State::transaction() const {
   ports::StoreTransaction out;
   out.revision = revision_;
+  // What is gone first: its name may have been taken in the same turn.
   for (const auto& [id, before] : nodes_before_) {
-    if (const NodeRef now = find_node(id)) {
-      out.changes.emplace_back(ports::PutNode{*now});
-    } else if (before) {
-      out.changes.emplace_back(ports::EraseNode{id});
-    }
+    if (before && !find_node(id)) out.changes.emplace_back(ports::EraseNode{id});
   }
   for (const auto& [id, before] : before_) {
-    if (const SandboxRef now = find(id)) {
-      out.changes.emplace_back(ports::PutSandbox{*now});
-    } else if (before) {
-      out.changes.emplace_back(ports::EraseSandbox{id});
-    }
+    if (before && !find(id)) out.changes.emplace_back(ports::EraseSandbox{id});
   }
+  for (const auto& [id, before] : nodes_before_) {
+    if (const NodeRef now = find_node(id)) out.changes.emplace_back(ports::PutNode{*now});
+  }
+  for (const auto& [id, before] : before_) {
+    if (const SandboxRef now = find(id)) out.changes.emplace_back(ports::PutSandbox{*now});
+  }
+  answers_.add_changes(out.changes);
   return out;
 }
 
@@ -230,12 +240,14 @@ Released State::accept() {
   out.effects = std::exchange(effects_, {});
   before_.clear();
   nodes_before_.clear();
+  answers_.accept();
   return out;
 }
 
 void State::undo() {
   for (const auto& [id, version] : nodes_before_) replace_node(id, version);
   for (const auto& [id, version] : before_) replace(id, version, false);
+  answers_.undo();
   before_.clear();
   nodes_before_.clear();
   events_.clear();

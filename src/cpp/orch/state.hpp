@@ -8,6 +8,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "orch/kept_answers.hpp"
 #include "orch/refs.hpp"
 #include "orch/watch_hub.hpp"
 #include "ports/store.hpp"
@@ -63,6 +64,12 @@ class State {
   [[nodiscard]] const std::map<NodeId, NodeRef>& nodes() const { return nodes_; }
   // Those whose record names this node, in any phase.
   [[nodiscard]] const std::set<SandboxId>& on_node(const NodeId& id) const;
+  // In the order of lists: by creation, then id.
+  using Age = std::pair<WallTime, SandboxId>;
+  [[nodiscard]] const std::map<Age, SandboxRef>& by_age() const { return by_age_; }
+  // The nodes that an External is bound to, by its id.
+  [[nodiscard]] const std::map<std::string, NodeId>& externals() const { return externals_; }
+  [[nodiscard]] KeptAnswers& answers() { return answers_; }
   [[nodiscard]] bool name_taken(const std::string& owner, const std::string& name) const;
   [[nodiscard]] std::int64_t revision() const { return revision_; }
   [[nodiscard]] sched::Cluster& cluster() { return cluster_; }
@@ -107,12 +114,15 @@ class State {
   std::map<NodeId, NodeRef> nodes_;
   std::int64_t revision_ = 0;
   // Derived from the two maps by replace(): never written elsewhere.
+  std::map<Age, SandboxRef> by_age_;
+  std::map<std::string, NodeId> externals_;
   std::map<std::pair<std::string, std::string>, SandboxId> names_;
   std::map<NodeId, std::set<SandboxId>> on_node_;
   std::set<std::pair<WallTime, SandboxId>> expiries_;
   sched::Cluster cluster_;
   sched::PendingQueue queue_;
   std::set<NodeId> confirmed_;
+  KeptAnswers answers_;
 
   // The turn in hand. A null version means "was not there".
   WallTime wall_;

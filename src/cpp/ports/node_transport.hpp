@@ -5,12 +5,14 @@
 #pragma once
 
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "model/node.hpp"
 #include "model/node_event.hpp"
 #include "model/node_sandbox.hpp"
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +25,22 @@ namespace sandboxd::ports {
 using model::NodeEvent;
 using model::NodeSandboxGone;
 using model::NodeSnapshotEnd;
+
+// A call to the node's HTTP API that is passed through.
+struct NodeCall {
+  std::string method = "GET";
+  std::string path;  // percent-encoded, with the query
+  std::string body;  // JSON; empty: none
+  std::size_t answer_bytes_max = limits::kNodeAnswerBytesMax;
+};
+
+// What the node answered, whatever it was.
+struct NodeAnswer {
+  int status = 200;
+  std::string status_text;               // "404 Not Found"
+  ErrorCode code = ErrorCode::internal;  // of a status from 400 on: the node's own, or what the status says
+  std::string body;
+};
 
 class NodeWatch {
  public:
@@ -42,9 +60,8 @@ class NodeTransport {
   [[nodiscard]] virtual Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) = 0;
   // Errors: unsupported for a node without a watch stream (a stock sandboxd-o node).
   [[nodiscard]] virtual Task<Result<std::unique_ptr<NodeWatch>>> watch(model::NodeAddress node) = 0;
-  // The node's own JSON answer for `GET <path>`, passed through unread. `path` is percent-encoded. Errors carry the
-  // node's error text; not_found and too_large keep their code.
-  [[nodiscard]] virtual Task<Result<std::string>> get_json(model::NodeAddress node, std::string path) = 0;
+  // Errors only when there is no answer: unavailable, deadline_exceeded, protocol_error, too_large (the answer).
+  [[nodiscard]] virtual Task<Result<NodeAnswer>> call(model::NodeAddress node, NodeCall call) = 0;
 };
 
 }  // namespace sandboxd::ports

@@ -7,6 +7,7 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "base/task.hpp"
+#include "model/kept_answer.hpp"
 #include "model/node.hpp"
 #include "model/sandbox.hpp"
 
@@ -29,8 +30,15 @@ struct PutNode {
 struct EraseNode {
   NodeId id;
 };
+struct PutAnswer {
+  model::KeptAnswer answer;
+};
+struct EraseAnswer {
+  std::string owner;
+  std::string key;
+};
 
-using StoreChange = std::variant<PutSandbox, EraseSandbox, PutNode, EraseNode>;
+using StoreChange = std::variant<PutSandbox, EraseSandbox, PutNode, EraseNode, PutAnswer, EraseAnswer>;
 
 // Applied as a whole or not at all. `revision` is the last one handed out and never decreases, over restarts too.
 struct StoreTransaction {
@@ -41,8 +49,9 @@ struct StoreTransaction {
 };
 
 struct StoreContents {
-  std::vector<model::Sandbox> sandboxes;  // by id
-  std::vector<model::Node> nodes;         // by id
+  std::vector<model::Sandbox> sandboxes;   // by id
+  std::vector<model::Node> nodes;          // by id
+  std::vector<model::KeptAnswer> answers;  // by owner, then key
   std::int64_t revision = 0;
   std::string instance;  // marks the uids that this database's control plane handed out; empty: never set
 };

@@ -24,6 +24,10 @@ void change(StoreState& state, const ports::PutSandbox& put) {
 }
 void change(StoreState& state, const ports::PutNode& put) { state.nodes[put.node.id] = put.node; }
 void change(StoreState& state, const ports::EraseNode& erase) { state.nodes.erase(erase.id); }
+void change(StoreState& state, const ports::PutAnswer& put) {
+  state.answers[{put.answer.owner, put.answer.key}] = put.answer;
+}
+void change(StoreState& state, const ports::EraseAnswer& erase) { state.answers.erase({erase.owner, erase.key}); }
 
 void change(StoreState& state, const ports::StoreTransaction& transaction) {
   for (const ports::StoreChange& one : transaction.changes) {
@@ -102,6 +106,7 @@ Task<Result<ports::StoreContents>> SimStore::load() {
   ports::StoreContents out;
   for (const auto& [id, sandbox] : state.sandboxes) out.sandboxes.push_back(sandbox);
   for (const auto& [id, node] : state.nodes) out.nodes.push_back(node);
+  for (const auto& [key, answer] : state.answers) out.answers.push_back(answer);
   out.revision = state.revision;
   out.instance = state.instance;
   co_return out;

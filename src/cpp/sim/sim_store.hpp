@@ -19,7 +19,8 @@ struct StoreState {
 
   std::map<SandboxId, model::Sandbox> sandboxes;
   std::map<NodeId, model::Node> nodes;
-  std::map<Name, SandboxId> names;  // of the sandboxes that have one
+  std::map<std::pair<std::string, std::string>, model::KeptAnswer> answers;  // by owner and key
+  std::map<Name, SandboxId> names;                                           // of the sandboxes that have one
   std::int64_t revision = 0;
   std::string instance;
 };

@@ -12,6 +12,15 @@ Error reset() { return {ErrorCode::unavailable, "connection reset"}; }
 
 }  // namespace
 
+Task<Result<ports::NodeAnswer>> SimNodeServer::call(ports::NodeCall call) {
+  ports::NodeAnswer answer;
+  answer.status = 404;
+  answer.status_text = "404 Not Found";
+  answer.code = ErrorCode::not_found;
+  answer.body = "no " + call.method + " " + call.path + " on a simulated node";
+  co_return answer;
+}
+
 // One open stream: the pump fills it at the node's end, the watch reads it at the other.
 struct SimTransport::Stream {
   explicit Stream(const boost::asio::any_io_executor& executor) : changed(executor), pump(executor) {}
@@ -92,7 +101,7 @@ bool SimTransport::draw_fault(std::uint64_t permille) {
   return happens;
 }
 
-Task<Result<void>> SimTransport::call(int port, Work work) {
+Task<Result<void>> SimTransport::exchange(int port, Work work) {
   auto reply = std::make_shared<Reply>(executor_);
   on_its_way_.spawn("simulated request", deliver(port, work, reply));
   if (draw_fault(options.duplicate_permille)) {
@@ -131,12 +140,12 @@ Task<void> SimTransport::deliver(int port, Work work, std::shared_ptr<Reply> rep
 
 Task<Result<void>> SimTransport::create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) {
   Work work = [request = std::move(request)](SimNodeServer& server) { return server.create(request); };
-  return call(node.port, std::move(work));
+  return exchange(node.port, std::move(work));
 }
 
 Task<Result<void>> SimTransport::remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) {
   Work work = [id = std::move(id), uid = std::move(uid)](SimNodeServer& server) { return server.remove(id, uid); };
-  return call(node.port, std::move(work));
+  return exchange(node.port, std::move(work));
 }
 
 Task<Result<std::unique_ptr<ports::NodeWatch>>> SimTransport::watch(model::NodeAddress node) {
@@ -172,11 +181,20 @@ Task<void> SimTransport::pump(int port, std::unique_ptr<ports::NodeWatch> inner,
   stream->changed.notify();
 }
 
-Task<Result<std::string>> SimTransport::get_json(model::NodeAddress node, std::string path) {
+Task<Result<ports::NodeAnswer>> SimTransport::call(model::NodeAddress node, ports::NodeCall call) {
   const Duration there = draw_delay();
+  const Duration back = draw_delay();
   co_await clock_.sleep_for(there);
-  if (!peers_[node.port].server) co_return refused();
-  co_return "{\"path\":\"" + path + "\"}";
+  const Peer& peer = peers_[node.port];
+  if (peer.cut_to || peer.cut_from) {
+    co_await clock_.sleep_for(options.reset_after);
+    co_return reset();
+  }
+  const auto server = peer.server;
+  if (!server) co_return refused();
+  auto answer = co_await server->call(std::move(call));
+  co_await clock_.sleep_for(back);
+  co_return answer;
 }
 
 }  // namespace sandboxd::sim

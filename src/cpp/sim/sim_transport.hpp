@@ -28,6 +28,8 @@ class SimNodeServer {
   [[nodiscard]] virtual Task<Result<void>> create(model::NodeCreateRequest request) = 0;
   [[nodiscard]] virtual Task<Result<void>> remove(SandboxId id, std::string uid) = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<ports::NodeWatch>> subscribe() = 0;
+  // A call of its HTTP API that is passed through. Nothing is there unless a server overrides this: 404.
+  [[nodiscard]] virtual Task<Result<ports::NodeAnswer>> call(ports::NodeCall call);
 };
 
 struct SimTransportOptions {
@@ -58,7 +60,7 @@ class SimTransport final : public ports::NodeTransport {
   [[nodiscard]] Task<Result<void>> create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) override;
   [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override;
-  [[nodiscard]] Task<Result<std::string>> get_json(model::NodeAddress node, std::string path) override;
+  [[nodiscard]] Task<Result<ports::NodeAnswer>> call(model::NodeAddress node, ports::NodeCall call) override;
 
  private:
   struct Stream;
@@ -76,7 +78,7 @@ class SimTransport final : public ports::NodeTransport {
   };
   using Work = std::function<Task<Result<void>>(SimNodeServer&)>;
 
-  [[nodiscard]] Task<Result<void>> call(int port, Work work);
+  [[nodiscard]] Task<Result<void>> exchange(int port, Work work);
   [[nodiscard]] Task<void> deliver(int port, Work work, std::shared_ptr<Reply> reply);
   [[nodiscard]] static Task<Result<void>> await_reply(std::shared_ptr<Reply> reply);
   [[nodiscard]] Task<void> pump(int port, std::unique_ptr<ports::NodeWatch> inner, std::shared_ptr<Stream> stream);

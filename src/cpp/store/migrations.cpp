@@ -69,6 +69,22 @@ CREATE TABLE nodes (
 CREATE INDEX nodes_state ON nodes (state);
 )sql";
 
+// Step 2: Externals are part of their node; answers that are kept under idempotency keys.
+constexpr const char* kControlPlane2 = R"sql(
+ALTER TABLE nodes ADD COLUMN external_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE nodes ADD COLUMN external_created_at_ns INTEGER;
+ALTER TABLE nodes ADD COLUMN external_updated_at_ns INTEGER;
+
+CREATE TABLE answers (
+  owner TEXT NOT NULL,
+  key TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  text TEXT NOT NULL,
+  created_at_ns INTEGER NOT NULL,
+  PRIMARY KEY (owner, key)
+) STRICT;
+)sql";
+
 // Step 1 of a node. A tombstone is one life of an id, so the id alone is no key.
 constexpr const char* kNode1 = R"sql(
 CREATE TABLE sandboxes (
@@ -89,7 +105,7 @@ CREATE TABLE tombstones (
 CREATE INDEX tombstones_deleted_at ON tombstones (deleted_at_ns);
 )sql";
 
-constexpr std::array kControlPlaneSteps{kControlPlane1};
+constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2};
 constexpr std::array kNodeSteps{kNode1};
 
 Error refuse(const Database& database, const std::string& why) {

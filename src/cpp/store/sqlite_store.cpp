@@ -32,17 +32,29 @@ FROM sandboxes ORDER BY id
 
 constexpr std::string_view kPutNode = R"sql(
 INSERT INTO nodes (id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak,
-  failure_streak, resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+  failure_streak, resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision, external_id,
+  external_created_at_ns, external_updated_at_ns)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
 ON CONFLICT (id) DO UPDATE SET ip = ?2, port = ?3, labels = ?4, unschedulable = ?5, state = ?6, source = ?7,
   last_error = ?8, boot_id = ?9, success_streak = ?10, failure_streak = ?11, resources = ?12, external = ?13,
-  created_at_ns = ?14, updated_at_ns = ?15, last_heartbeat_ns = ?16, revision = ?17
+  created_at_ns = ?14, updated_at_ns = ?15, last_heartbeat_ns = ?16, revision = ?17, external_id = ?18,
+  external_created_at_ns = ?19, external_updated_at_ns = ?20
 )sql";
 
 constexpr std::string_view kLoadNodes = R"sql(
 SELECT id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak, failure_streak,
-  resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision
+  resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision, external_id, external_created_at_ns,
+  external_updated_at_ns
 FROM nodes ORDER BY id
+)sql";
+
+constexpr std::string_view kPutAnswer = R"sql(
+INSERT INTO answers (owner, key, fingerprint, text, created_at_ns) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (owner, key) DO UPDATE SET fingerprint = ?3, text = ?4, created_at_ns = ?5
+)sql";
+
+constexpr std::string_view kLoadAnswers = R"sql(
+SELECT owner, key, fingerprint, text, created_at_ns FROM answers ORDER BY owner, key
 )sql";
 
 constexpr std::string_view kPutRevision = R"sql(
@@ -111,6 +123,7 @@ void bind_node(Binder& bind, const model::Node& n) {
   bind.bind(n.unschedulable).bind(to_string(n.state)).bind(n.source).bind(n.last_error).bind(n.boot_id);
   bind.bind(n.success_streak).bind(n.failure_streak).bind(record::encode_resources(n.resources)).bind(n.external);
   bind.bind(n.created_at).bind(n.updated_at).bind(n.last_heartbeat).bind(n.revision);
+  bind.bind(n.external_id).bind(n.external_created_at).bind(n.external_updated_at);
 }
 
 // The columns are those of kLoadNodes, in their order.
@@ -137,6 +150,9 @@ Result<model::Node> read_node(const Row& row) {
   out.updated_at = row.time(14);
   out.last_heartbeat = row.optional_time(15);
   out.revision = row.integer(16);
+  out.external_id = row.text(17);
+  out.external_created_at = row.optional_time(18);
+  out.external_updated_at = row.optional_time(19);
   return out;
 }
 
@@ -151,6 +167,8 @@ struct SqliteStore::Connection {
     SBX_CHECK(prepare_one(put_node, kPutNode));
     SBX_CHECK(prepare_one(erase_sandbox, "DELETE FROM sandboxes WHERE id = ?1"));
     SBX_CHECK(prepare_one(erase_node, "DELETE FROM nodes WHERE id = ?1"));
+    SBX_CHECK(prepare_one(put_answer, kPutAnswer));
+    SBX_CHECK(prepare_one(erase_answer, "DELETE FROM answers WHERE owner = ?1 AND key = ?2"));
     SBX_CHECK(prepare_one(put_instance, kPutInstance));
     return prepare_one(put_revision, kPutRevision);
   }
@@ -167,6 +185,11 @@ struct SqliteStore::Connection {
     SBX_CHECK(nodes.each({}, [&](const Row& row) -> Result<void> {
       SBX_TRY(node, read_node(row));
       out.nodes.push_back(std::move(node));
+      return {};
+    }));
+    SBX_TRY(answers, database.prepare(kLoadAnswers));
+    SBX_CHECK(answers.each({}, [&](const Row& row) -> Result<void> {
+      out.answers.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.time(4)});
       return {};
     }));
     SBX_TRY(revision, database.query_integer("SELECT value FROM meta WHERE key = 'revision'"));
@@ -205,6 +228,14 @@ struct SqliteStore::Connection {
   Result<void> apply_one(const ports::EraseNode& erase) {
     return erase_node->run([&](Binder& bind) { bind.bind(erase.id.str()); });
   }
+  Result<void> apply_one(const ports::PutAnswer& put) {
+    const model::KeptAnswer& a = put.answer;
+    return put_answer->run(
+        [&](Binder& bind) { bind.bind(a.owner).bind(a.key).bind(a.fingerprint).bind(a.text).bind(a.created_at); });
+  }
+  Result<void> apply_one(const ports::EraseAnswer& erase) {
+    return erase_answer->run([&](Binder& bind) { bind.bind(erase.owner).bind(erase.key); });
+  }
 
   Result<void> prepare_one(std::optional<Statement>& into, std::string_view sql) {
     SBX_TRY(statement, database.prepare(sql));
@@ -217,6 +248,8 @@ struct SqliteStore::Connection {
   std::optional<Statement> put_node;
   std::optional<Statement> erase_sandbox;
   std::optional<Statement> erase_node;
+  std::optional<Statement> put_answer;
+  std::optional<Statement> erase_answer;
   std::optional<Statement> put_revision;
   std::optional<Statement> put_instance;
 };

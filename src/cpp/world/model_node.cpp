@@ -1,5 +1,6 @@
 #include "world/model_node.hpp"
 
+#include "codec/sbxlet.hpp"
 #include "model/host_port.hpp"
 
 #include <algorithm>
@@ -183,7 +184,22 @@ Task<void> ModelNode::report_regularly(std::uint64_t life) {
   }
 }
 
-ports::NodeEvent ModelNode::report() const {
+Task<Result<ports::NodeAnswer>> ModelNode::call(ports::NodeCall call) {
+  if (!up_) co_return down();
+  ports::NodeAnswer answer;
+  if (call.method == "GET" && call.path == "/healthz") {
+    answer.body = R"({"ok":true})";
+    co_return answer;
+  }
+  if (call.method == "GET" && call.path == "/v1/node/status") {
+    answer.body = codec::sbxlet::encode_node_status(report().resources);
+    co_return answer;
+  }
+  auto nothing = co_await SimNodeServer::call(std::move(call));
+  co_return nothing;
+}
+
+model::NodeReport ModelNode::report() const {
   model::NodeReport out;
   out.boot_id = "boot-" + std::to_string(life_);
   out.resources.capacity_cpu_milli = options_.cpu_milli;

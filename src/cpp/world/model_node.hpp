@@ -45,6 +45,8 @@ class ModelNode final : public sim::SimNodeServer {
   [[nodiscard]] Task<Result<void>> create(model::NodeCreateRequest request) override;
   [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid) override;
   [[nodiscard]] Result<std::unique_ptr<ports::NodeWatch>> subscribe() override;
+  // Its health and its status; nothing else.
+  [[nodiscard]] Task<Result<ports::NodeAnswer>> call(ports::NodeCall call) override;
 
   // The machine. Tests plant faults here.
   std::map<SandboxId, model::NodeSandbox> machine;
@@ -62,7 +64,7 @@ class ModelNode final : public sim::SimNodeServer {
   [[nodiscard]] Task<void> finish_removal(SandboxId id, std::string uid, std::uint64_t life);
   [[nodiscard]] Task<void> report_regularly(std::uint64_t life);
   [[nodiscard]] Result<void> admit(const model::NodeCreateRequest& request) const;
-  [[nodiscard]] ports::NodeEvent report() const;
+  [[nodiscard]] model::NodeReport report() const;
   [[nodiscard]] Duration between(Duration low, Duration high);
   void publish(const ports::NodeEvent& event);
 

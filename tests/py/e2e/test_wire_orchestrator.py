@@ -91,6 +91,64 @@ def test_field_names_are_matched_without_case_and_extras_are_ignored(platform: I
     platform.wait_gone(name)
 
 
+# --- lists, reasons, idempotency keys
+
+
+def test_lists_are_filtered_and_paged(platform: Instance, name: str) -> None:
+    ids = [f"{name}-{letter}" for letter in "cab"]
+    for id in ids:
+        platform.create(id, args=["/bin/sleep", "600"], labels={"test": name, "last": id[-1]})
+    for id in ids:
+        platform.wait_phase(id, "Running")
+
+    def ids_of(query: str) -> list[str]:
+        return [item["id"] for item in platform.get(f"/api/v1/sandboxes?label=test={name}&{query}")["items"]]
+
+    assert ids_of("") == ids, "in the order of creation"
+    assert ids_of("phase=Running,Failed") == ids and ids_of("phase=Pending") == []
+    assert ids_of("label=last=a") == [ids[1]] and ids_of("node=nobody") == []
+    pages, cursor = [], ""
+    while True:
+        page = platform.get(f"/api/v1/sandboxes?label=test={name}&limit=2&cursor={cursor}")
+        pages.append([item["id"] for item in page["items"]])
+        cursor = page.get("next_cursor", "")
+        if not cursor:
+            break
+    assert pages == [ids[:2], ids[2:]]
+    bad = platform.client.get("/api/v1/sandboxes?limit=none")
+    assert (bad.status_code, error_of(bad)) == (400, "invalid input: limit must be a number from 1 to 1000")
+    for id in ids:
+        platform.delete(id)
+        platform.wait_gone(id)
+
+
+def test_a_sandbox_that_fits_nowhere_says_why_per_node(platform: Instance, name: str) -> None:
+    platform.create(name, args=["/bin/true"], cpu="1000")
+    status = platform.get(f"/api/v1/sandboxes/{name}")["sandbox"]["status"]
+    (node,) = platform.get("/api/v1/nodes")["items"]
+    assert status["phase"] == "Pending"
+    assert re.match(rf"node {node['id']}: not enough cpu: needs 1000000m, has \d+m free$", status["reasons"][0])
+    platform.delete(name)
+    platform.wait_gone(name)
+
+
+def test_a_create_is_repeated_safely_with_its_key_also_after_kill_9(platform: Instance, name: str) -> None:
+    body = {"id": name, "spec": make_spec(args=["/bin/sleep", "600"])}
+    key = {"Idempotency-Key": f"key-{name}"}
+    first = platform.client.post("/api/v1/sandboxes", json=body, headers=key)
+    assert first.status_code == 201, first.text
+    platform.kill_and_wait_back("orch")
+    again = platform.client.post("/api/v1/sandboxes", json=body, headers=key)
+    assert (again.status_code, again.text) == (201, first.text)
+    assert again.headers["idempotent-replayed"] == "true"
+    other = platform.client.post("/api/v1/sandboxes", json=body | {"id": f"{name}-2"}, headers=key)
+    assert other.status_code == 422 and f"key-{name}" in error_of(other)
+    assert platform.sandbox(f"{name}-2") is None
+    platform.wait_phase(name, "Running")
+    platform.delete(name)
+    platform.wait_gone(name)
+
+
 # --- bad input: what to change, and the message behind "invalid input: "
 
 

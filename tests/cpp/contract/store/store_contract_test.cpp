@@ -63,6 +63,7 @@ TEST_P(StoreContract, a_new_store_is_empty) {
   const auto contents = load();
   EXPECT_TRUE(contents.sandboxes.empty());
   EXPECT_TRUE(contents.nodes.empty());
+  EXPECT_TRUE(contents.answers.empty());
   EXPECT_EQ(contents.revision, 0);
 }
 
@@ -75,6 +76,16 @@ TEST_P(StoreContract, everything_applied_is_there_after_reopening) {
   ASSERT_EQ(contents.nodes.size(), 1U);
   EXPECT_EQ(contents.nodes[0], full_node());
   EXPECT_EQ(contents.revision, 7);
+}
+
+TEST_P(StoreContract, kept_answers_are_put_replaced_and_erased) {
+  const model::KeptAnswer first{"alice", "k", "f1", "{\"a\":1}", {7}};
+  const model::KeptAnswer of_bob{"bob", "k", "f2", "x", {8}};
+  const model::KeptAnswer later{"alice", "k", "f3", "y", {9}};
+  ASSERT_TRUE(apply({ports::PutAnswer{of_bob}, ports::PutAnswer{first}}, 1));
+  EXPECT_THAT(load_reopened().answers, testing::ElementsAre(first, of_bob));
+  ASSERT_TRUE(apply({ports::PutAnswer{later}, ports::EraseAnswer{"bob", "k"}, ports::EraseAnswer{"bob", "never"}}, 2));
+  EXPECT_THAT(load_reopened().answers, testing::ElementsAre(later));
 }
 
 TEST_P(StoreContract, the_instance_mark_is_kept_until_another_is_given) {

@@ -112,9 +112,11 @@ TEST(Server, a_superfluous_slash_redirects_without_authentication) {
   const std::string get = client.ask(server.get("/secret/?a=1"));
   EXPECT_THAT(get, StartsWith("HTTP/1.1 301 Moved Permanently\r\n"));
   EXPECT_THAT(get, HasSubstr("Location: /secret?a=1\r\n"));
+  EXPECT_THAT(get, HasSubstr("Content-Type: text/html; charset=utf-8\r\n"));
   const std::string post = client.ask(server.post("/echo/", "x"));
   EXPECT_THAT(post, StartsWith("HTTP/1.1 307 Temporary Redirect\r\n"));
   EXPECT_THAT(post, HasSubstr("Location: /echo\r\n"));
+  EXPECT_THAT(post, Not(HasSubstr("Content-Type")));
 }
 
 TEST(Server, only_routes_that_need_it_are_authenticated) {

@@ -16,7 +16,9 @@ TEST(NodeAddress, unsafe_addresses_are_refused_with_the_documented_words) {
         Case{"fe80::1%eth0", 80, "invalid ip"}, Case{"0.0.0.0", 80, "unspecified ip is not allowed"},
         Case{"::", 80, "unspecified ip is not allowed"}, Case{"224.0.0.1", 80, "multicast ip is not allowed"},
         Case{"169.254.169.254", 80, "link-local ip is not allowed"},
-        Case{"fe80::1", 80, "link-local ip is not allowed"}, Case{"127.0.0.1", 0, "invalid port"},
+        Case{"fe80::1", 80, "link-local ip is not allowed"},
+        Case{"::ffff:169.254.169.254", 80, "link-local ip is not allowed"},
+        Case{"::ffff:0.0.0.0", 80, "unspecified ip is not allowed"}, Case{"127.0.0.1", 0, "invalid port"},
         Case{"127.0.0.1", 70000, "invalid port"}}) {
     const auto result = validate_address({c.ip, c.port});
     ASSERT_FALSE(result) << c.ip;

@@ -127,6 +127,45 @@ TEST_F(EngineTest, bad_and_double_creates_are_refused_without_a_trace) {
   EXPECT_GT(engine_->state().revision(), before);
 }
 
+TEST_F(EngineTest, a_name_may_change_hands_in_one_turn) {
+  start();
+  CreateSandbox first = sandbox("z");
+  first.name = "web";
+  ASSERT_TRUE(run(service_->create(first)));
+  CreateSandbox second = sandbox("a");
+  second.name = "web";
+  // Both wait in the inbox while a turn is in the store, so the next turn has both.
+  const auto change_hands = [&](const Error* expected) {
+    disk_->faults.delay = std::chrono::milliseconds(5);
+    std::vector<std::string> ends;
+    const auto note = [&](const auto& result) { ends.push_back(result ? "done" : result.error().message()); };
+    boost::asio::co_spawn(context_, service_->create(sandbox("busy")), [](std::exception_ptr, Result<SandboxRef>) {});
+    context_.restart();
+    context_.poll();
+    boost::asio::co_spawn(context_, service_->remove(SandboxId("z")),
+                          [&](std::exception_ptr, Result<void> result) { note(result); });
+    boost::asio::co_spawn(context_, service_->create(second),
+                          [&](std::exception_ptr, Result<SandboxRef> result) { note(result); });
+    context_.poll();
+    if (expected != nullptr) disk_->faults.fail_nth_write = 1;
+    run_for(std::chrono::milliseconds(50));
+    const std::string text = expected != nullptr ? expected->message() : "done";
+    EXPECT_EQ(ends, (std::vector<std::string>{text, text}));
+  };
+  const Error failed(ErrorCode::storage_failed, "the simulated disk failed a write");
+  change_hands(&failed);
+  EXPECT_EQ(get("a"), nullptr);
+  ASSERT_NE(get("z"), nullptr);
+  EXPECT_TRUE(engine_->state().name_taken("default", "web")) << "undone";
+  ASSERT_TRUE(run(service_->remove(SandboxId("busy"))));
+  change_hands(nullptr);
+  EXPECT_EQ(get("a")->name, "web");
+  stop();
+  start();
+  EXPECT_EQ(get("z"), nullptr);
+  EXPECT_EQ(get("a")->name, "web");
+}
+
 TEST_F(EngineTest, creates_that_come_together_share_one_commit) {
   start_with_node();
   disk_->faults.delay = std::chrono::milliseconds(5);

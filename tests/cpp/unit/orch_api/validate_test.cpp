@@ -52,7 +52,7 @@ TEST(ValidateCreate, a_complete_body_passes) {
   body.spec.containers[0].resources.ephemeral_storage_bytes.text = "96Mi";
   body.spec.ports = {{0, 80, "TCP"}, {99999, 53, "udp"}, {0, 443, ""}};
   body.spec.readiness_probe = probe();
-  body.probe_protocol = "http";
+  body.spec.readiness_probe->protocol_text = " HTTP ";
   const auto result = validate_create(body);
   EXPECT_TRUE(result) << result.error().message();
 }
@@ -157,7 +157,7 @@ TEST(ValidateCreate, probes) {
   const auto with = [](std::string protocol, auto change) {
     return [protocol, change](CreateBody& b) {
       b.spec.readiness_probe = probe();
-      b.probe_protocol = protocol;
+      b.spec.readiness_probe->protocol_text = protocol;
       change(*b.spec.readiness_probe);
     };
   };
@@ -187,6 +187,67 @@ TEST(ValidateCreate, the_first_problem_in_the_documented_order_is_named) {
   EXPECT_EQ(validate_create(body).error().message(), "ttl_seconds must be >= 0");
   body.spec.ttl_seconds = 0;
   EXPECT_EQ(validate_create(body).error().message(), "container web image is required");
+}
+
+// Everything is wrong at once; each step mends what was named.
+TEST(ValidateCreate, the_whole_order_is_the_documented_one) {
+  CreateBody body;
+  body.id = "a/b";
+  body.name = "n n";
+  body.spec.node_selector[""] = "x";
+  body.spec.ttl_seconds = -1;
+  body.spec.volumes = {volume("", "")};
+  body.spec.ports = {{0, 0, "sctp"}};
+  body.spec.readiness_probe = model::ReadinessProbe();
+  body.spec.readiness_probe->port = 0;
+  const auto container = [&]() -> model::Container& { return body.spec.containers.at(0); };
+  const std::vector<std::pair<const char*, std::function<void()>>> steps = {
+      {"id contains invalid path characters", [&] { body.id = "a"; }},
+      {"node_selector key is required", [&] { body.spec.node_selector.clear(); }},
+      {"at least one container is required", [&] { body.spec.containers.resize(1); }},
+      {"ttl_seconds must be >= 0", [&] { body.spec.ttl_seconds = 0; }},
+      {"volume name is required", [&] { body.spec.volumes[0].name = "v"; }},
+      {"volume v ephemeral_storage is required", [&] { body.spec.volumes[0].ephemeral_storage_bytes.text = "1Mi"; }},
+      {"container name is required", [&] { container().name = "web"; }},
+      {"container web image is required", [&] { container().image = "nginx"; }},
+      {"container resource cpu/memory are required", [&] { container().resources.limit_cpu_milli.text = "x"; }},
+      {"container resource cpu/memory are required", [&] { container().resources.limit_memory_bytes.text = "x"; }},
+      {"invalid cpu for container web", [&] { container().resources.limit_cpu_milli.text = "0"; }},
+      {"invalid memory for container web",
+       [&] {
+         container().resources.limit_memory_bytes.text = "-1";
+         container().volume_mounts = {{"w", "/d", false}};
+         container().tmpfs = {{"", ""}};
+       }},
+      {"container web references unknown volume w", [&] { container().volume_mounts[0].name = "v"; }},
+      {"container web tmpfs mount_path is required", [&] { container().tmpfs.clear(); }},
+      {"invalid container port", [&] { body.spec.ports[0].container_port = 80; }},
+      {"unsupported protocol", [&] { body.spec.ports[0].protocol_text = "UDP"; }},
+      {"readiness_probe.protocol is required", [&] { body.spec.readiness_probe->protocol_text = "http"; }},
+      {"readiness_probe.port must be between 1 and 65535", [&] { body.spec.readiness_probe->port = 80; }},
+      {"readiness_probe.path is required when protocol is http", [&] { body.spec.readiness_probe->path = "/"; }},
+      {"readiness_probe.initial_delay_seconds must be >= 1",
+       [&] { body.spec.readiness_probe->initial_delay_seconds = 1; }},
+      {"name contains unsupported characters", [&] { body.name = "n"; }},
+  };
+  for (const auto& [message, mend] : steps) {
+    const auto result = validate_create(body);
+    ASSERT_FALSE(result) << message;
+    ASSERT_EQ(result.error().message(), message);
+    mend();
+  }
+  EXPECT_TRUE(validate_create(body)) << "amounts of 0 and below pass here and fail on the node";
+}
+
+TEST(ValidateExternal, in_order) {
+  BindExternal external;
+  EXPECT_EQ(validate_external(external).error().message(), "external id is required");
+  external.id = "e";
+  EXPECT_EQ(validate_external(external).error().message(), "spec.node_id is required");
+  external.node = NodeId("n");
+  EXPECT_EQ(validate_external(external).error().message(), "spec.external is required");
+  external.external = "x";
+  EXPECT_TRUE(validate_external(external));
 }
 
 }  // namespace

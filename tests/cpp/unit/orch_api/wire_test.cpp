@@ -107,6 +107,48 @@ TEST(Wire, node_bodies_are_trimmed) {
   EXPECT_EQ(body->labels, (model::Labels{{"zone", "a"}}));
 }
 
+TEST(Wire, node_patches_keep_what_is_to_go_apart_from_what_is_absent) {
+  const auto body = decode_node_patch(
+      R"({"METADATA":{"Labels":{" a ":" 1 ","b":null," ":"x"}},"spec":{"unschedulable":false}} trailing)");
+  ASSERT_TRUE(body) << body.error().message();
+  EXPECT_TRUE(body->has_labels);
+  EXPECT_EQ(body->patch.unschedulable, std::optional(false));
+  const std::map<std::string, std::optional<std::string>> labels{{"", "x"}, {"a", "1"}, {"b", std::nullopt}};
+  EXPECT_EQ(body->patch.labels, labels);
+  const auto nothing = decode_node_patch("null");
+  EXPECT_FALSE(nothing->has_labels);
+  EXPECT_FALSE(nothing->patch.unschedulable);
+  EXPECT_TRUE(decode_node_patch(R"({"metadata":{"labels":{}}})")->has_labels);
+  for (const char* text : {"", "[]", R"({"metadata":5})", R"({"metadata":{"labels":{"a":{}}}})", R"({"spec":[]})"}) {
+    EXPECT_FALSE(decode_node_patch(text)) << text;
+  }
+}
+
+TEST(Wire, externals_are_trimmed_and_shown_in_the_originals_order) {
+  const auto body = decode_external(R"({"Id":" e ","spec":{"node_id":" n ","External":" 1.2.3.4 ","x":1}})");
+  ASSERT_TRUE(body);
+  EXPECT_EQ(body->id, "e");
+  EXPECT_EQ(body->node, NodeId("n"));
+  EXPECT_EQ(body->external, "1.2.3.4");
+  EXPECT_FALSE(decode_external(R"({"id":1})"));
+  model::Node node;
+  node.id = NodeId("n");
+  node.external_id = "e";
+  node.external = "1.2.3.4";
+  node.external_created_at = WallTime{1'767'323'045'000'000'000};
+  node.external_updated_at = WallTime{1'767'323'045'120'000'000};
+  EXPECT_EQ(codec::write_json(external_object(node)),
+            R"({"id":"e","node_id":"n","external":"1.2.3.4","created_at":"2026-01-02T03:04:05Z",)"
+            R"("updated_at":"2026-01-02T03:04:05.12Z"})");
+}
+
+TEST(Wire, a_probes_protocol_is_understood_in_any_case_and_echoed_as_sent) {
+  const auto body = decode_create(R"({"id":"a","spec":{"readiness_probe":{"protocol":" HTTP ","port":80}}})");
+  ASSERT_TRUE(body);
+  EXPECT_EQ(body->spec.readiness_probe->kind, model::ProbeKind::http);
+  EXPECT_NE(spec_text(*body).find(R"("protocol":" HTTP ")"), std::string::npos);
+}
+
 TEST(Wire, error_texts_are_escaped) { EXPECT_EQ(error_body("a \"b\" <c>"), R"({"error":"a \"b\" \u003cc\u003e"})"); }
 
 }  // namespace

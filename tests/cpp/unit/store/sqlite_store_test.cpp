@@ -46,6 +46,23 @@ class SqliteStores : public testing::Test {
   boost::asio::io_context context_;
 };
 
+TEST_F(SqliteStores, a_database_of_the_first_schema_is_read_with_what_it_lacks_empty) {
+  const Schema& now = control_plane_schema();
+  const Schema first{now.name, now.application_id, now.steps.first(1)};
+  change(
+      first,
+      "INSERT INTO nodes VALUES ('n', '192.0.2.1', 8081, '{}', 1, 'Ready', 'object', '', 'b', 2, 0, '{}', '(none)', 1, "
+      "2, 3, 4)");
+  const auto store = SqliteStore::open(options()).value();
+  const auto contents = test::run_task(context_, store->load()).value();
+  ASSERT_EQ(contents.nodes.size(), 1U);
+  EXPECT_EQ(contents.nodes[0].id, NodeId("n"));
+  EXPECT_EQ(contents.nodes[0].revision, 4);
+  EXPECT_TRUE(contents.nodes[0].external_id.empty());
+  EXPECT_FALSE(contents.nodes[0].external_created_at);
+  EXPECT_TRUE(contents.answers.empty());
+}
+
 TEST_F(SqliteStores, aspects_of_a_sandbox_have_columns_of_their_own) {
   put(test::full_sandbox());
   EXPECT_EQ(

@@ -20,10 +20,15 @@ http::Response error_response(const Error& error) {
 
 http::Response invalid_input(const Error& error) { return error_response(400, "invalid input: " + error.message()); }
 
+http::Response service_error(const Error& error) {
+  return error.code() == ErrorCode::invalid_argument ? invalid_input(error) : error_response(error);
+}
+
 http::Response node_error(const Error& error) {
-  // An unknown node or sandbox of ours is the caller's mistake; everything the node said or failed to say is a 502.
-  if (error.code() == ErrorCode::not_found) return error_response(error);
-  return error_response(502, error.message());
+  if (error.code() == ErrorCode::resource_exhausted) return error_response(error);
+  http::Response response = error_response(502, error.message());
+  response.headers.emplace_back("X-Sandboxd-Error", std::string(to_string(error.code())));
+  return response;
 }
 
 }  // namespace sandboxd::orch::sandboxd_o

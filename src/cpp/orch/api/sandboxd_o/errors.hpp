@@ -16,7 +16,10 @@ namespace sandboxd::orch::sandboxd_o {
 // For checks on the caller's input: 400, with the original's prefix "invalid input: ".
 [[nodiscard]] http::Response invalid_input(const Error& error);
 
-// For calls that a node answered or should have: 502, as the original.
+// What a use case refused: invalid_input() for the caller's input, error_response() for anything else.
+[[nodiscard]] http::Response service_error(const Error& error);
+
+// For calls that a node answered or should have: 502, as the original; 429 when we did not even ask it.
 [[nodiscard]] http::Response node_error(const Error& error);
 
 }  // namespace sandboxd::orch::sandboxd_o

@@ -1,10 +1,14 @@
 #include "orch/api/sandboxd_o/routes.hpp"
 
 #include "orch/api/sandboxd_o/errors.hpp"
+#include "orch/api/sandboxd_o/queries.hpp"
+#include "orch/api/sandboxd_o/route_parts.hpp"
+#include "orch/api/sandboxd_o/validate.hpp"
 #include "orch/api/sandboxd_o/watch.hpp"
 #include "orch/api/sandboxd_o/wire.hpp"
 
-#include <algorithm>
+#include <span>
+#include <string>
 #include <utility>
 
 namespace sandboxd::orch::sandboxd_o {
@@ -13,29 +17,28 @@ namespace {
 // How long a new node may take to report before the answer shows it as Unknown.
 constexpr Duration kNodeSettle = std::chrono::seconds(3);
 
-http::Response ok(const codec::json::object& body, int status = 200) {
-  http::Response response;
-  response.status = status;
-  response.body = codec::write_json(body);
-  return response;
-}
-
-// {"<key>": object}, the envelope of every single object.
-http::Response enveloped(const char* key, codec::json::object object, int status = 200) {
-  codec::json::object body;
-  body[key] = std::move(object);
-  return ok(body, status);
-}
-
-http::Response raw_json(std::string body) {
-  http::Response response;
-  response.body = std::move(body);
-  return response;
-}
-
 Task<http::Response> healthz(SandboxService&, http::Request) { co_return raw_json(R"({"ok":true})"); }
 
+std::string created_body(const model::Sandbox& sandbox) { return envelope("sandbox", sandbox_object(sandbox)); }
+
+// A create under an idempotency key.
+Task<http::Response> create_once(SandboxService& service, CreateSandbox create, OnceKey once) {
+  auto answer = co_await service.create_once(std::move(create), std::move(once), created_body);
+  if (!answer) {
+    // As the draft of the header's standard: the key of another request makes this one unprocessable.
+    if (answer.error().code() != ErrorCode::conflict) co_return service_error(answer.error());
+    http::Response refusal = error_response(answer.error());
+    refusal.status = 422;
+    co_return refusal;
+  }
+  http::Response response = raw_json(std::move(answer->text), 201);
+  if (answer->is_repeated) response.headers.emplace_back("Idempotent-Replayed", "true");
+  co_return response;
+}
+
 Task<http::Response> create_sandbox(SandboxService& service, http::Request request) {
+  auto once = once_key(request);
+  if (!once) co_return invalid_input(once.error());
   auto body = decode_create(request.body);
   if (!body) co_return error_response(body.error());
   if (auto valid = validate_create(*body); !valid) co_return invalid_input(valid.error());
@@ -44,19 +47,26 @@ Task<http::Response> create_sandbox(SandboxService& service, http::Request reque
   create.name = body->name;
   create.spec = std::move(body->spec);
   create.dialect = "sandboxd_o";
+  if (*once) {
+    auto response = co_await create_once(service, std::move(create), **std::move(once));
+    co_return response;
+  }
   auto sandbox = co_await service.create(std::move(create));
-  if (!sandbox) co_return error_response(sandbox.error());
-  co_return enveloped("sandbox", sandbox_object(**sandbox), 201);
+  if (!sandbox) co_return service_error(sandbox.error());
+  co_return raw_json(created_body(**sandbox), 201);
 }
 
-Task<http::Response> list_sandboxes(SandboxService& service, http::Request) {
-  auto list = co_await service.list();
-  if (!list) co_return error_response(list.error());
+Task<http::Response> list_sandboxes(SandboxService& service, http::Request request) {
+  auto query = sandbox_query(request);
+  if (!query) co_return invalid_input(query.error());
+  auto list = co_await service.list(*std::move(query));
+  if (!list) co_return service_error(list.error());
   codec::json::array items;
   items.reserve(list->items.size());
   for (const SandboxRef& sandbox : list->items) items.push_back(sandbox_object(*sandbox));
   codec::json::object body;
   body["items"] = std::move(items);
+  codec::put_if(body, "next_cursor", list->next_cursor);
   body["revision"] = list->revision;
   co_return ok(body);
 }
@@ -65,7 +75,7 @@ Task<http::Response> get_sandbox(SandboxService& service, http::Request request)
   const std::string id = request.parameter("id");
   // The original answers 500 here, against its own page; we answer the 400 that the page promises.
   if (auto valid = validate_id(id, "sandbox id is required"); !valid) co_return invalid_input(valid.error());
-  auto sandbox = co_await service.get(SandboxId(id));
+  auto sandbox = co_await service.describe(SandboxId(id));
   if (!sandbox) co_return error_response(sandbox.error());
   co_return enveloped("sandbox", sandbox_object(**sandbox));
 }
@@ -75,9 +85,7 @@ Task<http::Response> delete_sandbox(SandboxService& service, http::Request reque
   if (auto valid = validate_id(id, "sandbox id is required"); !valid) co_return invalid_input(valid.error());
   auto removed = co_await service.remove(SandboxId(id));
   if (!removed) co_return error_response(removed.error());
-  codec::json::object body;
-  body["deleted"] = id;
-  co_return ok(body);
+  co_return deleted(id);
 }
 
 Task<http::Response> sandbox_logs(SandboxService& service, http::Request request) {
@@ -107,20 +115,20 @@ Task<http::Response> create_node(SandboxService& service, http::Request request)
   upsert.labels = std::move(body->labels);
   upsert.unschedulable = body->unschedulable;
   auto node = co_await service.upsert_node(std::move(upsert), kNodeSettle);
-  if (!node) {
-    co_return node.error().code() == ErrorCode::invalid_argument ? invalid_input(node.error())
-                                                                 : error_response(node.error());
-  }
+  if (!node) co_return service_error(node.error());
   co_return enveloped("node", node_object(**node));
 }
 
-Task<http::Response> list_nodes(SandboxService& service, http::Request) {
-  auto list = co_await service.list_nodes();
-  if (!list) co_return error_response(list.error());
+Task<http::Response> list_nodes(SandboxService& service, http::Request request) {
+  auto query = node_query(request);
+  if (!query) co_return invalid_input(query.error());
+  auto list = co_await service.list_nodes(*std::move(query));
+  if (!list) co_return service_error(list.error());
   codec::json::array items;
   for (const NodeRef& node : list->items) items.push_back(node_object(*node));
   codec::json::object body;
   body["items"] = std::move(items);
+  codec::put_if(body, "next_cursor", list->next_cursor);
   body["revision"] = list->revision;
   co_return ok(body);
 }
@@ -131,54 +139,45 @@ Task<http::Response> get_node(SandboxService& service, http::Request request) {
   co_return enveloped("node", node_object(**node));
 }
 
-// The node's own answer for a read-only route of its API.
-Task<http::Response> node_get(SandboxService& service, std::string node, std::string path) {
-  auto answer = co_await service.node_json(NodeId(std::move(node)), std::move(path));
-  if (!answer) co_return node_error(answer.error());
-  co_return raw_json(std::move(*answer));
-}
-
-Task<http::Response> node_sandboxes(SandboxService& service, http::Request request) {
-  std::string path = "/v1/sandboxes";
-  const auto limit = request.query_value("limit");
-  const auto cursor = request.query_value("cursor");
-  char separator = '?';
-  if (limit && !limit->empty() && limit->size() < 10 && limit->find_first_not_of("0123456789") == std::string::npos) {
-    path += separator + std::string("limit=") + *limit;
-    separator = '&';
+Task<http::Response> patch_node(SandboxService& service, http::Request request) {
+  auto body = decode_node_patch(request.body);
+  if (!body) co_return error_response(body.error());
+  const NodeId id{std::string(trimmed(request.parameter("id")))};
+  if (id.empty()) co_return invalid_input(Error(ErrorCode::invalid_argument, "id is required"));
+  const auto known = co_await service.get_node(id);
+  if (!known) co_return error_response(known.error());
+  if (!body->patch.unschedulable && !body->has_labels) {
+    co_return invalid_input(
+        Error(ErrorCode::invalid_argument, "at least one of spec.unschedulable or metadata.labels is required"));
   }
-  if (cursor && !cursor->empty()) path += separator + std::string("cursor=") + http::percent_encode(*cursor);
-  co_return co_await node_get(service, request.parameter("id"), std::move(path));
+  auto node = co_await service.patch_node(id, std::move(body->patch));
+  if (!node) co_return service_error(node.error());
+  co_return enveloped("node", node_object(**node));
 }
 
-std::string node_sandbox_path(const http::Request& request) {
-  return "/v1/sandboxes/" + http::percent_encode(request.parameter("sandbox"));
+Task<http::Response> delete_node(SandboxService& service, http::Request request) {
+  const auto force = force_query(request);
+  if (!force) co_return error_response(force.error());
+  const NodeId id{std::string(trimmed(request.parameter("id")))};
+  if (id.empty()) co_return invalid_input(Error(ErrorCode::invalid_argument, "id is required"));
+  const auto removed = co_await service.delete_node(id, *force);
+  // By force, what is not there is gone.
+  const bool is_gone = !removed && *force && removed.error().code() == ErrorCode::not_found;
+  if (!removed && !is_gone) co_return service_error(removed.error());
+  co_return deleted(request.parameter("id"));
 }
 
-Task<http::Response> node_sandbox(SandboxService& service, http::Request request) {
-  std::string path = node_sandbox_path(request);
-  co_return co_await node_get(service, request.parameter("id"), std::move(path));
+Task<http::Response> heartbeat(SandboxService& service, http::Request request) {
+  auto probed = co_await service.probe_node(NodeId(request.parameter("id")));
+  if (!probed) co_return error_response(probed.error());
+  codec::json::object body;
+  body["node"] = node_object(*probed->node);
+  body["heartbeat"] = probed->health_error.empty() ? "ok" : "failed";
+  if (probed->resources) body["resources"] = resources_object(*probed->resources, probed->node->external);
+  codec::put_if(body, "heartbeat_error", probed->health_error);
+  codec::put_if(body, "status_error", probed->status_error);
+  co_return ok(body);
 }
-
-Task<http::Response> node_sandbox_logs(SandboxService& service, http::Request request) {
-  std::string path = node_sandbox_path(request) + "/logs";
-  co_return co_await node_get(service, request.parameter("id"), std::move(path));
-}
-
-Task<http::Response> node_container_logs(SandboxService& service, http::Request request) {
-  std::string path =
-      node_sandbox_path(request) + "/containers/" + http::percent_encode(request.parameter("container")) + "/logs";
-  co_return co_await node_get(service, request.parameter("id"), std::move(path));
-}
-
-using Use = Task<http::Response> (*)(SandboxService&, http::Request);
-
-struct Entry {
-  const char* method;
-  const char* pattern;
-  Use use;
-  bool needs_auth = true;
-};
 
 constexpr Entry kRoutes[] = {
     {"GET", "/healthz", healthz, false},
@@ -191,22 +190,23 @@ constexpr Entry kRoutes[] = {
     {"POST", "/api/v1/nodes", create_node},
     {"GET", "/api/v1/nodes", list_nodes},
     {"GET", "/api/v1/nodes/{id}", get_node},
-    {"GET", "/api/v1/nodes/{id}/sandboxes", node_sandboxes},
-    {"GET", "/api/v1/nodes/{id}/sandboxes/{sandbox}", node_sandbox},
-    {"GET", "/api/v1/nodes/{id}/sandboxes/{sandbox}/logs", node_sandbox_logs},
-    {"GET", "/api/v1/nodes/{id}/sandboxes/{sandbox}/containers/{container}/logs", node_container_logs},
+    {"PATCH", "/api/v1/nodes/{id}", patch_node},
+    {"DELETE", "/api/v1/nodes/{id}", delete_node},
+    {"POST", "/api/v1/nodes/{id}/heartbeat", heartbeat},
 };
 
 }  // namespace
 
 Result<void> add_routes(http::Router& router, SandboxService& service, ports::Clock& clock) {
-  for (const Entry& entry : kRoutes) {
-    http::Route route;
-    route.method = entry.method;
-    route.pattern = entry.pattern;
-    route.needs_auth = entry.needs_auth;
-    route.handler = [&service, use = entry.use](http::Request request) { return use(service, std::move(request)); };
-    SBX_CHECK(router.add(std::move(route)));
+  for (const std::span<const Entry> table : {std::span<const Entry>(kRoutes), node_proxy_routes(), external_routes()}) {
+    for (const Entry& entry : table) {
+      http::Route route;
+      route.method = entry.method;
+      route.pattern = entry.pattern;
+      route.needs_auth = entry.needs_auth;
+      route.handler = [&service, use = entry.use](http::Request request) { return use(service, std::move(request)); };
+      SBX_CHECK(router.add(std::move(route)));
+    }
   }
   http::Route watch_route;
   watch_route.method = "GET";

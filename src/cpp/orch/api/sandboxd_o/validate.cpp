@@ -14,12 +14,6 @@ using model::SandboxSpec;
 
 Error invalid(std::string message) { return {ErrorCode::invalid_argument, std::move(message)}; }
 
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r\n\v\f");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n\v\f") - first + 1);
-}
-
 bool is_blank(std::string_view text) { return trimmed(text).empty(); }
 
 // Shared by sandbox ids and container names, which differ in their subject and length only.
@@ -127,9 +121,10 @@ Result<void> validate_ports(const SandboxSpec& spec) {
   return {};
 }
 
-Result<void> validate_probe(const model::ReadinessProbe& probe, std::string_view protocol) {
+Result<void> validate_probe(const model::ReadinessProbe& probe) {
   const std::string field = "readiness_probe.";
-  if (is_blank(protocol)) return invalid(field + "protocol is required");
+  const std::string protocol = probe_word(probe.protocol_text);
+  if (protocol.empty()) return invalid(field + "protocol is required");
   if (protocol != "tcp" && protocol != "http") return invalid(field + "protocol must be tcp or http");
   if (probe.port < 1 || probe.port > 65535) return invalid(field + "port must be between 1 and 65535");
   if (protocol == "http") {
@@ -148,6 +143,27 @@ Result<void> validate_probe(const model::ReadinessProbe& probe, std::string_view
 
 }  // namespace
 
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r\n\v\f");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r\n\v\f") - first + 1);
+}
+
+std::string probe_word(std::string_view protocol_text) {
+  std::string word(trimmed(protocol_text));
+  for (char& c : word) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return word;
+}
+
+Result<void> validate_external(const BindExternal& external) {
+  if (external.id.empty()) return invalid("external id is required");
+  if (external.node.empty()) return invalid("spec.node_id is required");
+  if (external.external.empty()) return invalid("spec.external is required");
+  return {};
+}
+
 Result<void> validate_id(std::string_view id, std::string_view required_message) {
   const std::string subject = required_message.starts_with("sandbox id") ? "sandbox id" : "id";
   return validate_name(id, subject, limits::kSandboxIdLengthMax, required_message);
@@ -164,7 +180,11 @@ Result<void> validate_create(const CreateBody& body) {
   SBX_CHECK(validate_volumes(spec));
   SBX_CHECK(validate_containers(spec));
   SBX_CHECK(validate_ports(spec));
-  if (spec.readiness_probe) SBX_CHECK(validate_probe(*spec.readiness_probe, body.probe_protocol));
+  if (spec.readiness_probe) SBX_CHECK(validate_probe(*spec.readiness_probe));
+  // Our addition, after all that the original says.
+  if (!body.name.empty() && !model::is_valid_name(body.name, limits::kSandboxIdLengthMax)) {
+    return invalid("name contains unsupported characters");
+  }
   return {};
 }
 

@@ -1,8 +1,8 @@
 #include "orch/api/sandboxd_o/wire.hpp"
 
 #include "model/quantity.hpp"
+#include "orch/api/sandboxd_o/wire_parts.hpp"
 
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,14 +11,6 @@ namespace {
 
 using codec::Reader;
 namespace json = codec::json;
-
-constexpr codec::ParseOptions kLikeGo{.first_value_only = true, .null_is_empty_object = true};
-
-std::string trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r\n\v\f");
-  if (first == std::string_view::npos) return {};
-  return std::string(text.substr(first, text.find_last_not_of(" \t\r\n\v\f") - first + 1));
-}
 
 template <class Parse>
 void read_amount(const Reader& in, const char* name, model::Amount& out, Parse parse) {
@@ -61,10 +53,9 @@ model::Container read_container(const Reader& in) {
   return out;
 }
 
-void read_probe(const Reader& in, CreateBody& body) {
-  model::ReadinessProbe& probe = body.spec.readiness_probe.emplace();
-  in.read("protocol", body.probe_protocol);
-  probe.kind = body.probe_protocol == "http" ? model::ProbeKind::http : model::ProbeKind::tcp;
+void read_probe(const Reader& in, model::ReadinessProbe& probe) {
+  in.read("protocol", probe.protocol_text);
+  probe.kind = probe_word(probe.protocol_text) == "http" ? model::ProbeKind::http : model::ProbeKind::tcp;
   // Absent counts are zero, which validation refuses, as in the original.
   probe.period_seconds = probe.timeout_seconds = probe.success_threshold = probe.failure_threshold = 0;
   in.read("port", probe.port);
@@ -76,8 +67,7 @@ void read_probe(const Reader& in, CreateBody& body) {
   in.read("failure_threshold", probe.failure_threshold);
 }
 
-void read_spec(const Reader& in, CreateBody& body) {
-  model::SandboxSpec& spec = body.spec;
+void read_spec(const Reader& in, model::SandboxSpec& spec) {
   bool egress = false;
   in.read("egress", egress);
   spec.egress.mode = egress ? model::EgressMode::public_internet : model::EgressMode::none;
@@ -96,7 +86,7 @@ void read_spec(const Reader& in, CreateBody& body) {
     read_amount(item, "ephemeral_storage", volume.ephemeral_storage_bytes, model::parse_bytes);
   });
   in.each("containers", [&](const Reader& item) { spec.containers.push_back(read_container(item)); });
-  in.object("readiness_probe", [&](const Reader& probe) { read_probe(probe, body); });
+  in.object("readiness_probe", [&](const Reader& probe) { read_probe(probe, spec.readiness_probe.emplace()); });
   in.read("runtime", spec.runtime);
 }
 
@@ -142,7 +132,8 @@ json::object container_object(const model::Container& container) {
 
 json::object probe_object(const model::ReadinessProbe& probe) {
   json::object out;
-  out["protocol"] = probe.kind == model::ProbeKind::http ? "http" : "tcp";
+  const char* kind = probe.kind == model::ProbeKind::http ? "http" : "tcp";
+  out["protocol"] = probe.protocol_text.empty() ? kind : probe.protocol_text;
   out["port"] = probe.port;
   codec::put_if(out, "path", probe.path);
   out["initial_delay_seconds"] = probe.initial_delay_seconds;
@@ -226,23 +217,6 @@ json::object status_object(const model::Sandbox& sandbox) {
   return out;
 }
 
-json::object resources_object(const model::Node& node) {
-  const model::NodeResources& r = node.resources;
-  json::object out;
-  out["capacity_cpu_milli"] = r.capacity_cpu_milli;
-  out["capacity_memory_bytes"] = r.capacity_memory_bytes;
-  out["allocatable_cpu_milli"] = r.allocatable_cpu_milli;
-  out["allocatable_memory_bytes"] = r.allocatable_memory_bytes;
-  out["used_cpu_milli"] = r.used_cpu_milli;
-  out["used_memory_bytes"] = r.used_memory_bytes;
-  out["available_cpu_milli"] = r.available_cpu_milli;
-  out["available_memory_bytes"] = r.available_memory_bytes;
-  out["max_alloc_percent"] = r.max_alloc_percent;
-  if (r.updated_at) out["updated_at"] = format_rfc3339(*r.updated_at);
-  codec::put_if(out, "external", node.external);
-  return out;
-}
-
 }  // namespace
 
 std::string_view phase_text(model::Phase phase) {
@@ -262,36 +236,14 @@ std::string_view phase_text(model::Phase phase) {
 }
 
 Result<CreateBody> decode_create(std::string_view body) {
-  SBX_TRY(document, codec::read_json(body, kLikeGo));
+  SBX_TRY(document, codec::read_json(body, kLenient));
   codec::ReadErrors errors({.ignore_case = true});
   const Reader in(document, errors);
   CreateBody out;
   in.read("id", out.id);
   in.read("name", out.name);
-  in.object("spec", [&](const Reader& spec) { read_spec(spec, out); });
+  in.object("spec", [&](const Reader& spec) { read_spec(spec, out.spec); });
   SBX_CHECK(errors.status());
-  return out;
-}
-
-Result<NodeBody> decode_node(std::string_view body) {
-  SBX_TRY(document, codec::read_json(body, kLikeGo));
-  codec::ReadErrors errors({.ignore_case = true});
-  const Reader in(document, errors);
-  NodeBody out;
-  in.read("id", out.id);
-  in.object("spec", [&](const Reader& spec) {
-    spec.read("ip", out.address.ip);
-    spec.read("port", out.address.port);
-    spec.read("unschedulable", out.unschedulable);
-  });
-  model::Labels labels;
-  in.object("metadata", [&](const Reader& metadata) { metadata.read("labels", labels); });
-  SBX_CHECK(errors.status());
-  out.id = trimmed(out.id);
-  out.address.ip = trimmed(out.address.ip);
-  for (const auto& [key, value] : labels) {
-    if (!trimmed(key).empty()) out.labels[trimmed(key)] = trimmed(value);
-  }
   return out;
 }
 
@@ -304,29 +256,6 @@ json::object sandbox_object(const model::Sandbox& sandbox) {
   out["updated_at"] = format_rfc3339(sandbox.updated_at);
   out["name"] = sandbox.name;
   out["revision"] = sandbox.revision;
-  return out;
-}
-
-json::object node_object(const model::Node& node) {
-  json::object out;
-  out["id"] = node.id.str();
-  json::object metadata;
-  codec::put_if(metadata, "labels", node.labels);
-  out["metadata"] = std::move(metadata);
-  out["ip"] = node.address.ip;
-  out["port"] = node.address.port;
-  out["unschedulable"] = node.unschedulable;
-  out["state"] = model::to_string(node.state);
-  out["source"] = node.source;
-  codec::put_if(out, "last_error", node.last_error);
-  out["success_streak"] = node.success_streak;
-  out["failure_streak"] = node.failure_streak;
-  out["created_at"] = format_rfc3339(node.created_at);
-  out["updated_at"] = format_rfc3339(node.updated_at);
-  if (node.last_heartbeat) out["last_heartbeat"] = format_rfc3339(*node.last_heartbeat);
-  out["resources"] = resources_object(node);
-  out["sbxlet_base_url"] = model::base_url(node.address);
-  out["name"] = node.id.str();  // the published page's spelling
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "model/node.hpp"
 #include "model/sandbox.hpp"
 #include "orch/api/sandboxd_o/validate.hpp"
+#include "orch/service.hpp"
 
 #include <string>
 #include <string_view>
@@ -26,8 +27,23 @@ struct NodeBody {
 // POST /api/v1/nodes: id and ip trimmed, labels trimmed, blank label keys dropped.
 [[nodiscard]] Result<NodeBody> decode_node(std::string_view body);
 
+struct NodePatchBody {
+  PatchNode patch;          // label keys and values trimmed; a blank key is kept, for the check
+  bool has_labels = false;  // metadata.labels was there, even if empty
+};
+
+// PATCH /api/v1/nodes/{id}.
+[[nodiscard]] Result<NodePatchBody> decode_node_patch(std::string_view body);
+
+// POST /api/v1/externals: all trimmed.
+[[nodiscard]] Result<BindExternal> decode_external(std::string_view body);
+
 [[nodiscard]] codec::json::object sandbox_object(const model::Sandbox& sandbox);
 [[nodiscard]] codec::json::object node_object(const model::Node& node);
+// `external` is left out when empty.
+[[nodiscard]] codec::json::object resources_object(const model::NodeResources& resources, const std::string& external);
+// The External that is bound to this node.
+[[nodiscard]] codec::json::object external_object(const model::Node& node);
 
 // "Pending", "Scheduled" (also while creating), "Running", "Failed", "Deleting"; our additions "Paused", "Stopped".
 [[nodiscard]] std::string_view phase_text(model::Phase phase);

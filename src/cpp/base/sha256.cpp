@@ -1,10 +1,10 @@
-#include "containerd/sha256.hpp"
+#include "base/sha256.hpp"
 
 #include <array>
 #include <bit>
 #include <cstdint>
 
-namespace sandboxd::containerd {
+namespace sandboxd {
 
 namespace {
 
@@ -64,4 +64,4 @@ std::string sha256_hex(std::string_view bytes) {
   return hex;
 }
 
-}  // namespace sandboxd::containerd
+}  // namespace sandboxd
