@@ -24,6 +24,17 @@ using model::NodeEvent;
 using model::NodeSandboxGone;
 using model::NodeSnapshotEnd;
 
+// What a polled node says about a batch of ids.
+struct SandboxStatuses {
+  std::vector<model::NodeSandboxStatus> items;
+  std::vector<SandboxId> missing;
+};
+
+struct SandboxPage {
+  std::vector<model::NodeSandboxStatus> items;  // by id
+  std::string next_cursor;                      // empty: the last page
+};
+
 class NodeWatch {
  public:
   virtual ~NodeWatch() = default;  // closes the stream
@@ -45,6 +56,20 @@ class NodeTransport {
   // The node's own JSON answer for `GET <path>`, passed through unread. `path` is percent-encoded. Errors carry the
   // node's error text; not_found and too_large keep their code.
   [[nodiscard]] virtual Task<Result<std::string>> get_json(model::NodeAddress node, std::string path) = 0;
+
+  // For nodes without a watch stream, which are polled. A uid in what find_sandbox() and list_sandboxes() return is the
+  // one that the create left there as a mark (codec/life_mark.hpp); empty: others made it.
+  [[nodiscard]] virtual Task<Result<void>> probe(model::NodeAddress node) = 0;
+  [[nodiscard]] virtual Task<Result<model::NodeResources>> resources(model::NodeAddress node) = 0;
+  // At most limits::kStatusIdsMax ids. The items have no uid.
+  [[nodiscard]] virtual Task<Result<SandboxStatuses>> statuses(model::NodeAddress node, std::vector<SandboxId> ids) = 0;
+  // nullopt: the node says that it has none of this id.
+  [[nodiscard]] virtual Task<Result<std::optional<model::NodeSandboxStatus>>> find_sandbox(model::NodeAddress node,
+                                                                                           SandboxId id) = 0;
+  [[nodiscard]] virtual Task<Result<SandboxPage>> list_sandboxes(model::NodeAddress node, std::string cursor) = 0;
+
+  // The node compares its records with its machine now.
+  [[nodiscard]] virtual Task<Result<void>> reconcile(model::NodeAddress node) = 0;
 };
 
 }  // namespace sandboxd::ports

@@ -69,6 +69,11 @@ CREATE TABLE nodes (
 CREATE INDEX nodes_state ON nodes (state);
 )sql";
 
+// Step 2 of the control plane: a node whose removal is under way.
+constexpr const char* kControlPlaneNodeRemoval = R"sql(
+ALTER TABLE nodes ADD COLUMN removing INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 // Step 1 of a node. A tombstone is one life of an id, so the id alone is no key.
 constexpr const char* kNode1 = R"sql(
 CREATE TABLE sandboxes (
@@ -89,7 +94,7 @@ CREATE TABLE tombstones (
 CREATE INDEX tombstones_deleted_at ON tombstones (deleted_at_ns);
 )sql";
 
-constexpr std::array kControlPlaneSteps{kControlPlane1};
+constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlaneNodeRemoval};
 constexpr std::array kNodeSteps{kNode1};
 
 Error refuse(const Database& database, const std::string& why) {

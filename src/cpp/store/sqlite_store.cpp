@@ -32,16 +32,17 @@ FROM sandboxes ORDER BY id
 
 constexpr std::string_view kPutNode = R"sql(
 INSERT INTO nodes (id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak,
-  failure_streak, resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+  failure_streak, resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision, removing)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
 ON CONFLICT (id) DO UPDATE SET ip = ?2, port = ?3, labels = ?4, unschedulable = ?5, state = ?6, source = ?7,
   last_error = ?8, boot_id = ?9, success_streak = ?10, failure_streak = ?11, resources = ?12, external = ?13,
-  created_at_ns = ?14, updated_at_ns = ?15, last_heartbeat_ns = ?16, revision = ?17
+  created_at_ns = ?14, updated_at_ns = ?15, last_heartbeat_ns = ?16, revision = ?17,
+  removing = ?18
 )sql";
 
 constexpr std::string_view kLoadNodes = R"sql(
 SELECT id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak, failure_streak,
-  resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision
+  resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision, removing
 FROM nodes ORDER BY id
 )sql";
 
@@ -110,7 +111,7 @@ void bind_node(Binder& bind, const model::Node& n) {
   bind.bind(n.id.str()).bind(n.address.ip).bind(n.address.port).bind(record::encode_labels(n.labels));
   bind.bind(n.unschedulable).bind(to_string(n.state)).bind(n.source).bind(n.last_error).bind(n.boot_id);
   bind.bind(n.success_streak).bind(n.failure_streak).bind(record::encode_resources(n.resources)).bind(n.external);
-  bind.bind(n.created_at).bind(n.updated_at).bind(n.last_heartbeat).bind(n.revision);
+  bind.bind(n.created_at).bind(n.updated_at).bind(n.last_heartbeat).bind(n.revision).bind(n.removing);
 }
 
 // The columns are those of kLoadNodes, in their order.
@@ -137,6 +138,7 @@ Result<model::Node> read_node(const Row& row) {
   out.updated_at = row.time(14);
   out.last_heartbeat = row.optional_time(15);
   out.revision = row.integer(16);
+  out.removing = row.boolean(17);
   return out;
 }
 
