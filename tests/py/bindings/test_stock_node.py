@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from support.waiting import wait_until
 from sandboxd import OrchConfig, Orchestrator
 
 Json = dict[str, Any]
+TOKEN = "hush"
 
 
 class Plane:
@@ -22,7 +24,7 @@ class Plane:
     def __init__(self, config: OrchConfig) -> None:
         self.config = config
         self.orchestrator = Orchestrator(config).start()
-        headers = {"Authorization": f"Bearer {config.token}"}
+        headers = {"Authorization": f"Bearer {TOKEN}"}
         self.http = httpx.Client(base_url=self.orchestrator.url, headers=headers, timeout=30, trust_env=False)
 
     def stop(self) -> None:
@@ -66,17 +68,17 @@ class Plane:
 @pytest.fixture
 def node() -> Iterator[StockNode]:
     with stock_node.running() as fake:
-        fake.secret = "hush"
+        fake.secret = TOKEN
         yield fake
 
 
 @pytest.fixture
-def config(orch_config: OrchConfig) -> OrchConfig:
+def config(root: Path) -> OrchConfig:
     return OrchConfig(
-        listen=orch_config.listen,
-        data_dir=orch_config.data_dir,
-        run_dir=orch_config.run_dir,
-        token="hush",
+        listen="127.0.0.1:0",
+        data_dir=str(root),
+        run_dir=str(root),
+        token=TOKEN,
         heartbeat_interval="300ms",
         resource_sync_interval="500ms",
         status_sync_interval="500ms",
@@ -120,7 +122,7 @@ def test_a_refused_token_is_found_and_said(plane: Plane, node: StockNode) -> Non
     plane.register(node)
     wait_until(lambda: plane.node()["state"] == "NotReady", "the node is not ready")
     assert plane.node()["last_error"] == "the node refused the token: unauthorized"
-    node.secret = "hush"
+    node.secret = TOKEN
     wait_until(lambda: plane.node()["state"] == "Ready", "the node is ready")
 
 
@@ -223,7 +225,7 @@ def test_left_overs_of_ours_go_and_what_others_made_stays(config: OrchConfig, no
     resource = {"cpu": "10m", "memory": "1Mi"}
     for id, volume in (("late", ours), ("foreign", "sandboxd-uid-" + "f" * 32), ("plain", "data")):
         body = {"id": id, "volumes": [{"name": volume, "ephemeralStorage": "1"}]}
-        headers = {"Authorization": "Bearer hush"}
+        headers = {"Authorization": f"Bearer {TOKEN}"}
         body["containers"] = [{"name": "app", "image": "nginx", "resource": resource}]
         assert httpx.post(f"{node.url}/v1/sandboxes", json=body, headers=headers).status_code == 202
     node.wait(lambda: "late" not in node.states, "what a former life left is removed")
@@ -234,7 +236,7 @@ def test_left_overs_of_ours_go_and_what_others_made_stays(config: OrchConfig, no
 def test_an_id_that_others_use_is_refused_and_left_alone(plane: Plane, node: StockNode) -> None:
     plane.register(node)
     body = {"id": "web", "containers": [{"name": "a", "image": "x", "resource": {"cpu": "1m", "memory": "1Mi"}}]}
-    headers = {"Authorization": "Bearer hush"}
+    headers = {"Authorization": f"Bearer {TOKEN}"}
     assert httpx.post(f"{node.url}/v1/sandboxes", json=body, headers=headers).status_code == 202
     plane.create("web")
     assert plane.wait_phase("web", "Failed")["status"]["last_error"] == "sandbox already exists: web"

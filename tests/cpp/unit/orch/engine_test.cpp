@@ -173,6 +173,20 @@ TEST_F(EngineTest, survives_a_restart_with_everything_acknowledged) {
   EXPECT_NE(get("b")->ports[0].host_port, before->ports[0].host_port);
 }
 
+TEST_F(EngineTest, a_stored_ready_is_not_trusted_before_the_node_has_reported_to_this_process) {
+  start_with_node();
+  stop();
+  transport_.detach(7);
+  start();
+  ASSERT_EQ(node("n")->state, model::NodeState::ready) << "as it was stored";
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  run_for(std::chrono::seconds(5));
+  EXPECT_EQ(get("a")->phase, Phase::pending);
+  transport_.attach(7, node_);
+  run_for(std::chrono::seconds(6));
+  EXPECT_EQ(get("a")->phase, Phase::running);
+}
+
 TEST_F(EngineTest, a_lost_sandbox_fails_and_keeps_an_earlier_reason) {
   start_with_node();
   ASSERT_TRUE(run(service_->create(sandbox("a"))));
