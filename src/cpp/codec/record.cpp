@@ -135,6 +135,7 @@ void read_node(const Reader& in, model::Node& out) {
   in.read("port", out.address.port);
   in.read("labels", out.labels);
   in.read("unschedulable", out.unschedulable);
+  in.read("removing", out.removing);
   in.read_as("state", out.state, model::parse_node_state);
   in.read("source", out.source);
   in.read("last_error", out.last_error);
@@ -206,6 +207,7 @@ std::string encode_node(const model::Node& n) {
   out["port"] = n.address.port;
   put_if(out, "labels", n.labels);
   put_if_true(out, "unschedulable", n.unschedulable);
+  put_if_true(out, "removing", n.removing);
   out["state"] = model::to_string(n.state);
   out["source"] = n.source;
   put_if(out, "last_error", n.last_error);

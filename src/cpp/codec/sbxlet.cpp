@@ -11,10 +11,6 @@
 namespace sandboxd::codec::sbxlet {
 namespace {
 
-constexpr ParseOptions kAnswer{
-    .first_value_only = true, .null_is_empty_object = true, .code = ErrorCode::protocol_error};
-constexpr ReadOptions kAnswerFields{.ignore_case = true, .code = ErrorCode::protocol_error};
-
 json::object container_state(const model::NodeSandbox& sandbox, const model::NodeContainer& state,
                              const model::Container& spec, const std::string& runtime) {
   json::object out;

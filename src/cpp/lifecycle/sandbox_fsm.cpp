@@ -78,6 +78,7 @@ constexpr auto kMoves = std::to_array<Move>({
 
     // A real reason is never replaced by a later "not there any more".
     {failed, E::node_failed, failed},
+    {failed, E::node_recovered, running},
     {failed, E::node_lost, failed},
     {failed, E::delete_asked, deleting},
 
@@ -101,10 +102,10 @@ bool is_move(model::Phase from, model::Phase to) {
 }
 
 std::string_view to_string(Event event) {
-  static constexpr std::array<std::string_view, 16> kNames{
-      "placed",       "given_up",    "create_accepted", "create_refused", "sent_back", "node_creating",
-      "node_running", "node_paused", "node_stopped",    "node_failed",    "node_lost", "pause_asked",
-      "resume_asked", "stop_asked",  "start_asked",     "delete_asked"};
+  static constexpr std::array<std::string_view, 17> kNames{
+      "placed",       "given_up",     "create_accepted", "create_refused", "sent_back",      "node_creating",
+      "node_running", "node_paused",  "node_stopped",    "node_failed",    "node_recovered", "node_lost",
+      "pause_asked",  "resume_asked", "stop_asked",      "start_asked",    "delete_asked"};
   return kNames.at(static_cast<std::size_t>(event));
 }
 

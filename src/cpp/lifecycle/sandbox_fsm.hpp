@@ -23,8 +23,9 @@ enum class Event {
   node_paused,
   node_stopped,
   node_failed,
-  node_lost,    // the node does not know it any more, or is gone for good
-  pause_asked,  // what the user wants ...
+  node_recovered,  // it runs after all: a polled node may see a failure that was none
+  node_lost,       // the node does not know it any more, or is gone for good
+  pause_asked,     // what the user wants ...
   resume_asked,
   stop_asked,
   start_asked,

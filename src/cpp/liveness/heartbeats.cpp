@@ -1,10 +1,20 @@
 #include "liveness/heartbeats.hpp"
 
+#include <algorithm>
+
 namespace sandboxd::liveness {
 
-void Heartbeats::renew(const NodeId& node, MonoTime now) {
+Duration report_term(std::size_t nodes, std::uint64_t draw) {
+  constexpr std::size_t kNodesOfTwice = 10000;
+  const auto share = static_cast<std::int64_t>(std::min(nodes, kNodesOfTwice));
+  const Duration term = kReportTtl + kReportTtl * share / static_cast<std::int64_t>(kNodesOfTwice);
+  const auto spread = static_cast<std::uint64_t>(term.count() / 8);
+  return term + Duration(static_cast<std::int64_t>(draw % spread));
+}
+
+void Heartbeats::renew(const NodeId& node, MonoTime now, Duration term) {
   forget(node);
-  const MonoTime deadline = now + kReportTtl;
+  const MonoTime deadline = now + term;
   deadlines_[node] = deadline;
   order_.emplace(deadline, node);
 }

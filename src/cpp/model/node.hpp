@@ -47,6 +47,7 @@ struct Node {
   NodeAddress address;
   Labels labels;
   bool unschedulable = false;
+  bool removing = false;  // its removal was asked for and is under way: nothing is placed on it
   NodeState state = NodeState::unknown;
   std::string source = "object";
   std::string last_error;

@@ -23,6 +23,17 @@ constexpr std::array kFields{
           "ORCH_LOG_FILE_PREFIX"},
     Field{"heartbeat_interval", &OrchConfig::heartbeat_interval, "Time between two looks at a node that is polled.",
           "heartbeat_interval", "ORCH_HEARTBEAT_INTERVAL"},
+    Field{"resource_sync_interval", &OrchConfig::resource_sync_interval,
+          "Longest time between two reads of a polled node's resources.", "resource_sync_interval",
+          "ORCH_RESOURCE_SYNC_INTERVAL"},
+    Field{"status_sync_interval", &OrchConfig::status_sync_interval,
+          "Longest time between two looks at the sandboxes of a polled node.", "status_sync_interval",
+          "ORCH_STATUS_SYNC_INTERVAL"},
+    Field{"status_sync_timeout", &OrchConfig::status_sync_timeout, "Time limit of one batch of a polled node.",
+          "status_sync_timeout", "ORCH_STATUS_SYNC_TIMEOUT"},
+    Field{"status_sync_batch_size", &OrchConfig::status_sync_batch_size,
+          "Sandboxes in one question to a polled node; at most 200, which is all that a node takes.",
+          "status_sync_batch_size", "ORCH_STATUS_SYNC_BATCH_SIZE"},
     Field{"probe_timeout", &OrchConfig::probe_timeout, "Time limit of a health probe and of opening a node's stream.",
           "probe_timeout", "ORCH_NODE_PROBE_TIMEOUT"},
     Field{"sandbox_op_timeout", &OrchConfig::sandbox_op_timeout, "Time limit of one call to a node.",
@@ -44,6 +55,11 @@ constexpr std::array kFields{
     Field{"place_or_fail", &OrchConfig::place_or_fail,
           "What happens to a sandbox that fits nowhere: queue (wait for capacity) or fail (at once).", "", ""},
     Field{"place_deadline", &OrchConfig::place_deadline, "Longest wait for capacity before a sandbox fails.", "", ""},
+    Field{"orphan_grace", &OrchConfig::orphan_grace,
+          "Time before something on a node that this control plane made and does not know any more is removed.", "",
+          ""},
+    Field{"failed_retention", &OrchConfig::failed_retention,
+          "Time that failed sandboxes are kept; 0s: until they are deleted.", "", ""},
     Field{"node_token", &OrchConfig::node_token, "Shared secret sent to nodes; empty: the same as token.", "", "",
           true},
 };
@@ -68,11 +84,19 @@ std::vector<std::string> OrchConfig::validate() const {
   for (const std::string_view level : kLevels) level_known = level_known || level == log_level;
   if (!level_known) problems.push_back("log_level: \"" + log_level + "\" is not debug, info, warn, error or off");
   check_positive(problems, "heartbeat_interval", heartbeat_interval);
+  check_positive(problems, "resource_sync_interval", resource_sync_interval);
+  check_positive(problems, "status_sync_interval", status_sync_interval);
+  check_positive(problems, "status_sync_timeout", status_sync_timeout);
   check_positive(problems, "probe_timeout", probe_timeout);
   check_positive(problems, "sandbox_op_timeout", sandbox_op_timeout);
   check_positive(problems, "shutdown_timeout", shutdown_timeout);
   check_positive(problems, "place_deadline", place_deadline);
   if (host_port_quarantine.count() < 0) problems.emplace_back("host_port_quarantine: must not be negative");
+  if (orphan_grace.count() < 0) problems.emplace_back("orphan_grace: must not be negative");
+  if (failed_retention.count() < 0 || failed_retention > std::chrono::hours(10 * 365 * 24)) {
+    problems.emplace_back("failed_retention: must be between 0s and 87600h");
+  }
+  if (status_sync_batch_size < 1) problems.emplace_back("status_sync_batch_size: must be at least 1");
   if (ready_success_threshold < 1) problems.emplace_back("ready_success_threshold: must be at least 1");
   if (notready_failure_threshold < 1) problems.emplace_back("notready_failure_threshold: must be at least 1");
   if (host_port_min < 1 || host_port_max > 65535 || host_port_min > host_port_max) {

@@ -20,6 +20,10 @@ struct OrchConfig {
   std::string log_dir;
   std::string log_file_prefix = "orchestrator";
   Duration heartbeat_interval = std::chrono::seconds(10);
+  Duration resource_sync_interval = std::chrono::seconds(30);
+  Duration status_sync_interval = std::chrono::seconds(20);
+  Duration status_sync_timeout = std::chrono::seconds(5);
+  std::int64_t status_sync_batch_size = 50;
   Duration probe_timeout = std::chrono::seconds(3);
   Duration sandbox_op_timeout = std::chrono::seconds(60);
   std::int64_t ready_success_threshold = 2;  // for nodes that are polled
@@ -30,7 +34,9 @@ struct OrchConfig {
   Duration host_port_quarantine = std::chrono::seconds(5);
   std::string place_or_fail = "queue";  // "queue": wait for capacity; "fail": fail at once, as the original
   Duration place_deadline = std::chrono::minutes(5);
-  std::string node_token;  // sent to nodes; empty: `token`
+  Duration orphan_grace = std::chrono::seconds(10);
+  Duration failed_retention{0};  // 0: failed sandboxes are kept until somebody deletes them
+  std::string node_token;        // sent to nodes; empty: `token`
 
   [[nodiscard]] static std::span<const ConfigField<OrchConfig>> fields();
   // Every problem, one sentence each, naming the field and what to change. Empty: valid.

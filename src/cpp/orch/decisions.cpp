@@ -50,7 +50,7 @@ Decisions::Decisions(State& state, const OrchConfig& config, std::string instanc
 void Decisions::resume(MonoTime now) {
   warm_at_ = now + liveness::kReportTtl;
   for (const auto& [id, node] : state_.nodes()) {
-    heartbeats_.renew(id, now);
+    heartbeats_.renew(id, now, liveness::report_term(state_.nodes().size(), random_.next()));
     state_.release(OpenNode{id, node->address});
   }
   // What is on a node, and what never reached it, is seen when its stream has named everything: creates wait for that,
@@ -59,6 +59,9 @@ void Decisions::resume(MonoTime now) {
     if (sandbox->phase == Phase::deleting || sandbox->phase == Phase::stopping) {
       state_.release(SendRemove{id, sandbox->uid, sandbox->node});
     }
+  }
+  for (const auto& [id, node] : state_.nodes()) {
+    if (node->removing) go_on_removing(id);
   }
 }
 
@@ -201,7 +204,10 @@ void Decisions::expire_sandboxes() {
     const auto due = state_.next_expiry();
     if (!due || due->first > state_.wall_now()) return;
     const SandboxRef sandbox = state_.find(due->second);
-    if (sandbox->spec.on_expiry == model::OnExpiry::stop) {
+    const bool is_time_over = sandbox->expires_at && *sandbox->expires_at <= state_.wall_now();
+    if (sandbox->phase == Phase::failed && !is_time_over) {
+      begin_delete(*sandbox, sandbox->last_error);  // kept for long enough
+    } else if (sandbox->spec.on_expiry == model::OnExpiry::stop) {
       begin_stop(*sandbox);
     } else {
       begin_delete(*sandbox, "ttl expired");
@@ -241,7 +247,7 @@ Result<NodeRef> Decisions::upsert_node(const UpsertNode& request) {
   if (known && *known == node) return known;
   const NodeRef stored = state_.put_node(std::move(node));
   if (!known || known->address != stored->address) {
-    heartbeats_.renew(stored->id, state_.mono_now());
+    heartbeats_.renew(stored->id, state_.mono_now(), liveness::report_term(state_.nodes().size(), random_.next()));
     state_.release(OpenNode{stored->id, stored->address});
   }
   return stored;
@@ -263,34 +269,6 @@ Result<NodeRef> Decisions::patch_node(const NodeId& id, const PatchNode& patch) 
   SBX_CHECK(check_labels(node.labels));
   if (node == *known) return known;
   return state_.put_node(std::move(node));
-}
-
-Result<void> Decisions::delete_node(const NodeId& id, bool force) {
-  if (!state_.find_node(id)) return node_missing();
-  const std::set<SandboxId> there = state_.on_node(id);
-  if (!force && !there.empty()) {
-    return Error(ErrorCode::conflict, "node " + id.str() + " has " + std::to_string(there.size()) +
-                                          " sandboxes; delete them first, or force");
-  }
-  for (const SandboxId& sandbox : there) detach(*state_.find(sandbox));
-  heartbeats_.forget(id);
-  streams_.erase(id);
-  state_.erase_node(id);
-  state_.release(CloseNode{id});
-  return {};
-}
-
-void Decisions::detach(const model::Sandbox& sandbox) {
-  if (sandbox.phase == Phase::deleting) return state_.erase(SandboxId(sandbox.id));
-  model::Sandbox next = sandbox;
-  const auto phase = lifecycle::next(next.phase, lifecycle::Event::node_lost);
-  if (phase) next.phase = *phase;
-  if (next.phase == Phase::failed && next.last_error.empty()) next.last_error = "node removed";
-  next.node = NodeId();
-  next.ports.clear();
-  next.ip.clear();
-  next.external.clear();
-  state_.put(std::move(next));
 }
 
 }  // namespace sandboxd::orch

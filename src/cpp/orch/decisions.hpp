@@ -2,7 +2,7 @@
 //
 // Plain code without awaits, called inside a turn. A wish is checked completely before anything is changed, so an error
 // leaves the turn as it was. What a node says is believed only for the life (uid) and the node that the record names;
-// late news is ignored. Split over decisions_*.cpp by who speaks: users, nodes, time. Core thread.
+// late news is ignored. Split over decisions_*.cpp: users, nodes, and what is removed from nodes. Core thread.
 #pragma once
 
 #include "base/limits.hpp"
@@ -24,6 +24,9 @@
 
 namespace sandboxd::orch {
 
+// Failed, and its node has yet to say why.
+[[nodiscard]] bool awaits_reason(const model::Sandbox& sandbox);
+
 class Decisions {
  public:
   // `instance`: 8 hex digits that begin every uid of this control plane.
@@ -40,17 +43,22 @@ class Decisions {
                                                          std::size_t lines_max = limits::kNodesMax);
   [[nodiscard]] Result<NodeRef> upsert_node(const UpsertNode& request);
   [[nodiscard]] Result<NodeRef> patch_node(const NodeId& id, const PatchNode& patch);
-  [[nodiscard]] Result<void> delete_node(const NodeId& id, bool force);
   [[nodiscard]] Result<void> bind_external(const BindExternal& request);
   [[nodiscard]] Result<void> unbind_external(const std::string& id);
   // A node was asked how it is. Late news of a node that has moved or gone changes nothing. Errors: not_found.
   [[nodiscard]] Result<NodeRef> note_probe(const NodeProbe& probe);
+  // With force: the node is forgotten at once. Without: the wish becomes durable (Node::removing); its sandboxes are
+  // removed, then the node compares itself, then it is forgotten. What fails ends the removal: the node stays, with
+  // `removing` false and the reason in last_error. A node that is being removed already is returned as it is.
+  [[nodiscard]] Result<void> forget_node(const NodeId& id);
+  [[nodiscard]] Result<NodeRef> begin_node_removal(const NodeId& id);
 
   // Nodes and calls to them.
   void observe(const Observation& observation);
 
   // Time.
   void expire_sandboxes();
+  void remove_orphans();
   [[nodiscard]] std::vector<NodeId> take_silent_nodes();
   // Tries those who wait, when something that could help has changed, and fails those who waited too long.
   void place_pending();
@@ -65,26 +73,45 @@ class Decisions {
   // What a node's present stream has said. Volatile.
   struct Stream {
     std::uint64_t generation = 0;
+    bool polled = false;
+    bool reported = false;
     std::set<SandboxId> seen;
+  };
+  struct Orphan {
+    NodeId node;
+    SandboxId id;
+    std::string uid;
+    friend auto operator<=>(const Orphan&, const Orphan&) = default;
   };
 
   void observe_link(const LinkOpened& link);
   void observe_event(const NodeSaid& said);
-  void observe_report(const model::Node& node, const model::NodeReport& report);
+  void observe_report(const model::Node& node, Stream& stream, const model::NodeReport& report);
   void observe_status(const model::Node& node, Stream& stream, const model::NodeSandboxStatus& status);
   void observe_gone(const NodeId& node, Stream& stream, const model::NodeSandboxGone& gone);
   void observe_snapshot(const NodeId& node, const Stream& stream);
+  void observe_probe(const NodeProbed& probed);
   void observe_create(const CreateDone& done);
   void observe_remove(const RemoveDone& done);
+  void observe_reconcile(const ReconcileDone& done);
   void observe_health(const NodeId& id, liveness::Signal signal, const std::string& text);
 
-  void apply_status(const model::Node& node, const model::Sandbox& sandbox, const model::NodeSandboxStatus& status);
+  void note_foreign(const model::Node& node, const model::NodeReport& report);
+  void apply_status(const model::Node& node, const Stream& stream, const model::Sandbox& sandbox,
+                    const model::NodeSandboxStatus& status);
   void lose(const model::Sandbox& sandbox);
   void collect(const NodeId& node, const SandboxId& id, const std::string& uid);
   [[nodiscard]] bool is_ours(const std::string& uid) const;
+  [[nodiscard]] bool is_being_removed(const NodeId& node) const;
+  // Sends what its removal still needs.
+  void go_on_removing(const NodeId& node);
+  void end_removal(const model::Node& node, const std::string& failure);
+  void drop_node(const NodeId& node);
 
   // After a node's refusal of a host port; false when that is not what it says, or no other port may be tried.
   bool choose_other_port(const model::Sandbox& sandbox, const std::string& refusal);
+  // After a node's refusal for want of room; false when the sandbox is not to wait (any longer).
+  bool wait_for_room(const model::Sandbox& sandbox, const std::string& refusal);
   [[nodiscard]] std::string draw_uid();
   // True when it was placed.
   bool try_place(const model::Sandbox& sandbox, sched::Decision decision);
@@ -104,6 +131,9 @@ class Decisions {
   Random random_;
   liveness::Heartbeats heartbeats_;
   std::map<NodeId, Stream> streams_;
+  // What nobody knows any more, with the moment of its removal; and the same in that order.
+  std::map<Orphan, MonoTime> orphans_;
+  std::set<std::pair<MonoTime, Orphan>> orphans_by_time_;
   MonoTime warm_at_;                // until then loaded nodes may still come back
   std::vector<SandboxId> waiting_;  // of the pass in hand
   std::size_t next_waiting_ = 0;

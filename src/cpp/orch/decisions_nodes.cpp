@@ -13,7 +13,8 @@ namespace {
 using model::Phase;
 
 constexpr Log kLog("orch");
-constexpr std::size_t kUidLength = 32;
+// A stock node says this for a moment, until it knows the reason.
+constexpr const char* kReasonToCome = "provision failed";
 constexpr const char* kLost = "deleted on sbxlet node";
 
 std::optional<lifecycle::Event> event_of(Phase node_phase) {
@@ -56,6 +57,10 @@ bool is_news(const model::Node& before, const model::Node& after) {
 
 }  // namespace
 
+bool awaits_reason(const model::Sandbox& sandbox) {
+  return sandbox.phase == Phase::failed && sandbox.last_error == kReasonToCome;
+}
+
 void Decisions::observe(const Observation& observation) {
   if (const auto* link = std::get_if<LinkOpened>(&observation)) {
     observe_link(*link);
@@ -65,6 +70,10 @@ void Decisions::observe(const Observation& observation) {
     observe_health(failed->node, liveness::Signal::link_failed, failed->text);
   } else if (const auto* silent = std::get_if<NodeSilent>(&observation)) {
     observe_health(silent->node, liveness::Signal::silence, "no report from the node");
+  } else if (const auto* probed = std::get_if<NodeProbed>(&observation)) {
+    observe_probe(*probed);
+  } else if (const auto* reconciled = std::get_if<ReconcileDone>(&observation)) {
+    observe_reconcile(*reconciled);
   } else if (const auto* created = std::get_if<CreateDone>(&observation)) {
     observe_create(*created);
   } else if (const auto* removed = std::get_if<RemoveDone>(&observation)) {
@@ -73,9 +82,20 @@ void Decisions::observe(const Observation& observation) {
 }
 
 void Decisions::observe_link(const LinkOpened& link) {
+  if (!state_.find_node(link.node)) return;
   Stream& stream = streams_[link.node];
+  stream = Stream();
   stream.generation = link.generation;
-  stream.seen.clear();
+  stream.polled = link.polled;
+  // A polled node is judged by its probes, the others by their silence.
+  if (link.polled) heartbeats_.forget(link.node);
+  state_.release(LinkKnown{link.node, link.polled});
+  if (!link.polled || is_being_removed(link.node)) return;
+  // No snapshot will come. Creates there begin by asking what is there, an earlier life of the id included.
+  for (const SandboxId& id : state_.on_node(link.node)) {
+    const SandboxRef sandbox = state_.find(id);
+    if (sandbox->phase == Phase::scheduled) state_.release(SendCreate{sandbox});
+  }
 }
 
 void Decisions::observe_event(const NodeSaid& said) {
@@ -84,7 +104,7 @@ void Decisions::observe_event(const NodeSaid& said) {
   if (!node || found == streams_.end() || found->second.generation != said.generation) return;
   Stream& stream = found->second;
   if (const auto* report = std::get_if<model::NodeReport>(&said.event)) {
-    observe_report(*node, *report);
+    observe_report(*node, stream, *report);
   } else if (const auto* status = std::get_if<model::NodeSandboxStatus>(&said.event)) {
     observe_status(*node, stream, *status);
   } else if (const auto* gone = std::get_if<model::NodeSandboxGone>(&said.event)) {
@@ -94,20 +114,60 @@ void Decisions::observe_event(const NodeSaid& said) {
   }
 }
 
-void Decisions::observe_report(const model::Node& node, const model::NodeReport& report) {
-  const liveness::HealthPolicy policy{config_.ready_success_threshold, config_.notready_failure_threshold};
-  heartbeats_.renew(node.id, state_.mono_now());
-  state_.confirm(node.id);
+// What others use on the node: everything that it counts and we do not. Looked at when its figures move, or while there
+// is something.
+void Decisions::note_foreign(const model::Node& node, const model::NodeReport& report) {
+  const model::NodeResources& told = report.resources;
+  const bool has_moved = told.used_cpu_milli != node.resources.used_cpu_milli ||
+                         told.used_memory_bytes != node.resources.used_memory_bytes || !state_.is_confirmed(node.id);
+  if (!has_moved && !state_.has_foreign(node.id)) return;
+  sched::Reservation foreign{told.used_cpu_milli, told.used_memory_bytes, {}};
+  for (const SandboxId& id : state_.on_node(node.id)) {
+    const SandboxRef sandbox = state_.find(id);
+    if (!model::holds_resources(*sandbox)) continue;
+    foreign.cpu_milli -= model::total_request_cpu_milli(sandbox->spec);
+    foreign.memory_bytes -= model::total_request_memory_bytes(sandbox->spec);
+  }
+  foreign.cpu_milli = std::max<std::int64_t>(foreign.cpu_milli, 0);
+  foreign.memory_bytes = std::max<std::int64_t>(foreign.memory_bytes, 0);
+  state_.set_foreign(node.id, std::move(foreign));
+}
+
+void Decisions::observe_report(const model::Node& node, Stream& stream, const model::NodeReport& report) {
+  note_foreign(node, report);
+  stream.reported = true;
   model::Node next = node;
-  liveness::set_health(next, liveness::next(liveness::health_of(node), liveness::Signal::report, "", policy));
-  next.boot_id = report.boot_id;
   next.resources = report.resources;
-  next.last_heartbeat = state_.wall_now();
+  if (!stream.polled) {
+    const liveness::HealthPolicy policy{config_.ready_success_threshold, config_.notready_failure_threshold};
+    const auto term = liveness::report_term(state_.nodes().size(), random_.next());
+    heartbeats_.renew(node.id, state_.mono_now(), term);
+    state_.confirm(node.id);
+    liveness::set_health(next, liveness::next(liveness::health_of(node), liveness::Signal::report, "", policy));
+    next.boot_id = report.boot_id;
+    next.last_heartbeat = state_.wall_now();
+  }
   if (is_news(node, next)) {
     state_.put_node(std::move(next));
   } else {
     state_.touch_node(std::move(next));
   }
+}
+
+void Decisions::observe_probe(const NodeProbed& probed) {
+  const auto stream = streams_.find(probed.node);
+  if (stream == streams_.end() || stream->second.generation != probed.generation) return;
+  const NodeRef node = state_.find_node(probed.node);
+  if (!node) return;
+  model::Node seen = *node;
+  seen.last_heartbeat = state_.wall_now();
+  state_.touch_node(std::move(seen));
+  if (!probed.outcome) {
+    return observe_health(probed.node, liveness::Signal::probe_failed, probed.outcome.error().message());
+  }
+  // It answers, and what it has is known to this process: what the store says of it may be believed.
+  if (stream->second.reported) state_.confirm(probed.node);
+  observe_health(probed.node, liveness::Signal::probe_ok, "");
 }
 
 void Decisions::observe_health(const NodeId& id, liveness::Signal signal, const std::string& text) {
@@ -117,7 +177,11 @@ void Decisions::observe_health(const NodeId& id, liveness::Signal signal, const 
   model::Node next = *node;
   liveness::set_health(next, liveness::next(liveness::health_of(*node), signal, bounded(text), policy));
   if (next.state == node->state) return state_.touch_node(std::move(next));
-  kLog.warn("node is not ready", {{"node", id.str()}, {"error", next.last_error}});
+  if (next.state == model::NodeState::ready) {
+    kLog.info("node is ready", {{"node", id.str()}});
+  } else {
+    kLog.warn("node is not ready", {{"node", id.str()}, {"error", next.last_error}});
+  }
   state_.put_node(std::move(next));
 }
 
@@ -133,43 +197,40 @@ Result<NodeRef> Decisions::note_probe(const NodeProbe& probe) {
   next.last_heartbeat = state_.wall_now();
   if (probe.resources) next.resources = *probe.resources;
   if (probe.outcome) {
-    heartbeats_.renew(node->id, state_.mono_now());
-    state_.confirm(node->id);
+    const auto stream = streams_.find(node->id);
+    if (stream == streams_.end() || !stream->second.polled) {
+      const auto term = liveness::report_term(state_.nodes().size(), random_.next());
+      heartbeats_.renew(node->id, state_.mono_now(), term);
+    }
+    if (probe.resources) state_.confirm(node->id);
   }
   if (is_news(*node, next)) return state_.put_node(std::move(next));
   state_.touch_node(std::move(next));
   return state_.find_node(node->id);
 }
 
-bool Decisions::is_ours(const std::string& uid) const { return uid.size() == kUidLength && uid.starts_with(instance_); }
-
-// Something on a node that this control plane once asked for and has no record of. What others made there has another
-// mark in its uid, or none, and is left alone.
-void Decisions::collect(const NodeId& node, const SandboxId& id, const std::string& uid) {
-  if (!is_ours(uid)) return;
-  kLog.info("removing a left-over sandbox", {{"sandbox", id.str()}, {"node", node.str()}});
-  state_.release(SendRemove{id, uid, node});
-}
-
 void Decisions::observe_status(const model::Node& node, Stream& stream, const model::NodeSandboxStatus& status) {
   const SandboxRef sandbox = state_.find(status.id);
-  const bool is_this_life = sandbox && (status.uid.empty() || status.uid == sandbox->uid);
+  const bool is_this_life = sandbox && status.uid == sandbox->uid;
   if (!is_this_life || sandbox->node != node.id) {
     if (status.phase != Phase::deleting) collect(node.id, status.id, status.uid);
     return;
   }
   stream.seen.insert(status.id);
   if (sandbox->phase == Phase::deleting) return;
-  apply_status(node, *sandbox, status);
+  apply_status(node, stream, *sandbox, status);
 }
 
-void Decisions::apply_status(const model::Node& node, const model::Sandbox& sandbox,
+void Decisions::apply_status(const model::Node& node, const Stream& stream, const model::Sandbox& sandbox,
                              const model::NodeSandboxStatus& status) {
-  const auto event = event_of(status.phase);
+  auto event = event_of(status.phase);
+  // A look at a polled node may fall into a moment in which its runtime did not answer.
+  const bool is_alive_after_all = stream.polled && event == lifecycle::Event::node_running &&
+                                  sandbox.phase == Phase::failed && sandbox.ports.size() == sandbox.spec.ports.size();
+  if (is_alive_after_all) event = lifecycle::Event::node_recovered;
   const auto phase = event ? lifecycle::next(sandbox.phase, *event) : std::nullopt;
   if (!phase) return;
-  // Without a uid (a stock node) the old life's last words could not be told from the new one's.
-  if (*phase == Phase::failed && !status.uid.empty() && choose_other_port(sandbox, bounded(status.error))) return;
+  if (*phase == Phase::failed && choose_other_port(sandbox, bounded(status.error))) return;
   model::Sandbox next = sandbox;
   next.phase = *phase;
   if (!status.ip.empty()) next.ip = status.ip;
@@ -180,7 +241,8 @@ void Decisions::apply_status(const model::Node& node, const model::Sandbox& sand
     next.reasons.clear();
     next.running_since = state_.wall_now();
   }
-  if (next.phase == Phase::failed && sandbox.last_error.empty()) next.last_error = failure_text(status);
+  const bool wants_reason = sandbox.last_error.empty() || awaits_reason(sandbox);
+  if (next.phase == Phase::failed && wants_reason) next.last_error = failure_text(status);
   if (next.phase == Phase::stopped && !status.error.empty()) next.last_error = bounded(status.error);
   if (next == sandbox) return;
   state_.put(std::move(next));
@@ -196,16 +258,21 @@ void Decisions::lose(const model::Sandbox& sandbox) {
 }
 
 void Decisions::observe_gone(const NodeId& node, Stream& stream, const model::NodeSandboxGone& gone) {
+  if (const auto orphan = orphans_.find(Orphan{node, gone.id, gone.uid}); orphan != orphans_.end()) {
+    orphans_by_time_.erase({orphan->second, orphan->first});
+    orphans_.erase(orphan);
+  }
   const SandboxRef sandbox = state_.find(gone.id);
   if (!sandbox || sandbox->node != node || (!gone.uid.empty() && gone.uid != sandbox->uid)) return;
   stream.seen.erase(gone.id);
-  // A deletion or a stop is ended by its own call, which the node answers with success.
-  if (sandbox->phase == Phase::deleting || sandbox->phase == Phase::stopping) return;
+  // A deletion or a stop is ended by its own call, which the node answers with success; so is a node's removal.
+  if (sandbox->phase == Phase::deleting || sandbox->phase == Phase::stopping || is_being_removed(node)) return;
   lose(*sandbox);
 }
 
 // The node has named everything it has: what it did not name is not there.
 void Decisions::observe_snapshot(const NodeId& node, const Stream& stream) {
+  if (is_being_removed(node)) return go_on_removing(node);
   const std::set<SandboxId> believed = state_.on_node(node);
   for (const SandboxId& id : believed) {
     if (stream.seen.contains(id)) continue;
@@ -222,13 +289,16 @@ void Decisions::observe_snapshot(const NodeId& node, const Stream& stream) {
 
 void Decisions::observe_create(const CreateDone& done) {
   const SandboxRef sandbox = state_.find(done.id);
-  if (!sandbox || sandbox->uid != done.uid) return;
+  if (!sandbox || sandbox->uid != done.uid || sandbox->node != done.node) return;
   const auto event = done.outcome ? lifecycle::Event::create_accepted : lifecycle::Event::create_refused;
   const auto phase = lifecycle::next(sandbox->phase, event);
   if (!phase || *phase == sandbox->phase) return;
-  // No room is not the port's fault: another sandbox there may be going away.
-  const bool is_answer = !done.outcome && done.outcome.error().code() != ErrorCode::resource_exhausted;
-  if (is_answer && choose_other_port(*sandbox, bounded(done.outcome.error().message()))) return;
+  if (!done.outcome) {
+    const std::string refusal = bounded(done.outcome.error().message());
+    // No room is not the port's fault: another sandbox there may be going away.
+    const bool no_room = done.outcome.error().code() == ErrorCode::resource_exhausted;
+    if (no_room ? wait_for_room(*sandbox, refusal) : choose_other_port(*sandbox, refusal)) return;
+  }
   model::Sandbox next = *sandbox;
   next.phase = *phase;
   if (done.outcome) {
@@ -239,26 +309,6 @@ void Decisions::observe_create(const CreateDone& done) {
     // The node said no, but an earlier attempt may have left something.
     state_.release(SendRemove{done.id, done.uid, sandbox->node});
   }
-  state_.put(std::move(next));
-}
-
-void Decisions::observe_remove(const RemoveDone& done) {
-  const SandboxRef sandbox = state_.find(done.id);
-  if (!sandbox || sandbox->uid != done.uid) return;
-  if (sandbox->phase != Phase::deleting && sandbox->phase != Phase::stopping) return;
-  if (!done.outcome) {
-    model::Sandbox next = *sandbox;
-    next.last_error = bounded(done.outcome.error().message());
-    if (next != *sandbox) state_.put(std::move(next));
-    return;
-  }
-  if (sandbox->phase == Phase::deleting) return state_.erase(done.id);
-  model::Sandbox next = *sandbox;
-  next.phase = *lifecycle::next(next.phase, lifecycle::Event::node_stopped);
-  next.node = NodeId();
-  next.ports.clear();
-  next.ip.clear();
-  next.external.clear();
   state_.put(std::move(next));
 }
 
@@ -275,6 +325,7 @@ std::optional<MonoTime> Decisions::next_deadline(WallTime wall, MonoTime mono) c
     sooner(mono + wait);
   };
   if (const auto expiry = state_.next_expiry()) at_wall(expiry->first);
+  if (!orphans_by_time_.empty()) sooner(orphans_by_time_.begin()->first);
   if (const auto oldest = state_.queue().oldest()) {
     at_wall(give_up_time(oldest->first));
     if (const auto port = state_.cluster().next_port_expiry()) sooner(*port);

@@ -1,9 +1,10 @@
-// A host port that another program of the node's machine took: the sandbox gets another one.
+// Against what was known, a node has no room: the sandbox waits again. Or a host port is taken by another program of
+// the node's machine: the sandbox gets another one.
 //
-// The node finds out when it takes the create on, or later when it opens the port. The sandbox goes back to be placed,
-// as a new life: what is left of the old one is removed from its node, and late news of it is ignored. The refused port
-// rests for its quarantine like any released one. A line in the sandbox's reasons for each refused port tells the user,
-// and bounds how often.
+// The node finds out about a port when it takes the create on, or later when it opens it. The sandbox goes back to be
+// placed; for another port as a new life: what is left of the old one is removed from its node, and late news of it is
+// ignored. The refused port rests for its quarantine like any released one. A line in the sandbox's reasons for each
+// refused port tells the user, and bounds how often.
 #include "lifecycle/sandbox_fsm.hpp"
 #include "model/host_port.hpp"
 #include "orch/decisions.hpp"
@@ -23,6 +24,20 @@ bool is_chosen_port(const model::Sandbox& sandbox, int port) {
   return false;
 }
 
+// As one that is not placed. The phase can be sent back.
+model::Sandbox sent_back(const model::Sandbox& sandbox, const std::string& refusal) {
+  model::Sandbox next = sandbox;
+  next.phase = *lifecycle::next(sandbox.phase, lifecycle::Event::sent_back);
+  std::erase_if(next.reasons, [](const std::string& line) { return !is_port_refusal(line); });
+  next.reasons.push_back("node " + sandbox.node.str() + ": " + refusal);
+  next.node = NodeId();
+  next.ports.clear();
+  next.ip.clear();
+  next.external.clear();
+  next.containers.clear();
+  return next;
+}
+
 }  // namespace
 
 bool is_port_refusal(const std::string& reason) {
@@ -30,23 +45,26 @@ bool is_port_refusal(const std::string& reason) {
   return text != std::string::npos && model::refused_host_port(std::string_view(reason).substr(text + 2)).has_value();
 }
 
+// To those who wait, unless it has waited long enough or is not to wait at all.
+bool Decisions::wait_for_room(const model::Sandbox& sandbox, const std::string& refusal) {
+  if (config_.place_or_fail == "fail" || is_being_removed(sandbox.node)) return false;
+  if (state_.wall_now() >= sandbox.created_at + config_.place_deadline) return false;
+  if (!lifecycle::next(sandbox.phase, lifecycle::Event::sent_back)) return false;
+  // The same life: the node has refused it, so there is nothing of it.
+  state_.put(sent_back(sandbox, refusal));
+  return true;
+}
+
 bool Decisions::choose_other_port(const model::Sandbox& sandbox, const std::string& refusal) {
   const auto port = model::refused_host_port(refusal);
-  const auto phase = lifecycle::next(sandbox.phase, lifecycle::Event::sent_back);
-  if (!port || !phase || !is_chosen_port(sandbox, *port)) return false;
+  const bool may_go_back = lifecycle::next(sandbox.phase, lifecycle::Event::sent_back).has_value();
+  if (!port || !may_go_back || !is_chosen_port(sandbox, *port)) return false;
   const auto refused = std::count_if(sandbox.reasons.begin(), sandbox.reasons.end(), is_port_refusal);
   if (refused >= kRefusedPortsMax) return false;
 
   state_.release(SendRemove{sandbox.id, sandbox.uid, sandbox.node});
-  model::Sandbox next = sandbox;
-  next.phase = *phase;
+  model::Sandbox next = sent_back(sandbox, refusal);
   next.uid = draw_uid();
-  next.reasons.push_back("node " + sandbox.node.str() + ": " + refusal);
-  next.node = NodeId();
-  next.ports.clear();
-  next.ip.clear();
-  next.external.clear();
-  next.containers.clear();
   const SandboxRef waiting = state_.put(std::move(next));
   auto decision = state_.cluster().place(sched::request_of(waiting->spec), state_.mono_now(), 0);
   if (!try_place(*waiting, std::move(decision)) && fails_at_once()) give_up(*waiting, waiting->reasons);

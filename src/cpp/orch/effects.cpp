@@ -3,6 +3,7 @@
 #include "aio/deadline.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "orch/polled_calls.hpp"
 
 #include <algorithm>
 
@@ -12,6 +13,8 @@ namespace {
 constexpr Log kLog("orch");
 constexpr Duration kPauseMin = std::chrono::milliseconds(200);
 constexpr Duration kPauseMax = std::chrono::seconds(10);
+// A node that is there is linked within moments of a start; after this a call counts as failed.
+constexpr Duration kLinkWait = std::chrono::seconds(10);
 
 constexpr int kCapacityAttempts = 6;
 
@@ -36,14 +39,28 @@ Effects::Effects(boost::asio::any_io_executor executor, ports::NodeTransport& tr
       calls_(executor) {}
 
 void Effects::set_address(const NodeId& node, model::NodeAddress address) {
-  addresses_[node] = std::move(address);
+  auto& known = addresses_[node];
+  if (known != address) links_.erase(node);  // another program may listen there
+  known = std::move(address);
   retry_now(node);
 }
 
 void Effects::forget_node(const NodeId& node) {
   addresses_.erase(node);
+  links_.erase(node);
   permits_.erase(node);
   retry_now(node);
+}
+
+void Effects::set_link(const NodeId& node, LinkKind kind) {
+  if (!addresses_.contains(node)) return;
+  links_[node] = kind;
+  retry_now(node);
+}
+
+LinkKind Effects::link_of(const NodeId& node) const {
+  const auto found = links_.find(node);
+  return found == links_.end() ? LinkKind::unknown : found->second;
 }
 
 void Effects::create(SandboxRef sandbox) {
@@ -64,15 +81,34 @@ void Effects::remove(const SandboxId& id, const std::string& uid, const NodeId& 
   enqueue(std::move(job));
 }
 
+void Effects::cancel_remove(const SandboxId& id, const std::string& uid, const NodeId& node) {
+  const auto found = lanes_.find(id);
+  if (found == lanes_.end()) return;
+  for (const auto& job : found->second->jobs) {
+    if (!job->is_create && job->uid == uid && job->node == node) job->abandoned = true;
+  }
+  kick(*found->second);
+}
+
+void Effects::reconcile(const NodeId& node) { calls_.spawn("reconcile", send_reconcile(node)); }
+
+Task<void> Effects::send_reconcile(NodeId node) {
+  const auto found = addresses_.find(node);
+  if (found == addresses_.end()) co_return;
+  auto work = transport_.reconcile(found->second);
+  auto outcome = co_await aio::with_deadline(clock_, call_timeout_, std::move(work), "reconcile");
+  inbox_.observe(ReconcileDone{node, std::move(outcome)});
+}
+
 void Effects::enqueue(std::shared_ptr<Job> job) {
   auto& slot = lanes_[job->id];
   const bool is_new = !slot;
   if (is_new) slot = std::make_shared<Lane>(executor_);
   const std::shared_ptr<Lane> lane = slot;
   for (const auto& waiting : lane->jobs) {
-    if (waiting->uid != job->uid || waiting->node != job->node) continue;
-    if (waiting->is_create == job->is_create && !waiting->abandoned) return kick(*lane);  // asked for already
-    if (job->is_create) return;                                                           // the remove wins
+    if (waiting->uid != job->uid || waiting->node != job->node || waiting->abandoned) continue;
+    if (waiting->is_create == job->is_create) return kick(*lane);  // asked for already
+    if (job->is_create) return;                                    // the remove wins
     waiting->abandoned = true;
   }
   lane->jobs.push_back(std::move(job));
@@ -108,12 +144,12 @@ Task<void> Effects::perform(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job
       if (!job->is_create) finish(*job, {});
       co_return;
     }
-    auto address = found->second;
-    auto outcome = co_await attempt(job, address);
+    auto outcome = co_await attempt(lane, job);
     if (outcome || (job->is_create && !is_worth_retrying(outcome.error(), attempts))) {
       finish(*job, outcome);
       co_return;
     }
+    if (job->abandoned) co_return;
     if (!job->is_create && job->last_error != outcome.error().message()) {
       job->last_error = outcome.error().message();
       finish(*job, outcome);
@@ -125,30 +161,47 @@ Task<void> Effects::perform(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job
                                                  {"attempts", attempts},
                                                  {"error", outcome.error().message()}});
     }
-    if (job->abandoned) co_return;
     co_await pause(lane, attempts);
   }
 }
 
-Task<Result<void>> Effects::attempt(std::shared_ptr<Job> job, model::NodeAddress address) {
+Task<Result<void>> Effects::until_linked(Effects& effects, std::shared_ptr<Lane> lane, std::shared_ptr<Job> job) {
+  while (!job->abandoned && effects.addresses_.contains(job->node) && effects.link_of(job->node) == LinkKind::unknown) {
+    co_await lane->kicked.wait();
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> Effects::attempt(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job) {
+  if (link_of(job->node) == LinkKind::unknown) {
+    auto linking = until_linked(*this, lane, job);
+    const auto linked = co_await aio::with_deadline(clock_, kLinkWait, std::move(linking), "link");
+    if (!linked) co_return Error(ErrorCode::unavailable, "node " + job->node.str() + " does not answer");
+  }
   auto& slot = permits_[job->node];
   if (!slot) slot = std::make_shared<aio::Semaphore>(executor_, limits::kNodeCallsMax);
   const auto semaphore = slot;
   auto permit = co_await semaphore->acquire();
-  if (job->abandoned) co_return Error(ErrorCode::cancelled, "given up");
+  const auto found = addresses_.find(job->node);
+  if (job->abandoned || found == addresses_.end()) co_return Error(ErrorCode::cancelled, "given up");
+  auto work = call(job, found->second, link_of(job->node));
+  const char* const what = job->is_create ? "create sandbox" : "remove sandbox";
+  auto outcome = co_await aio::with_deadline(clock_, call_timeout_, std::move(work), what);
+  co_return outcome;
+}
+
+Task<Result<void>> Effects::call(std::shared_ptr<Job> job, model::NodeAddress address, LinkKind kind) {
   if (!job->is_create) {
-    auto call = transport_.remove_sandbox(address, job->id, job->uid);
-    auto removed = co_await aio::with_deadline(clock_, call_timeout_, std::move(call), "remove sandbox");
-    co_return removed;
+    if (kind == LinkKind::polled) return remove_polled(transport_, std::move(address), job->id, job->uid);
+    return transport_.remove_sandbox(std::move(address), job->id, job->uid);
   }
   model::NodeCreateRequest request;
   request.id = job->id;
   request.uid = job->uid;
   request.spec = job->sandbox->spec;
   request.ports = job->sandbox->ports;
-  auto call = transport_.create_sandbox(address, std::move(request));
-  auto created = co_await aio::with_deadline(clock_, call_timeout_, std::move(call), "create sandbox");
-  co_return created;
+  if (kind == LinkKind::polled) return create_polled(transport_, std::move(address), std::move(request));
+  return transport_.create_sandbox(std::move(address), std::move(request));
 }
 
 Task<Result<void>> Effects::until_kicked(std::shared_ptr<Lane> lane, std::uint64_t seen) {
@@ -168,9 +221,9 @@ Task<void> Effects::pause(std::shared_ptr<Lane> lane, int attempts) {
 
 void Effects::finish(const Job& job, Result<void> outcome) {
   if (job.is_create) {
-    inbox_.observe(CreateDone{job.id, job.uid, std::move(outcome)});
+    inbox_.observe(CreateDone{job.id, job.uid, job.node, std::move(outcome)});
   } else {
-    inbox_.observe(RemoveDone{job.id, job.uid, std::move(outcome)});
+    inbox_.observe(RemoveDone{job.id, job.uid, job.node, std::move(outcome)});
   }
 }
 

@@ -1,4 +1,8 @@
-// Calls to nodes that follow from durable decisions: creates and removes.
+// Calls to nodes that follow from durable decisions: creates and removes, and the comparison that ends a node's
+// removal.
+//
+// How to talk to a node is known once its link was opened (set_link); until then its calls wait. A node that is polled
+// knows no uids, so that every call to it begins by asking (orch/polled_calls.hpp).
 //
 // One lane a sandbox id: its calls run one after another, so a remove waits for the create in flight, and what a
 // delayed create leaves behind is found by the node's stream. At most kNodeCallsMax calls to one node at a time. Errors
@@ -23,6 +27,8 @@
 
 namespace sandboxd::orch {
 
+enum class LinkKind { unknown, streamed, polled };
+
 class Effects {
  public:
   Effects(boost::asio::any_io_executor executor, ports::NodeTransport& transport, ports::Clock& clock, Inbox& inbox,
@@ -32,8 +38,13 @@ class Effects {
   void set_address(const NodeId& node, model::NodeAddress address);
   void forget_node(const NodeId& node);
 
+  void set_link(const NodeId& node, LinkKind kind);
+
   void create(SandboxRef sandbox);
   void remove(const SandboxId& id, const std::string& uid, const NodeId& node);
+  // A remove that is under way is ended, and its success told; one that waits for its turn or pauses is dropped.
+  void cancel_remove(const SandboxId& id, const std::string& uid, const NodeId& node);
+  void reconcile(const NodeId& node);
   // The node was heard again: whoever pauses before a retry on it tries now.
   void retry_now(const NodeId& node);
 
@@ -48,7 +59,7 @@ class Effects {
     std::string uid;
     NodeId node;
     SandboxRef sandbox;      // for a create
-    bool abandoned = false;  // a remove of the same life waits behind: do not try again
+    bool abandoned = false;  // not wanted any more: do not try again
     std::string last_error;  // already told
   };
   struct Lane {
@@ -62,7 +73,13 @@ class Effects {
   void kick(Lane& lane);
   [[nodiscard]] Task<void> drive(SandboxId id, std::shared_ptr<Lane> lane);
   [[nodiscard]] Task<void> perform(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job);
-  [[nodiscard]] Task<Result<void>> attempt(std::shared_ptr<Job> job, model::NodeAddress address);
+  [[nodiscard]] Task<Result<void>> attempt(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job);
+  [[nodiscard]] Task<Result<void>> call(std::shared_ptr<Job> job, model::NodeAddress address, LinkKind kind);
+  [[nodiscard]] Task<void> send_reconcile(NodeId node);
+  [[nodiscard]] LinkKind link_of(const NodeId& node) const;
+  // Until the node's link is known, or the job has no node any more.
+  [[nodiscard]] static Task<Result<void>> until_linked(Effects& effects, std::shared_ptr<Lane> lane,
+                                                       std::shared_ptr<Job> job);
   [[nodiscard]] static Task<Result<void>> until_kicked(std::shared_ptr<Lane> lane, std::uint64_t seen);
   [[nodiscard]] Task<void> pause(std::shared_ptr<Lane> lane, int attempts);
   void finish(const Job& job, Result<void> outcome);
@@ -74,6 +91,7 @@ class Effects {
   Duration call_timeout_;
   Random random_;
   std::map<NodeId, model::NodeAddress> addresses_;
+  std::map<NodeId, LinkKind> links_;
   std::map<NodeId, std::shared_ptr<aio::Semaphore>> permits_;
   std::map<SandboxId, std::shared_ptr<Lane>> lanes_;
   aio::TaskGroup calls_;

@@ -22,6 +22,18 @@ sched::ClusterOptions cluster_options(const OrchConfig& config) {
   return options;
 }
 
+LinkSettings link_settings(const OrchConfig& config) {
+  LinkSettings settings;
+  settings.probe_timeout = config.probe_timeout;
+  settings.heartbeat_interval = config.heartbeat_interval;
+  settings.resource_interval = config.resource_sync_interval;
+  settings.status_interval = config.status_sync_interval;
+  settings.status_timeout = config.status_sync_timeout;
+  settings.batch_size = static_cast<std::size_t>(config.status_sync_batch_size);
+  settings.ready_threshold = config.ready_success_threshold;
+  return settings;
+}
+
 }  // namespace
 
 Engine::Engine(boost::asio::any_io_executor executor, ports::Store& store, ports::NodeTransport& transport,
@@ -31,10 +43,12 @@ Engine::Engine(boost::asio::any_io_executor executor, ports::Store& store, ports
       clock_(clock),
       seed_(seed),
       config_(std::move(config)),
-      state_(cluster_options(config_)),
+      state_(cluster_options(config_), config_.failed_retention),
       inbox_(executor),
       effects_(executor, transport, clock, inbox_, config_.sandbox_op_timeout, seed + 1),
-      links_(executor, transport, clock, inbox_, config_.probe_timeout, seed + 2),
+      links_(
+          executor, transport, clock, inbox_, link_settings(config_),
+          [this](const NodeId& node) { return roster(node); }, seed + 2),
       loop_(executor) {}
 
 Engine::~Engine() = default;
@@ -161,6 +175,7 @@ void Engine::decide(std::vector<InboxItem>& items, bool hears) {
     for (const NodeId& node : decisions_->take_silent_nodes()) held_.emplace_back(NodeSilent{node});
     for (const Observation& observation : held_) decisions_->observe(observation);
     decisions_->expire_sandboxes();
+    decisions_->remove_orphans();
   }
   for (InboxItem& item : items) {
     if (auto* observation = std::get_if<Observation>(&item)) {
@@ -201,9 +216,17 @@ void Engine::retreat(const Error& failure) {
 
 void Engine::perform(Effect effect) {
   if (auto* create = std::get_if<SendCreate>(&effect)) {
+    const NodeId node = create->sandbox->node;
     effects_.create(std::move(create->sandbox));
+    links_.wake(node);
   } else if (auto* remove = std::get_if<SendRemove>(&effect)) {
     effects_.remove(remove->id, remove->uid, remove->node);
+  } else if (auto* cancel = std::get_if<CancelRemove>(&effect)) {
+    effects_.cancel_remove(cancel->id, cancel->uid, cancel->node);
+  } else if (auto* reconcile = std::get_if<SendReconcile>(&effect)) {
+    effects_.reconcile(reconcile->node);
+  } else if (auto* link = std::get_if<LinkKnown>(&effect)) {
+    effects_.set_link(link->node, link->polled ? LinkKind::polled : LinkKind::streamed);
   } else if (auto* open = std::get_if<OpenNode>(&effect)) {
     effects_.set_address(open->node, open->address);
     links_.open(open->node, open->address);
@@ -211,6 +234,24 @@ void Engine::perform(Effect effect) {
     effects_.forget_node(close->node);
     links_.close(close->node);
   }
+}
+
+// A sandbox whose create was not answered yet may be there or not, and so may one that is being removed: about those
+// only their own calls are asked.
+std::vector<RosterEntry> Engine::roster(const NodeId& node) const {
+  using model::Phase;
+  std::vector<RosterEntry> out;
+  for (const SandboxId& id : state_.on_node(node)) {
+    const SandboxRef sandbox = state_.find(id);
+    const Phase phase = sandbox->phase;
+    RosterEntry entry;
+    entry.id = id;
+    entry.uid = sandbox->uid;
+    entry.ask = phase == Phase::creating || phase == Phase::running || phase == Phase::failed;
+    entry.under_way = phase == Phase::scheduled || phase == Phase::creating || awaits_reason(*sandbox);
+    out.push_back(std::move(entry));
+  }
+  return out;
 }
 
 }  // namespace sandboxd::orch

@@ -87,6 +87,7 @@ class Engine {
   void note_commit();
   void retreat(const Error& failure);
   void perform(Effect effect);
+  [[nodiscard]] std::vector<RosterEntry> roster(const NodeId& node) const;
 
   boost::asio::any_io_executor executor_;
   ports::Store& store_;

@@ -1,6 +1,7 @@
 #include "orch/http_node_transport.hpp"
 
 #include "codec/sbxlet.hpp"
+#include "codec/sbxlet_found.hpp"
 #include "http/sse.hpp"
 #include "http/wire.hpp"
 
@@ -11,15 +12,23 @@ namespace {
 
 namespace sbxlet = codec::sbxlet;
 
+// A stock node answers 400 to every create that it refuses; only the words tell what may be tried again.
+ErrorCode code_of_refusal(std::string_view text) {
+  if (text.starts_with("insufficient ") || text.starts_with("host port already ")) return ErrorCode::resource_exhausted;
+  if (text.starts_with("sandbox already exists: ")) return ErrorCode::already_exists;
+  if (text.starts_with("lock timeout for ")) return ErrorCode::unavailable;
+  return ErrorCode::invalid_argument;
+}
+
 // Our nodes name the error in a header, since the dialect answers 400 for every refused create. A stock node does not:
 // its status decides.
-ErrorCode code_of(const http::ClientResponse& response) {
+ErrorCode code_of(const http::ClientResponse& response, std::string_view text) {
   const auto named = response.headers.find("X-Sandboxd-Error");
   if (named != response.headers.end()) {
     if (const auto code = parse_error_code(named->second)) return *code;
   }
   switch (response.status) {
-    case 400: return ErrorCode::invalid_argument;
+    case 400: return code_of_refusal(text);
     case 401: return ErrorCode::unauthenticated;
     case 404: return ErrorCode::not_found;
     case 409: return ErrorCode::conflict;
@@ -32,8 +41,13 @@ ErrorCode code_of(const http::ClientResponse& response) {
 
 Error node_error(const http::ClientResponse& response, const std::string& call) {
   std::string text = sbxlet::decode_error(response.body);
-  if (text.empty()) text = call + " failed: status " + std::to_string(response.status);
-  return {code_of(response), std::move(text)};
+  const ErrorCode code = code_of(response, text);
+  if (code == ErrorCode::unauthenticated) text = "the node refused the token: " + text;
+  if (text.empty()) {
+    text =
+        call + " failed: " + std::to_string(response.status) + " " + std::string(http::reason_phrase(response.status));
+  }
+  return {code, std::move(text)};
 }
 
 class HttpNodeWatch final : public ports::NodeWatch {
@@ -95,7 +109,8 @@ Task<Result<void>> HttpNodeTransport::remove_sandbox(model::NodeAddress node, Sa
   http::ClientRequest call = request(node, "DELETE", std::move(target));
   auto response = co_await client_.send(std::move(call));
   if (!response) co_return response.error();
-  if (response->status >= 400 && response->status != 404) co_return node_error(*response, "delete");
+  // A node calls an unknown id deleted: a 404 comes from something that is no node.
+  if (response->status >= 400) co_return node_error(*response, "delete");
   co_return Result<void>();
 }
 
@@ -130,9 +145,63 @@ Task<Result<ports::NodeAnswer>> HttpNodeTransport::call(model::NodeAddress node,
   ports::NodeAnswer answer;
   answer.status = response->status;
   answer.status_text = std::to_string(response->status) + " " + std::string(http::reason_phrase(response->status));
-  if (response->status >= 400) answer.code = code_of(*response);
+  if (response->status >= 400) answer.code = code_of(*response, sbxlet::decode_error(response->body));
   answer.body = std::move(response->body);
   co_return answer;
+}
+
+Task<Result<std::string>> HttpNodeTransport::ask(http::ClientRequest call) {
+  const std::string name = call.method + " " + call.target;
+  call.body_bytes_max = limits::kHttpClientBodyBytesMax;
+  if (!call.body.empty()) call.headers.emplace_back("Content-Type", "application/json");
+  auto response = co_await client_.send(std::move(call));
+  if (!response) co_return response.error();
+  if (response->status >= 400) co_return node_error(*response, name);
+  co_return std::move(response->body);
+}
+
+Task<Result<void>> HttpNodeTransport::probe(model::NodeAddress node) {
+  SBX_CO_TRY(body, co_await ask(request(node, "GET", "/healthz")));
+  co_return sbxlet::decode_ok(body, "healthz");
+}
+
+Task<Result<model::NodeResources>> HttpNodeTransport::resources(model::NodeAddress node) {
+  SBX_CO_TRY(body, co_await ask(request(node, "GET", "/v1/node/status")));
+  SBX_CO_CHECK(sbxlet::decode_ok(body, "node status"));
+  co_return sbxlet::decode_node_status(body);
+}
+
+Task<Result<ports::SandboxStatuses>> HttpNodeTransport::statuses(model::NodeAddress node, std::vector<SandboxId> ids) {
+  http::ClientRequest call = request(node, "POST", "/v1/sandboxes/statuses");
+  call.body = sbxlet::encode_status_ids(ids);
+  SBX_CO_TRY(body, co_await ask(std::move(call)));
+  SBX_CO_TRY(batch, sbxlet::decode_status_batch(body));
+  co_return ports::SandboxStatuses{std::move(batch.items), std::move(batch.missing)};
+}
+
+Task<Result<std::optional<model::NodeSandboxStatus>>> HttpNodeTransport::find_sandbox(model::NodeAddress node,
+                                                                                      SandboxId id) {
+  std::optional<model::NodeSandboxStatus> out;
+  auto body = co_await ask(request(node, "GET", "/v1/sandboxes/" + http::percent_encode(id.str())));
+  // Any web server has a 404 of its own; only these words are a node's.
+  if (!body && body.error().code() == ErrorCode::not_found && body.error().message() == "not found") co_return out;
+  if (!body) co_return body.error();
+  SBX_CO_TRY(found, sbxlet::decode_found(*body));
+  out = std::move(found);
+  co_return out;
+}
+
+Task<Result<ports::SandboxPage>> HttpNodeTransport::list_sandboxes(model::NodeAddress node, std::string cursor) {
+  std::string target = "/v1/sandboxes?limit=" + std::to_string(limits::kListPageMax);
+  if (!cursor.empty()) target += "&cursor=" + http::percent_encode(cursor);
+  SBX_CO_TRY(body, co_await ask(request(node, "GET", std::move(target))));
+  SBX_CO_TRY(page, sbxlet::decode_found_page(body));
+  co_return ports::SandboxPage{std::move(page.items), std::move(page.next_cursor)};
+}
+
+Task<Result<void>> HttpNodeTransport::reconcile(model::NodeAddress node) {
+  SBX_CO_TRY(body, co_await ask(request(node, "POST", "/v1/reconcile")));
+  co_return sbxlet::decode_ok(body, "reconcile");
 }
 
 }  // namespace sandboxd::orch

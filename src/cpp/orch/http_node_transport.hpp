@@ -24,10 +24,20 @@ class HttpNodeTransport final : public ports::NodeTransport {
   [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override;
   [[nodiscard]] Task<Result<ports::NodeAnswer>> call(model::NodeAddress node, ports::NodeCall call) override;
+  [[nodiscard]] Task<Result<void>> probe(model::NodeAddress node) override;
+  [[nodiscard]] Task<Result<model::NodeResources>> resources(model::NodeAddress node) override;
+  [[nodiscard]] Task<Result<ports::SandboxStatuses>> statuses(model::NodeAddress node,
+                                                              std::vector<SandboxId> ids) override;
+  [[nodiscard]] Task<Result<std::optional<model::NodeSandboxStatus>>> find_sandbox(model::NodeAddress node,
+                                                                                   SandboxId id) override;
+  [[nodiscard]] Task<Result<ports::SandboxPage>> list_sandboxes(model::NodeAddress node, std::string cursor) override;
+  [[nodiscard]] Task<Result<void>> reconcile(model::NodeAddress node) override;
 
  private:
   [[nodiscard]] http::ClientRequest request(const model::NodeAddress& node, std::string method,
                                             std::string target) const;
+  // The body of a successful answer.
+  [[nodiscard]] Task<Result<std::string>> ask(http::ClientRequest call);
 
   http::Client& client_;
   std::string token_;

@@ -31,10 +31,12 @@ namespace sandboxd::orch {
 
 class Engine;
 
-// A watch stream to a node opened; what it says from here on carries this generation.
+// A watch stream to a node opened, or the node was found to have none and is polled; what it says from here on carries
+// this generation.
 struct LinkOpened {
   NodeId node;
   std::uint64_t generation = 0;
+  bool polled = false;
 };
 struct NodeSaid {
   NodeId node;
@@ -45,23 +47,37 @@ struct LinkFailed {
   NodeId node;
   std::string text;
 };
+// A polled node answered a health probe, or did not.
+struct NodeProbed {
+  NodeId node;
+  std::uint64_t generation = 0;
+  Result<void> outcome;
+};
 // A create on a node ended for good.
 struct CreateDone {
   SandboxId id;
   std::string uid;
+  NodeId node;
   Result<void> outcome;
 };
 // A remove succeeded (the node may also be gone for good), or failed and goes on being tried.
 struct RemoveDone {
   SandboxId id;
   std::string uid;
+  NodeId node;
   Result<void> outcome;
 };
 // No report for too long.
 struct NodeSilent {
   NodeId node;
 };
-using Observation = std::variant<LinkOpened, NodeSaid, LinkFailed, CreateDone, RemoveDone, NodeSilent>;
+// The comparison that ends a node's removal.
+struct ReconcileDone {
+  NodeId node;
+  Result<void> outcome;
+};
+using Observation =
+    std::variant<LinkOpened, NodeSaid, LinkFailed, NodeProbed, CreateDone, RemoveDone, NodeSilent, ReconcileDone>;
 
 // A caller's wish with the way to answer it.
 class Command {

@@ -1,13 +1,14 @@
-// One coroutine a node that keeps its watch stream open and hands what it says to the engine.
+// One coroutine a node that keeps its watch stream open and hands what it says to the engine; a node that has no stream
+// is polled instead (orch/node_poller.hpp), and asked from time to time whether it has learnt to stream.
 //
 // A broken stream is opened again after a growing, jittered pause; each opening has a new generation, and the node then
-// names everything it has, so nothing that was missed matters. Streams wait when the engine's inbox is full. Core
-// thread.
+// names everything it has, so nothing that was missed matters. Streams wait when the engine's inbox is full. Openings
+// are bounded: those of nodes that failed before only wait for each other. Core thread.
 #pragma once
 
 #include "aio/task_group.hpp"
-#include "base/random.hpp"
 #include "orch/inbox.hpp"
+#include "orch/node_poller.hpp"
 #include "ports/clock.hpp"
 #include "ports/node_transport.hpp"
 
@@ -21,30 +22,40 @@ namespace sandboxd::orch {
 
 class NodeLinks {
  public:
+  // `roster` is asked on the core thread, at any moment between two steps of the engine.
   NodeLinks(boost::asio::any_io_executor executor, ports::NodeTransport& transport, ports::Clock& clock, Inbox& inbox,
-            Duration open_timeout, std::uint64_t seed);
+            LinkSettings settings, Roster roster, std::uint64_t seed);
 
   // Follows the node at this address from now on, instead of a former one.
   void open(const NodeId& node, model::NodeAddress address);
   void close(const NodeId& node);
+  // What the node has to do has changed: if it is polled, it is looked at now.
+  void wake(const NodeId& node);
   void cancel();
   [[nodiscard]] Task<void> join();
 
  private:
-  [[nodiscard]] Task<void> follow(NodeId node, model::NodeAddress address);
+  struct Link {
+    explicit Link(const boost::asio::any_io_executor& executor) : following(executor) {}
+    [[nodiscard]] bool is_over() const { return following.size() == 0 && (!polling || polling->size() == 0); }
+    aio::TaskGroup following;
+    std::unique_ptr<NodePoller> poller;       // while it is polled
+    std::unique_ptr<aio::TaskGroup> polling;  // the poller's coroutines
+  };
+  using WatchPtr = std::unique_ptr<ports::NodeWatch>;
+
+  [[nodiscard]] Task<void> follow(Link& link, NodeId node, model::NodeAddress address);
+  [[nodiscard]] Task<Result<WatchPtr>> open_watch(model::NodeAddress address, bool failed_before);
+  // Until the node has a stream.
+  [[nodiscard]] Task<WatchPtr> poll(Link& link, NodeId node, model::NodeAddress address);
   // Reads one stream until it breaks; true when it said anything.
-  [[nodiscard]] Task<bool> read(NodeId node, std::unique_ptr<ports::NodeWatch> watch);
+  [[nodiscard]] Task<bool> read(NodeId node, WatchPtr watch);
   [[nodiscard]] Duration pause_length(int failures);
 
-  boost::asio::any_io_executor executor_;
-  ports::NodeTransport& transport_;
-  ports::Clock& clock_;
-  Inbox& inbox_;
-  Duration open_timeout_;
-  Random random_;
+  LinkContext context_;
   std::uint64_t generation_ = 0;
-  std::map<NodeId, std::unique_ptr<aio::TaskGroup>> links_;
-  std::list<std::unique_ptr<aio::TaskGroup>> ending_;  // closed, not yet ended
+  std::map<NodeId, std::unique_ptr<Link>> links_;
+  std::list<std::unique_ptr<Link>> ending_;  // closed, not yet ended
 };
 
 }  // namespace sandboxd::orch

@@ -142,10 +142,34 @@ Task<Result<NodeRef>> SandboxService::patch_node(NodeId id, PatchNode patch) {
 }
 
 Task<Result<void>> SandboxService::delete_node(NodeId id, bool force) {
-  std::function<Result<void>(Engine&)> decide = [id = std::move(id), force](Engine& engine) {
-    return engine.decisions().delete_node(id, force);
+  if (force) {
+    std::function<Result<void>(Engine&)> decide = [id](Engine& engine) { return engine.decisions().forget_node(id); };
+    co_return co_await engine_->write<void>(std::move(decide));
+  }
+  WatchFilter filter;
+  filter.sandboxes = false;
+  // The stream first, so that the end does not come before the wait for it.
+  SBX_CO_TRY(stream, co_await watch(std::nullopt, filter));
+  std::function<Result<NodeRef>(Engine&)> decide = [id](Engine& engine) {
+    return engine.decisions().begin_node_removal(id);
   };
-  return engine_->write<void>(std::move(decide));
+  SBX_CO_TRY(removing, co_await engine_->write<NodeRef>(std::move(decide)));
+  for (;;) {
+    const auto event = co_await stream->next();
+    if (!event) {
+      // The control plane stops, or this stream fell behind: then the node itself says how far it is.
+      auto now = co_await get_node(id);
+      if (!now && now.error().code() == ErrorCode::not_found) co_return Result<void>();
+      if (!now) co_return now.error();
+      if (!(*now)->removing) co_return Error(ErrorCode::internal, (*now)->last_error);
+      SBX_CO_TRY(again, co_await watch((*now)->revision, filter));
+      stream = std::move(again);
+      continue;
+    }
+    if (!event->node || event->node->id != id || event->revision <= removing->revision) continue;
+    if (event->kind == WatchKind::node_gone) co_return Result<void>();
+    if (!event->node->removing) co_return Error(ErrorCode::internal, event->node->last_error);
+  }
 }
 
 Task<Result<std::shared_ptr<WatchStream>>> SandboxService::watch(std::optional<std::int64_t> after,

@@ -151,8 +151,11 @@ class SandboxService {
   [[nodiscard]] Task<Result<NodeList>> list_nodes();
   [[nodiscard]] Task<Result<NodeList>> list_nodes(NodeQuery query);
   [[nodiscard]] Task<Result<NodeRef>> patch_node(NodeId id, PatchNode patch);  // not_found, invalid_argument
-  // Without force: refuses (conflict) while sandboxes are on it. With force: forgets the node; its sandboxes become
-  // failed ("node removed"), deleting ones are erased. Errors: not_found.
+  // With force: forgets the node without a word to it; its sandboxes become failed ("node removed"), deleting ones are
+  // erased. Without: the node removes its sandboxes first, which end the same way, and compares itself. The wish is
+  // durable: who stops waiting, or a crash, does not stop it. When the node fails in anything it stays, and what is
+  // still on it stays as it was. Errors: not_found; internal "delete sandbox on node <n> for sandbox <s>: ..." or
+  // "reconcile node <n> during delete: ...".
   [[nodiscard]] Task<Result<void>> delete_node(NodeId id, bool force);
 
   // Asks the node how it is, now, and counts what it says. Errors: not_found.

@@ -20,8 +20,8 @@ std::optional<sched::Reservation> reservation_of(const model::Sandbox& sandbox) 
   return out;
 }
 
-// When an expiry would still change something.
-std::optional<WallTime> expiry_of(const model::Sandbox& sandbox) {
+// When the time to live would still change something.
+std::optional<WallTime> end_of_life(const model::Sandbox& sandbox) {
   using model::Phase;
   if (!sandbox.expires_at || sandbox.phase == Phase::deleting) return std::nullopt;
   const bool at_rest =
@@ -31,6 +31,14 @@ std::optional<WallTime> expiry_of(const model::Sandbox& sandbox) {
 }
 
 }  // namespace
+
+std::optional<WallTime> State::expiry_of(const model::Sandbox& sandbox) const {
+  const auto end = end_of_life(sandbox);
+  if (sandbox.phase != model::Phase::failed || failed_retention_.count() == 0) return end;
+  // Nothing changes a failed one any more, so its last change is its failure.
+  const WallTime kept_until = sandbox.updated_at + failed_retention_;
+  return end && *end < kept_until ? *end : kept_until;
+}
 
 void State::load(ports::StoreContents contents, MonoTime now) {
   mono_ = now;
@@ -78,13 +86,29 @@ void State::confirm(const NodeId& id) {
   if (node) cluster_.upsert(id, facts_of(*node));
 }
 
+void State::set_foreign(const NodeId& id, sched::Reservation foreign) {
+  const auto known = foreign_.find(id);
+  const bool is_nothing = foreign == sched::Reservation();
+  if (known == foreign_.end() ? is_nothing : known->second == foreign) return;
+  if (is_nothing) {
+    foreign_.erase(known);
+  } else {
+    foreign_[id] = std::move(foreign);
+  }
+  if (const NodeRef node = find_node(id)) cluster_.upsert(id, facts_of(*node));
+}
+
 sched::NodeFacts State::facts_of(const model::Node& node) const {
   sched::NodeFacts facts;
   facts.ready = node.state == model::NodeState::ready && confirmed_.contains(node.id);
-  facts.cordoned = node.unschedulable;
+  facts.cordoned = node.unschedulable || node.removing;
   facts.labels = node.labels;
   facts.allocatable_cpu_milli = node.resources.allocatable_cpu_milli;
   facts.allocatable_memory_bytes = node.resources.allocatable_memory_bytes;
+  if (const auto found = foreign_.find(node.id); found != foreign_.end()) {
+    facts.allocatable_cpu_milli -= found->second.cpu_milli;
+    facts.allocatable_memory_bytes -= found->second.memory_bytes;
+  }
   return facts;
 }
 
@@ -140,6 +164,7 @@ void State::erase_node(const NodeId& id) {
   SBX_ASSERT(last);
   nodes_before_.try_emplace(id, last);
   confirmed_.erase(last->id);
+  foreign_.erase(last->id);
   replace_node(last->id, nullptr);
   WatchEvent event;
   event.revision = ++revision_;

@@ -35,6 +35,18 @@ struct SendRemove {
   std::string uid;  // of the life that goes
   NodeId node;
 };
+struct CancelRemove {  // a remove that has not begun is not wanted any more
+  SandboxId id;
+  std::string uid;
+  NodeId node;
+};
+struct SendReconcile {
+  NodeId node;
+};
+struct LinkKnown {  // how this node is spoken to
+  NodeId node;
+  bool polled = false;
+};
 struct OpenNode {  // keep a watch stream to this address (again, when it changed)
   NodeId node;
   model::NodeAddress address;
@@ -42,7 +54,7 @@ struct OpenNode {  // keep a watch stream to this address (again, when it change
 struct CloseNode {
   NodeId node;
 };
-using Effect = std::variant<SendCreate, SendRemove, OpenNode, CloseNode>;
+using Effect = std::variant<SendCreate, SendRemove, CancelRemove, SendReconcile, LinkKnown, OpenNode, CloseNode>;
 
 // A turn's outcome: released only after the store has it.
 struct Released {
@@ -52,7 +64,9 @@ struct Released {
 
 class State {
  public:
-  explicit State(sched::ClusterOptions options) : cluster_(std::move(options)) {}
+  // `failed_retention`: how long a failed sandbox is kept; 0: until somebody deletes it.
+  State(sched::ClusterOptions options, Duration failed_retention)
+      : cluster_(std::move(options)), failed_retention_(failed_retention) {}
 
   // Fills an empty state from the store.
   void load(ports::StoreContents contents, MonoTime now);
@@ -76,13 +90,16 @@ class State {
   [[nodiscard]] const sched::Cluster& cluster() const { return cluster_; }
   [[nodiscard]] sched::PendingQueue& queue() { return queue_; }
   [[nodiscard]] const sched::PendingQueue& queue() const { return queue_; }
-  // The next sandbox to expire, if any.
+  // The next sandbox whose time is over, by its time to live or as a failed one that was kept long enough.
   [[nodiscard]] std::optional<std::pair<WallTime, SandboxId>> next_expiry() const;
 
   // A node that has reported to this process. A state that was only loaded may be long out of date, so the scheduler
   // does not trust it before. Not undone: it was heard, whether or not it could be stored.
   [[nodiscard]] bool is_confirmed(const NodeId& id) const;
   void confirm(const NodeId& id);
+  // What others use on a node, by its last report: not to be given away. Volatile, as the report is.
+  void set_foreign(const NodeId& id, sched::Reservation foreign);
+  [[nodiscard]] bool has_foreign(const NodeId& id) const { return foreign_.contains(id); }
 
   // A turn.
   void begin(WallTime wall, MonoTime mono);
@@ -109,6 +126,7 @@ class State {
   void replace_reservation(const model::Sandbox* before, const model::Sandbox* after, bool quarantine);
   void replace_node(const NodeId& id, NodeRef after);
   [[nodiscard]] sched::NodeFacts facts_of(const model::Node& node) const;
+  [[nodiscard]] std::optional<WallTime> expiry_of(const model::Sandbox& sandbox) const;
 
   std::map<SandboxId, SandboxRef> sandboxes_;
   std::map<NodeId, NodeRef> nodes_;
@@ -121,8 +139,10 @@ class State {
   std::set<std::pair<WallTime, SandboxId>> expiries_;
   sched::Cluster cluster_;
   sched::PendingQueue queue_;
+  Duration failed_retention_;
   std::set<NodeId> confirmed_;
   KeptAnswers answers_;
+  std::map<NodeId, sched::Reservation> foreign_;  // only nodes where it is not zero
 
   // The turn in hand. A null version means "was not there".
   WallTime wall_;

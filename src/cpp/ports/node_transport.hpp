@@ -42,6 +42,17 @@ struct NodeAnswer {
   std::string body;
 };
 
+// What a polled node says about a batch of ids.
+struct SandboxStatuses {
+  std::vector<model::NodeSandboxStatus> items;
+  std::vector<SandboxId> missing;
+};
+
+struct SandboxPage {
+  std::vector<model::NodeSandboxStatus> items;  // by id
+  std::string next_cursor;                      // empty: the last page
+};
+
 class NodeWatch {
  public:
   virtual ~NodeWatch() = default;  // closes the stream
@@ -62,6 +73,20 @@ class NodeTransport {
   [[nodiscard]] virtual Task<Result<std::unique_ptr<NodeWatch>>> watch(model::NodeAddress node) = 0;
   // Errors only when there is no answer: unavailable, deadline_exceeded, protocol_error, too_large (the answer).
   [[nodiscard]] virtual Task<Result<NodeAnswer>> call(model::NodeAddress node, NodeCall call) = 0;
+
+  // For nodes without a watch stream, which are polled. A uid in what find_sandbox() and list_sandboxes() return is the
+  // one that the create left there as a mark (codec/life_mark.hpp); empty: others made it.
+  [[nodiscard]] virtual Task<Result<void>> probe(model::NodeAddress node) = 0;
+  [[nodiscard]] virtual Task<Result<model::NodeResources>> resources(model::NodeAddress node) = 0;
+  // At most limits::kStatusIdsMax ids. The items have no uid.
+  [[nodiscard]] virtual Task<Result<SandboxStatuses>> statuses(model::NodeAddress node, std::vector<SandboxId> ids) = 0;
+  // nullopt: the node says that it has none of this id.
+  [[nodiscard]] virtual Task<Result<std::optional<model::NodeSandboxStatus>>> find_sandbox(model::NodeAddress node,
+                                                                                           SandboxId id) = 0;
+  [[nodiscard]] virtual Task<Result<SandboxPage>> list_sandboxes(model::NodeAddress node, std::string cursor) = 0;
+
+  // The node compares its records with its machine now.
+  [[nodiscard]] virtual Task<Result<void>> reconcile(model::NodeAddress node) = 0;
 };
 
 }  // namespace sandboxd::ports

@@ -122,7 +122,7 @@ Task<Result<void>> SimTransport::await_reply(std::shared_ptr<Reply> reply) {
 Task<void> SimTransport::deliver(int port, Work work, std::shared_ptr<Reply> reply) {
   const Duration there = draw_delay();
   const bool is_lost = draw_fault(options.loss_permille);
-  co_await clock_.sleep_for(there);
+  co_await clock_.sleep_for(there + peers_[port].slowness);
   if (is_lost || peers_[port].cut_to) co_return;
   const auto server = peers_[port].server;
   Result<void> result = refused();
@@ -150,7 +150,7 @@ Task<Result<void>> SimTransport::remove_sandbox(model::NodeAddress node, Sandbox
 
 Task<Result<std::unique_ptr<ports::NodeWatch>>> SimTransport::watch(model::NodeAddress node) {
   const Duration there = draw_delay();
-  co_await clock_.sleep_for(there);
+  co_await clock_.sleep_for(there + peers_[node.port].slowness);
   Peer& peer = peers_[node.port];
   if (peer.cut_to || peer.cut_from) {
     co_await clock_.sleep_for(options.reset_after);
@@ -172,7 +172,7 @@ Task<void> SimTransport::pump(int port, std::unique_ptr<ports::NodeWatch> inner,
     auto event = co_await inner->next();
     if (!event) break;
     const Duration delay = draw_delay();
-    co_await clock_.sleep_for(delay);
+    co_await clock_.sleep_for(delay + peers_[port].slowness);
     while (peers_[port].cut_from) co_await clock_.sleep_for(std::chrono::milliseconds(200));
     stream->events.push_back(*std::move(event));
     stream->changed.notify();
@@ -195,6 +195,49 @@ Task<Result<ports::NodeAnswer>> SimTransport::call(model::NodeAddress node, port
   auto answer = co_await server->call(std::move(call));
   co_await clock_.sleep_for(back);
   co_return answer;
+}
+
+template <class T>
+Task<Result<T>> SimTransport::question(int port, std::function<Result<T>(SimNodeServer&)> ask) {
+  const Duration there = draw_delay() + draw_delay();
+  const bool is_lost = draw_fault(options.loss_permille);
+  co_await clock_.sleep_for(there + peers_[port].slowness);
+  const Peer& peer = peers_[port];
+  if (is_lost || peer.cut_to || peer.cut_from) {
+    co_await clock_.sleep_for(options.reset_after);
+    co_return reset();
+  }
+  const auto server = peers_[port].server;
+  if (!server) co_return refused();
+  co_return ask(*server);
+}
+
+Task<Result<void>> SimTransport::probe(model::NodeAddress node) {
+  return question<void>(node.port, [](SimNodeServer& server) { return server.probe(); });
+}
+
+Task<Result<model::NodeResources>> SimTransport::resources(model::NodeAddress node) {
+  return question<model::NodeResources>(node.port, [](SimNodeServer& server) { return server.resources(); });
+}
+
+Task<Result<ports::SandboxStatuses>> SimTransport::statuses(model::NodeAddress node, std::vector<SandboxId> ids) {
+  return question<ports::SandboxStatuses>(
+      node.port, [ids = std::move(ids)](SimNodeServer& server) { return server.statuses(ids); });
+}
+
+Task<Result<std::optional<model::NodeSandboxStatus>>> SimTransport::find_sandbox(model::NodeAddress node,
+                                                                                 SandboxId id) {
+  return question<std::optional<model::NodeSandboxStatus>>(
+      node.port, [id = std::move(id)](SimNodeServer& server) { return server.find(id); });
+}
+
+Task<Result<ports::SandboxPage>> SimTransport::list_sandboxes(model::NodeAddress node, std::string cursor) {
+  return question<ports::SandboxPage>(
+      node.port, [cursor = std::move(cursor)](SimNodeServer& server) { return server.list(cursor); });
+}
+
+Task<Result<void>> SimTransport::reconcile(model::NodeAddress node) {
+  return question<void>(node.port, [](SimNodeServer& server) { return server.reconcile(); });
 }
 
 }  // namespace sandboxd::sim

@@ -27,9 +27,21 @@ class SimNodeServer {
   virtual ~SimNodeServer() = default;
   [[nodiscard]] virtual Task<Result<void>> create(model::NodeCreateRequest request) = 0;
   [[nodiscard]] virtual Task<Result<void>> remove(SandboxId id, std::string uid) = 0;
+  // Errors: unsupported for a node that is polled.
   [[nodiscard]] virtual Result<std::unique_ptr<ports::NodeWatch>> subscribe() = 0;
   // A call of its HTTP API that is passed through. Nothing is there unless a server overrides this: 404.
   [[nodiscard]] virtual Task<Result<ports::NodeAnswer>> call(ports::NodeCall call);
+
+  // Asked of polled nodes only; the others need not know them.
+  [[nodiscard]] virtual Result<void> probe() { return {}; }
+  [[nodiscard]] virtual Result<model::NodeResources> resources() { return not_polled(); }
+  [[nodiscard]] virtual Result<ports::SandboxStatuses> statuses(const std::vector<SandboxId>&) { return not_polled(); }
+  [[nodiscard]] virtual Result<std::optional<model::NodeSandboxStatus>> find(const SandboxId&) { return not_polled(); }
+  [[nodiscard]] virtual Result<ports::SandboxPage> list(const std::string&) { return not_polled(); }
+  [[nodiscard]] virtual Result<void> reconcile() { return {}; }
+
+ private:
+  static Error not_polled() { return {ErrorCode::unsupported, "this node reports by itself"}; }
 };
 
 struct SimTransportOptions {
@@ -51,6 +63,8 @@ class SimTransport final : public ports::NodeTransport {
   void detach(int port);
   // Requests, or answers and events, get no further. Both may be cut.
   void cut(int port, bool to_node, bool from_node);
+  // Every message to this node takes so much longer.
+  void slow(int port, Duration by) { peers_[port].slowness = by; }
   void break_streams(int port);
   // Ends what is on its way, at the end of a simulation.
   void cancel();
@@ -61,6 +75,14 @@ class SimTransport final : public ports::NodeTransport {
   [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override;
   [[nodiscard]] Task<Result<ports::NodeAnswer>> call(model::NodeAddress node, ports::NodeCall call) override;
+  [[nodiscard]] Task<Result<void>> probe(model::NodeAddress node) override;
+  [[nodiscard]] Task<Result<model::NodeResources>> resources(model::NodeAddress node) override;
+  [[nodiscard]] Task<Result<ports::SandboxStatuses>> statuses(model::NodeAddress node,
+                                                              std::vector<SandboxId> ids) override;
+  [[nodiscard]] Task<Result<std::optional<model::NodeSandboxStatus>>> find_sandbox(model::NodeAddress node,
+                                                                                   SandboxId id) override;
+  [[nodiscard]] Task<Result<ports::SandboxPage>> list_sandboxes(model::NodeAddress node, std::string cursor) override;
+  [[nodiscard]] Task<Result<void>> reconcile(model::NodeAddress node) override;
 
  private:
   struct Stream;
@@ -69,6 +91,7 @@ class SimTransport final : public ports::NodeTransport {
     std::shared_ptr<SimNodeServer> server;
     bool cut_to = false;
     bool cut_from = false;
+    Duration slowness{0};
     std::vector<std::weak_ptr<Stream>> streams;
   };
   struct Reply {
@@ -79,6 +102,9 @@ class SimTransport final : public ports::NodeTransport {
   using Work = std::function<Task<Result<void>>(SimNodeServer&)>;
 
   [[nodiscard]] Task<Result<void>> exchange(int port, Work work);
+  // A question changes nothing, so that it need not outlive who asked: no duplicates, and it may be lost once.
+  template <class T>
+  [[nodiscard]] Task<Result<T>> question(int port, std::function<Result<T>(SimNodeServer&)> ask);
   [[nodiscard]] Task<void> deliver(int port, Work work, std::shared_ptr<Reply> reply);
   [[nodiscard]] static Task<Result<void>> await_reply(std::shared_ptr<Reply> reply);
   [[nodiscard]] Task<void> pump(int port, std::unique_ptr<ports::NodeWatch> inner, std::shared_ptr<Stream> stream);

@@ -85,6 +85,11 @@ CREATE TABLE answers (
 ) STRICT;
 )sql";
 
+// Step 3: a node whose removal is under way.
+constexpr const char* kControlPlane3 = R"sql(
+ALTER TABLE nodes ADD COLUMN removing INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 // Step 1 of a node. A tombstone is one life of an id, so the id alone is no key.
 constexpr const char* kNode1 = R"sql(
 CREATE TABLE sandboxes (
@@ -105,7 +110,7 @@ CREATE TABLE tombstones (
 CREATE INDEX tombstones_deleted_at ON tombstones (deleted_at_ns);
 )sql";
 
-constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2};
+constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2, kControlPlane3};
 constexpr std::array kNodeSteps{kNode1};
 
 Error refuse(const Database& database, const std::string& why) {

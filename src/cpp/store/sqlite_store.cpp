@@ -33,18 +33,18 @@ FROM sandboxes ORDER BY id
 constexpr std::string_view kPutNode = R"sql(
 INSERT INTO nodes (id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak,
   failure_streak, resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision, external_id,
-  external_created_at_ns, external_updated_at_ns)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+  external_created_at_ns, external_updated_at_ns, removing)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
 ON CONFLICT (id) DO UPDATE SET ip = ?2, port = ?3, labels = ?4, unschedulable = ?5, state = ?6, source = ?7,
   last_error = ?8, boot_id = ?9, success_streak = ?10, failure_streak = ?11, resources = ?12, external = ?13,
   created_at_ns = ?14, updated_at_ns = ?15, last_heartbeat_ns = ?16, revision = ?17, external_id = ?18,
-  external_created_at_ns = ?19, external_updated_at_ns = ?20
+  external_created_at_ns = ?19, external_updated_at_ns = ?20, removing = ?21
 )sql";
 
 constexpr std::string_view kLoadNodes = R"sql(
 SELECT id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak, failure_streak,
   resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision, external_id, external_created_at_ns,
-  external_updated_at_ns
+  external_updated_at_ns, removing
 FROM nodes ORDER BY id
 )sql";
 
@@ -123,7 +123,7 @@ void bind_node(Binder& bind, const model::Node& n) {
   bind.bind(n.unschedulable).bind(to_string(n.state)).bind(n.source).bind(n.last_error).bind(n.boot_id);
   bind.bind(n.success_streak).bind(n.failure_streak).bind(record::encode_resources(n.resources)).bind(n.external);
   bind.bind(n.created_at).bind(n.updated_at).bind(n.last_heartbeat).bind(n.revision);
-  bind.bind(n.external_id).bind(n.external_created_at).bind(n.external_updated_at);
+  bind.bind(n.external_id).bind(n.external_created_at).bind(n.external_updated_at).bind(n.removing);
 }
 
 // The columns are those of kLoadNodes, in their order.
@@ -153,6 +153,7 @@ Result<model::Node> read_node(const Row& row) {
   out.external_id = row.text(17);
   out.external_created_at = row.optional_time(18);
   out.external_updated_at = row.optional_time(19);
+  out.removing = row.boolean(20);
   return out;
 }
 

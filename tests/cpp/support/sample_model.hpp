@@ -111,6 +111,7 @@ inline model::Node full_node(const std::string& id = "node-1") {
   n.address = {"192.0.2.10", 8081};
   n.labels = {{"zone", "a"}};
   n.unschedulable = true;
+  n.removing = true;
   n.state = model::NodeState::not_ready;
   n.source = "api";
   n.last_error = "connection refused";

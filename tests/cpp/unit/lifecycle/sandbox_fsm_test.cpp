@@ -43,6 +43,7 @@ TEST(SandboxFsm, every_phase_can_be_deleted) {
 TEST(SandboxFsm, only_a_start_brings_back_what_has_come_to_rest) {
   for_every_pair([](Phase phase, Event event) {
     if (phase != Phase::failed && phase != Phase::stopped) return;
+    if (event == Event::node_recovered) return;  // it never was at rest
     const auto to = next(phase, event);
     if (!to || *to == phase || *to == Phase::deleting) return;
     EXPECT_EQ(phase, Phase::stopped);
@@ -56,6 +57,17 @@ TEST(SandboxFsm, only_placement_leads_out_of_pending_onto_a_node) {
       EXPECT_EQ(event, Event::placed);
     }
     if (event == Event::placed && phase != Phase::pending) {
+      EXPECT_FALSE(next(phase, event));
+    }
+  });
+}
+
+TEST(SandboxFsm, only_a_recovery_leads_from_failed_to_running) {
+  for_every_pair([](Phase phase, Event event) {
+    if (phase == Phase::failed && next(phase, event) == Phase::running) {
+      EXPECT_EQ(event, Event::node_recovered);
+    }
+    if (event == Event::node_recovered && phase != Phase::failed) {
       EXPECT_FALSE(next(phase, event));
     }
   });
@@ -76,7 +88,7 @@ TEST(SandboxFsm, is_move_says_what_the_table_says) {
   EXPECT_TRUE(is_move(Phase::scheduled, Phase::running));
   EXPECT_FALSE(is_move(Phase::pending, Phase::running));
   EXPECT_FALSE(is_move(Phase::deleting, Phase::running));
-  EXPECT_FALSE(is_move(Phase::failed, Phase::running));
+  EXPECT_FALSE(is_move(Phase::failed, Phase::creating));
 }
 
 TEST(SandboxFsm, every_event_has_a_name) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace sandboxd::liveness {
 namespace {
 
@@ -59,7 +61,7 @@ TEST(NodeFsm, health_travels_in_the_node_record) {
 
 TEST(Heartbeats, a_node_falls_silent_once_after_its_term) {
   Heartbeats beats;
-  beats.renew(NodeId("a"), kStart);
+  beats.renew(NodeId("a"), kStart, kReportTtl);
   EXPECT_EQ(beats.next_deadline(), kStart + kReportTtl);
   EXPECT_TRUE(beats.expire(kStart + (kReportTtl - Duration(1))).empty());
   EXPECT_EQ(beats.expire(kStart + kReportTtl), std::vector<NodeId>{NodeId("a")});
@@ -69,17 +71,33 @@ TEST(Heartbeats, a_node_falls_silent_once_after_its_term) {
 
 TEST(Heartbeats, a_report_pushes_the_deadline_back) {
   Heartbeats beats;
-  beats.renew(NodeId("a"), kStart);
-  beats.renew(NodeId("b"), kStart);
-  beats.renew(NodeId("a"), kStart + std::chrono::seconds(10));
+  beats.renew(NodeId("a"), kStart, kReportTtl);
+  beats.renew(NodeId("b"), kStart, kReportTtl);
+  beats.renew(NodeId("a"), kStart + std::chrono::seconds(10), kReportTtl);
   EXPECT_EQ(beats.expire(kStart + kReportTtl), std::vector<NodeId>{NodeId("b")});
   beats.forget(NodeId("a"));
   EXPECT_TRUE(beats.expire(kStart + std::chrono::hours(1)).empty());
 }
 
+TEST(ReportTerm, grows_with_the_cluster_and_spreads) {
+  const Duration spread = kReportTtl / 8;
+  EXPECT_EQ(report_term(1, 0) / std::chrono::seconds(1), 16);
+  EXPECT_EQ(report_term(10000, 0), kReportTtl * 2);
+  EXPECT_EQ(report_term(20000, 0), kReportTtl * 2) << "and no further";
+  EXPECT_GT(report_term(5000, 0), report_term(1000, 0));
+  std::set<Duration> drawn;
+  for (std::uint64_t draw = 0; draw < 1000; ++draw) {
+    const Duration term = report_term(0, draw * 7'919'000'017);
+    EXPECT_GE(term, kReportTtl);
+    EXPECT_LT(term, kReportTtl + spread);
+    drawn.insert(term);
+  }
+  EXPECT_GT(drawn.size(), 900U);
+}
+
 TEST(Heartbeats, equal_deadlines_come_out_by_id) {
   Heartbeats beats;
-  for (const char* id : {"c", "a", "b"}) beats.renew(NodeId(id), kStart);
+  for (const char* id : {"c", "a", "b"}) beats.renew(NodeId(id), kStart, kReportTtl);
   EXPECT_EQ(beats.expire(kStart + kReportTtl), (std::vector<NodeId>{NodeId("a"), NodeId("b"), NodeId("c")}));
 }
 

@@ -1,102 +1,28 @@
 // The engine with a simulated store, network, clock and node: turns, durability, calls to nodes.
-#include "orch/engine.hpp"
-
-#include "orch/service.hpp"
-#include "sim/sim_clock.hpp"
-#include "sim/sim_store.hpp"
-#include "sim/sim_transport.hpp"
-#include "world/model_node.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <gtest/gtest.h>
+#include "unit/orch/engine_fixture.hpp"
 
 namespace sandboxd::orch {
 namespace {
 
 using model::Phase;
 
-class EngineTest : public testing::Test {
+class EngineTest : public EngineFixture {
  protected:
   ~EngineTest() override {
     stop();
     node_->cancel();
-    transport_.cancel();
     run(node_->join());
-    run(transport_.join());
-  }
-
-  void start() {
-    store_ = *sim::SimStore::open(disk_, clock_);
-    engine_ = std::make_unique<Engine>(context_.get_executor(), *store_, transport_, clock_, config_, ++lives_);
-    service_ = std::make_unique<SandboxService>(*engine_, transport_, clock_);
-    ASSERT_TRUE(run(engine_->start()));
-  }
-  void stop() {
-    if (engine_) run(engine_->stop());
-    service_.reset();
-    engine_.reset();
-    store_.reset();
   }
   void start_with_node() {
     start();
     node_->start();
-    transport_.attach(7, node_);
-    UpsertNode request;
-    request.id = NodeId("n");
-    request.address = {"10.0.0.1", 7};
-    const auto node = run(service_->upsert_node(request, std::chrono::seconds(3)));
+    const NodeRef node = register_node("n", 7, node_);
     ASSERT_TRUE(node);
-    ASSERT_EQ((*node)->state, model::NodeState::ready);
+    ASSERT_EQ(node->state, model::NodeState::ready);
   }
 
-  template <class T>
-  T run(Task<T> task) {
-    std::optional<T> out;
-    boost::asio::co_spawn(context_, std::move(task), [&](std::exception_ptr, T value) { out = std::move(value); });
-    for (int n = 0; n < 100000 && !out; ++n) step();
-    return std::move(out).value();
-  }
-  void run(Task<void> task) {
-    bool done = false;
-    boost::asio::co_spawn(context_, std::move(task), [&](std::exception_ptr) { done = true; });
-    for (int n = 0; n < 100000 && !done; ++n) step();
-    EXPECT_TRUE(done);
-  }
-  void step() {
-    context_.restart();
-    if (context_.poll() == 0) clock_.fire_next();
-  }
-  void run_for(Duration duration) { run(clock_.sleep_for(duration)); }
-
-  static CreateSandbox sandbox(const char* id, std::int64_t cpu = 100) {
-    CreateSandbox out;
-    out.id = SandboxId(id);
-    model::Container container;
-    container.name = "app";
-    container.image = "local/app:1";
-    container.resources.request_cpu_milli = cpu;
-    out.spec.containers.push_back(container);
-    out.spec.ports.resize(1);
-    out.spec.ports[0].container_port = 80;
-    return out;
-  }
-  SandboxRef get(const char* id) {
-    const auto found = run(service_->get(SandboxId(id)));
-    return found ? *found : nullptr;
-  }
-
-  boost::asio::io_context context_;
-  sim::SimClock clock_{context_.get_executor()};
-  sim::SimTransport transport_{context_.get_executor(), clock_, 1};
-  std::shared_ptr<sim::StoreDisk> disk_ = std::make_shared<sim::StoreDisk>();
   std::shared_ptr<world::ModelNode> node_ = std::make_shared<world::ModelNode>(
       context_.get_executor(), clock_, 2, world::ModelNodeOptions{4000, 1 << 30, 0, std::chrono::seconds(5)});
-  OrchConfig config_;
-  std::uint64_t lives_ = 0;
-  std::unique_ptr<sim::SimStore> store_;
-  std::unique_ptr<Engine> engine_;
-  std::unique_ptr<SandboxService> service_;
 };
 
 TEST_F(EngineTest, a_create_is_answered_pending_and_comes_to_run) {
@@ -286,6 +212,20 @@ TEST_F(EngineTest, survives_a_restart_with_everything_acknowledged) {
   EXPECT_NE(get("b")->ports[0].host_port, before->ports[0].host_port);
 }
 
+TEST_F(EngineTest, a_stored_ready_is_not_trusted_before_the_node_has_reported_to_this_process) {
+  start_with_node();
+  stop();
+  transport_.detach(7);
+  start();
+  ASSERT_EQ(node("n")->state, model::NodeState::ready) << "as it was stored";
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  run_for(std::chrono::seconds(5));
+  EXPECT_EQ(get("a")->phase, Phase::pending);
+  transport_.attach(7, node_);
+  run_for(std::chrono::seconds(6));
+  EXPECT_EQ(get("a")->phase, Phase::running);
+}
+
 TEST_F(EngineTest, a_lost_sandbox_fails_and_keeps_an_earlier_reason) {
   start_with_node();
   ASSERT_TRUE(run(service_->create(sandbox("a"))));
@@ -320,7 +260,9 @@ TEST_F(EngineTest, removes_its_own_left_overs_and_nobody_elses) {
   node_->machine[ours.id] = ours;
   node_->machine[theirs.id] = theirs;
   transport_.break_streams(7);
-  run_for(std::chrono::seconds(2));
+  run_for(std::chrono::seconds(5));
+  EXPECT_TRUE(node_->machine.contains(ours.id)) << "not before the grace is over";
+  run_for(std::chrono::seconds(10));
   EXPECT_FALSE(node_->machine.contains(ours.id));
   EXPECT_TRUE(node_->machine.contains(theirs.id));
 }
@@ -431,18 +373,6 @@ TEST_F(EngineTest, a_delete_while_the_port_is_exchanged_wins) {
   ASSERT_TRUE(run(service_->wait_gone(SandboxId("a"), std::chrono::seconds(10))));
   run_for(std::chrono::seconds(3));
   EXPECT_TRUE(node_->machine.empty());
-}
-
-TEST_F(EngineTest, a_node_with_sandboxes_goes_only_by_force) {
-  start_with_node();
-  ASSERT_TRUE(run(service_->create(sandbox("a"))));
-  run_for(std::chrono::seconds(1));
-  EXPECT_EQ(run(service_->delete_node(NodeId("n"), false)).error().code(), ErrorCode::conflict);
-  ASSERT_TRUE(run(service_->delete_node(NodeId("n"), true)));
-  EXPECT_EQ(get("a")->phase, Phase::failed);
-  EXPECT_EQ(get("a")->last_error, "node removed");
-  EXPECT_EQ(run(service_->get_node(NodeId("n"))).error().code(), ErrorCode::not_found);
-  EXPECT_EQ(run(service_->delete_node(NodeId("n"), true)).error().code(), ErrorCode::not_found);
 }
 
 TEST_F(EngineTest, a_silent_node_is_not_ready_until_it_speaks) {
