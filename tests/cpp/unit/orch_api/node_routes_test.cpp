@@ -152,8 +152,13 @@ TEST_F(NodesTest, a_cordon_changes_future_placement_only) {
 // ---- delete
 
 TEST_F(NodesTest, are_deleted_with_and_without_force) {
+  add_node();
+  EXPECT_EQ(ask("DELETE", "/api/v1/nodes/n?force=false").body, R"({"deleted":"n"})");
   ASSERT_EQ(register_node("a").status, 200);
-  EXPECT_EQ(ask("DELETE", "/api/v1/nodes/a?force=false").body, R"({"deleted":"a"})");
+  const Answer unreachable = ask("DELETE", "/api/v1/nodes/a");
+  EXPECT_EQ(unreachable.status, 500);
+  EXPECT_EQ(unreachable.error(), "reconcile node a during delete: connection refused");
+  EXPECT_EQ(ask("DELETE", "/api/v1/nodes/a?force=true").body, R"({"deleted":"a"})");
   const Answer unknown = ask("DELETE", "/api/v1/nodes/a");
   EXPECT_EQ(unknown.status, 404);
   EXPECT_EQ(unknown.error(), "node not found");
