@@ -78,7 +78,7 @@ class SimTransport final : public ports::NodeTransport {
   };
   using Work = std::function<Task<Result<void>>(SimNodeServer&)>;
 
-  [[nodiscard]] Task<Result<void>> exchange(int port, Work work);
+  [[nodiscard]] Task<Result<void>> call(int port, Work work);
   [[nodiscard]] Task<void> deliver(int port, Work work, std::shared_ptr<Reply> reply);
   [[nodiscard]] static Task<Result<void>> await_reply(std::shared_ptr<Reply> reply);
   [[nodiscard]] Task<void> pump(int port, std::unique_ptr<ports::NodeWatch> inner, std::shared_ptr<Stream> stream);
