@@ -101,7 +101,7 @@ bool SimTransport::draw_fault(std::uint64_t permille) {
   return happens;
 }
 
-Task<Result<void>> SimTransport::exchange(int port, Work work) {
+Task<Result<void>> SimTransport::call(int port, Work work) {
   auto reply = std::make_shared<Reply>(executor_);
   on_its_way_.spawn("simulated request", deliver(port, work, reply));
   if (draw_fault(options.duplicate_permille)) {
@@ -140,12 +140,12 @@ Task<void> SimTransport::deliver(int port, Work work, std::shared_ptr<Reply> rep
 
 Task<Result<void>> SimTransport::create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) {
   Work work = [request = std::move(request)](SimNodeServer& server) { return server.create(request); };
-  return exchange(node.port, std::move(work));
+  return call(node.port, std::move(work));
 }
 
 Task<Result<void>> SimTransport::remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) {
   Work work = [id = std::move(id), uid = std::move(uid)](SimNodeServer& server) { return server.remove(id, uid); };
-  return exchange(node.port, std::move(work));
+  return call(node.port, std::move(work));
 }
 
 Task<Result<std::unique_ptr<ports::NodeWatch>>> SimTransport::watch(model::NodeAddress node) {

@@ -101,7 +101,7 @@ class SimTransport final : public ports::NodeTransport {
   };
   using Work = std::function<Task<Result<void>>(SimNodeServer&)>;
 
-  [[nodiscard]] Task<Result<void>> exchange(int port, Work work);
+  [[nodiscard]] Task<Result<void>> call(int port, Work work);
   // A question changes nothing, so that it need not outlive who asked: no duplicates, and it may be lost once.
   template <class T>
   [[nodiscard]] Task<Result<T>> question(int port, std::function<Result<T>(SimNodeServer&)> ask);
