@@ -69,6 +69,11 @@ std::optional<std::pair<WallTime, SandboxId>> State::next_expiry() const {
   return *expiries_.begin();
 }
 
+std::size_t State::count(model::Phase phase) const {
+  const auto found = phases_.find(phase);
+  return found == phases_.end() ? 0 : found->second;
+}
+
 bool State::is_confirmed(const NodeId& id) const { return confirmed_.contains(id); }
 
 void State::confirm(const NodeId& id) {
@@ -156,11 +161,13 @@ void State::touch_node(model::Node node) {
 void State::replace(const SandboxId& id, SandboxRef after, bool quarantine) {
   const SandboxRef before = find(id);
   if (before) {
+    --phases_[before->phase];
     names_.erase({before->owner, before->name});
     if (const auto expiry = expiry_of(*before)) expiries_.erase({*expiry, id});
     if (before->phase == model::Phase::pending) queue_.remove(before->owner, before->created_at, id);
   }
   if (after) {
+    ++phases_[after->phase];
     names_[{after->owner, after->name}] = id;
     if (const auto expiry = expiry_of(*after)) expiries_.emplace(*expiry, id);
     if (after->phase == model::Phase::pending) queue_.add(after->owner, after->created_at, id);
