@@ -10,6 +10,8 @@
 
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <vector>
 
 namespace py = pybind11;
 
@@ -25,10 +27,21 @@ std::string get_by_name(const Config& config, std::string_view name) {
 }
 
 template <class Config>
+std::vector<std::tuple<std::string, std::string, std::string>> describe_foreign() {
+  std::vector<std::tuple<std::string, std::string, std::string>> out;
+  for (const ForeignSetting& setting : Config::foreign_settings()) {
+    out.emplace_back(setting.key, setting.env, setting.kind);
+  }
+  return out;
+}
+
+template <class Config>
 void register_one(py::module_& module, const char* name, const char* doc) {
   py::class_<Config>(module, name, doc)
       .def(py::init<>())
       .def_static("fields", &describe_fields<Config>, "The table of fields, in order.")
+      .def_static("foreign_settings", &describe_foreign<Config>,
+                  "Settings of the original without meaning here: (key, environment name, kind).")
       .def(
           "set",
           [](Config& config, std::string_view field, std::string_view text) { unwrap(set_field(config, field, text)); },
@@ -47,7 +60,10 @@ void register_config(py::module_& module) {
       .def_readonly("description", &ConfigFieldInfo::description)
       .def_readonly("original_key", &ConfigFieldInfo::original_key)
       .def_readonly("original_env", &ConfigFieldInfo::original_env)
-      .def_readonly("is_secret", &ConfigFieldInfo::is_secret);
+      .def_readonly("is_secret", &ConfigFieldInfo::is_secret)
+      .def_readonly("is_reloadable", &ConfigFieldInfo::is_reloadable)
+      .def_readonly("original_default", &ConfigFieldInfo::original_default)
+      .def_readonly("original_low", &ConfigFieldInfo::original_low);
   register_one<orch::OrchConfig>(module, "OrchConfig", "Configuration of a control plane.");
   register_one<node::NodeConfig>(module, "NodeConfig", "Configuration of a node agent.");
 }

@@ -10,11 +10,11 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <array>
+#include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
+#include <vector>
 
 namespace py = pybind11;
 
@@ -31,6 +31,13 @@ py::class_<Daemon> register_one(py::module_& module, const char* name, const cha
       .def(
           "stop", [](Daemon& daemon) { without_gil([&] { daemon.stop(); }); }, "Drain and stop; idempotent.")
       .def(
+          "reload",
+          [](Daemon& daemon, const Config& config) {
+            const auto done = unwrap(without_gil([&] { return daemon.reload(config); }));
+            return std::make_pair(done.changed, done.need_restart);
+          },
+          py::arg("config"), "Take over what may change: (names that changed, names that need a restart).")
+      .def(
           "wait",
           [](Daemon& daemon, std::optional<double> timeout) {
             return wait_interruptibly([&](Duration slice) { return daemon.wait(slice); }, timeout);
@@ -39,26 +46,40 @@ py::class_<Daemon> register_one(py::module_& module, const char* name, const cha
       .def_property_readonly("port", &Daemon::port, "The port that it serves on; 0 before start.");
 }
 
-void start_logging(const std::string& level, std::string app, std::string file) {
-  static constexpr std::array<std::pair<std::string_view, LogLevel>, 5> kLevels{{{"debug", LogLevel::debug},
-                                                                                 {"info", LogLevel::info},
-                                                                                 {"warn", LogLevel::warn},
-                                                                                 {"error", LogLevel::error},
-                                                                                 {"off", LogLevel::off}}};
+void set_up_logging(const std::string& level, std::string app) {
+  const auto parsed = parse_log_level(level);
+  if (!parsed) raise_error(Error(ErrorCode::invalid_argument, "no log level: " + level));
   LogOptions options;
-  for (const auto& [name, value] : kLevels) {
-    if (name == level) options.level = value;
-  }
+  options.level = *parsed;
   options.app = std::move(app);
-  options.file = std::move(file);
   configure_logging(options);
+}
+
+// Python's own lines, in the form of all others. `group` (if any) is the object that holds the fields.
+void log_line(const std::string& level, const std::string& message, const std::map<std::string, std::string>& fields,
+              const std::string& group) {
+  std::vector<LogField> members;
+  for (const auto& [key, value] : fields) members.emplace_back(key, value);
+  if (!group.empty()) members = {LogField::object(group, members)};
+  static constexpr Log kLog("cli");
+  const auto parsed = parse_log_level(level);
+  if (!parsed) raise_error(Error(ErrorCode::invalid_argument, "no log level: " + level));
+  kLog.plain(*parsed, message, members);
 }
 
 }  // namespace
 
 void register_daemon(py::module_& module) {
-  module.def("configure_logging", &start_logging, py::kw_only(), py::arg("level") = "info", py::arg("app") = "sandboxd",
-             py::arg("file") = "", "Where and how much the core logs; once per process.");
+  module.def("configure_logging", &set_up_logging, py::kw_only(), py::arg("level") = "info",
+             py::arg("app") = "sandboxd", "What the core logs, and as whom.");
+  module.def(
+      "start_log_writer",
+      [](const std::string& directory, const std::string& prefix) { unwrap(start_log_writer(directory, prefix)); },
+      py::kw_only(), py::arg("directory") = "", py::arg("prefix") = "sandboxd",
+      "From here on a thread writes the log, also to hourly files in `directory`.");
+  module.def("log_line", &log_line, py::arg("level"), py::arg("message"),
+             py::arg("fields") = std::map<std::string, std::string>(), py::arg("group") = "", "Log one line.");
+  module.def("flush_log", [] { without_gil([] { flush_log(); }); }, "Wait until what was logged is written.");
   register_one<orch::Orchestrator, orch::OrchConfig>(module, "Orchestrator", "A control plane in this process.");
   register_one<node::NodeDaemon, node::NodeConfig>(module, "NodeDaemon", "A node agent in this process.")
       .def(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ._exceptions import SandboxdError, UnavailableError, make_api_error
-from ._process import opened_pidfd
+from ._process import find_processes, opened_pidfd
 
 LOG_BYTES_MAX = 16 * 1024 * 1024
 _LIVED_LONG_SECONDS = 10.0
@@ -41,6 +41,11 @@ def bound_log(path: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
         if path.stat().st_size > bytes_max:
             shutil.copyfile(path, path.with_name(path.name + ".1"))
             os.truncate(path, 0)
+
+
+def supervised_daemons(data_dir: Path) -> list[int]:
+    """Process ids of the daemons that a supervisor started on this data directory, also of one that is gone."""
+    return find_processes(lambda words: "--supervisor" in words and str(data_dir) in words)
 
 
 def report_ready(fd: int | None, message: Mapping[str, object]) -> None:
@@ -187,4 +192,4 @@ def wait_for_any(pids: Sequence[int], wakeup: int, timeout: float) -> None:
         select.select([wakeup, *(fd for fd in handles if fd is not None)], [], [], max(0.0, timeout))
 
 
-__all__ = ["Backoff", "Child", "bound_log", "read_ready", "report_ready", "wait_for_any"]
+__all__ = ["Backoff", "Child", "bound_log", "read_ready", "report_ready", "supervised_daemons", "wait_for_any"]

@@ -4,13 +4,12 @@
 
 Environment: SANDBOXD_<ROLE>_<FIELD> for one role, SANDBOXD_<FIELD> for every role that has the field, then the original
 system's own name. Files: our TOML (keys at the top are for every role that has the field, [orch] and [node] for one),
-or an original system's JSON file by its own keys. Empty environment variables count as absent.
+or an original system's JSON file by its own keys (_original.py). Empty environment variables count as absent.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, Literal, Protocol
 
 from ._exceptions import ConfigError, InvalidRequestError
 from ._native import core
+from ._original import Interpreter, Reading, is_original_file
 
 Role = Literal["orch", "node"]
 ROLES: tuple[Role, ...] = ("orch", "node")
@@ -35,6 +35,8 @@ class Field(Protocol):
     original_key: str
     original_env: str
     is_secret: bool
+    is_reloadable: bool
+    original_low: str
 
 
 class NativeConfig(Protocol):
@@ -75,6 +77,9 @@ class Loaded:
     role: Role
     native: Any
     settings: tuple[Setting, ...]
+    is_original: bool = False  # the original's file was given: its rules of starting hold
+    foreign: tuple[str, ...] = ()  # settings of the original that have nothing to set here
+    notes: tuple[str, ...] = ()  # what else of the original's was ignored, one sentence each
 
     def get(self, name: str) -> str:
         return str(self.native.get(name))
@@ -99,7 +104,7 @@ def to_text(value: object, where: str) -> str:
 
 
 def read_file(path: Path) -> Mapping[str, Any]:
-    """Read a configuration file: TOML, or JSON by its suffix or first character.
+    """Read one of our configuration files (TOML).
 
     Raises:
         ConfigError: it cannot be read or parsed.
@@ -108,14 +113,10 @@ def read_file(path: Path) -> Mapping[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f'cannot read configuration file "{path}": {error}') from error
-    is_json = path.suffix == ".json" or text.lstrip().startswith("{")
     try:
-        data = json.loads(text) if is_json else tomllib.loads(text)
+        return tomllib.loads(text)
     except ValueError as error:
         raise ConfigError(f'cannot parse configuration file "{path}": {error}') from error
-    if not isinstance(data, dict):
-        raise ConfigError(f'configuration file "{path}" is not an object of keys and values')
-    return {"\0json": True, **data} if is_json else data
 
 
 def _unknown(name: str, known: Iterable[str], where: str) -> ConfigError:
@@ -126,13 +127,6 @@ def _unknown(name: str, known: Iterable[str], where: str) -> ConfigError:
 
 def _from_file(role: Role, data: Mapping[str, Any], path: Path) -> dict[str, tuple[str, str]]:
     rows = fields(role)
-    if "\0json" in data:  # an original system's file: its keys, and keys of ours are no use there
-        by_key = {row.original_key: row for row in rows if row.original_key}
-        return {
-            by_key[key].name: (to_text(value, f"{path}: {key}"), f"{path}: {key}")
-            for key, value in data.items()
-            if key in by_key and value not in ("", None)
-        }
     names = {row.name for row in rows}
     everywhere = {row.name for other in ROLES for row in fields(other)}
     out: dict[str, tuple[str, str]] = {}
@@ -154,8 +148,8 @@ def _from_environment(role: Role, environ: Mapping[str, str]) -> dict[str, tuple
     out: dict[str, tuple[str, str]] = {}
     for row in fields(role):
         upper = row.name.upper()
-        for name in (f"SANDBOXD_{role.upper()}_{upper}", f"SANDBOXD_{upper}", row.original_env):
-            text = environ.get(name, "").strip() if name else ""
+        for name in (f"SANDBOXD_{role.upper()}_{upper}", f"SANDBOXD_{upper}"):
+            text = environ.get(name, "").strip()
             if text:
                 out[row.name] = (text, f"environment {name}")
                 break
@@ -179,16 +173,16 @@ def load(
         ConfigError: unknown settings, malformed values, or what validate() found; all problems at once.
     """
     rows = fields(role)
-    given: dict[str, tuple[str, str]] = {}
-    if file is not None:
-        given |= _from_file(role, read_file(file), file)
-    given |= _from_environment(role, os.environ if environ is None else environ)
+    given, originals, readings = _gather(role, file, os.environ if environ is None else environ)
     names = {row.name for row in rows}
     for name, text in (arguments or {}).items():
         if name not in names:
             raise _unknown(name, names, role)
         if text is not None:
             given[name] = (text, "argument")
+            originals.discard(name)
+    is_original = is_original_file(file)
+    Interpreter(native_class(role)).correct(given, originals, is_original)
     native = native_class(role)()
     problems = []
     for name, (text, origin) in given.items():
@@ -200,7 +194,28 @@ def load(
     if problems:
         raise ConfigError(f"the configuration of {role} is wrong:" + "".join(f"\n  {problem}" for problem in problems))
     settings = (Setting(row, native.get(row.name), given.get(row.name, ("", "default"))[1]) for row in rows)
-    return Loaded(role, native, tuple(settings))
+    foreign = (name for reading in readings for name in reading.foreign)
+    notes = (note for reading in readings for note in reading.notes)
+    return Loaded(role, native, tuple(settings), is_original, tuple(foreign), tuple(notes))
+
+
+def _gather(
+    role: Role, file: Path | None, environ: Mapping[str, str]
+) -> tuple[dict[str, tuple[str, str]], set[str], list[Reading]]:
+    """File and environment: values, the fields whose value is the original's, and what its readings said."""
+    interpreter, readings = Interpreter(native_class(role)), []
+    given: dict[str, tuple[str, str]] = {}
+    originals: set[str] = set()
+    if file is not None and is_original_file(file):
+        readings.append(interpreter.file(file))
+    elif file is not None:
+        given |= _from_file(role, read_file(file), file)
+    readings.append(interpreter.environment(environ))
+    for reading in readings:
+        given |= reading.values
+        originals |= reading.values.keys()
+    own = _from_environment(role, environ)
+    return given | own, originals - own.keys(), readings
 
 
 def is_loopback(listen: str) -> bool:
@@ -210,12 +225,18 @@ def is_loopback(listen: str) -> bool:
 
 
 def check_exposure(loaded: Loaded) -> None:
-    """Refuse to serve other machines without a token.
+    """Refuse to serve other machines without a token. With the original's file, refuse to serve anybody without one.
 
     Raises:
         ConfigError: the listener is not loopback and there is no token.
     """
     listen = loaded.get("listen")
+    if loaded.is_original and not loaded.get("token").strip():
+        name = "orchestrator" if loaded.role == "orch" else "sbxlet"
+        raise ConfigError(
+            f"{name} refuses to start: shared_secret is not configured (set shared_secret in config or "
+            "SBX_SHARED_SECRET)"
+        )
     if not loaded.get("token") and not is_loopback(listen):
         raise ConfigError(
             f'{loaded.role} refuses to listen on "{listen}" without a token: anybody who reaches it could run code as '
@@ -258,6 +279,7 @@ __all__ = [
     "check_exposure",
     "fields",
     "is_loopback",
+    "is_original_file",
     "load",
     "parse_flags",
     "read_file",

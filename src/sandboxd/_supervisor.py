@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import _config, _containerd
-from ._children import Backoff, Child, bound_log, wait_for_any
+from ._children import Backoff, Child, bound_log, supervised_daemons, wait_for_any
 from ._client import Client
 from ._exceptions import ConfigError, ConflictError, NotFoundError, SandboxdError, WaitTimeoutError
 from ._instance import Instance, write_private
-from ._process import LockFile, end_process, find_processes, pid_alive
+from ._process import LockFile, end_process, pid_alive
 from ._teardown import has_traces, remove_traces
 
 _DAEMON_READY_SECONDS = 60.0
@@ -192,8 +192,7 @@ class Supervisor:
 
     def _end_orphans(self) -> None:
         """Daemons of a supervisor that was killed are just ending; their locks must be free before ours start."""
-        data_dir = str(self.plan.instance.data_dir)
-        for pid in find_processes(lambda words: "--supervisor" in words and data_dir in words):
+        for pid in supervised_daemons(self.plan.instance.data_dir):
             if not end_process(pid, _STOP_SECONDS):
                 raise ConflictError(f"a daemon of an earlier run (pid {pid}) does not end", code="conflict")
 

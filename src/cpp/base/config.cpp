@@ -1,5 +1,7 @@
 #include "base/config.hpp"
 
+#include "base/log.hpp"
+
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -108,6 +110,19 @@ std::string config_text(const std::vector<std::string>& value) {
   std::string text;
   for (const std::string& item : value) text += (text.empty() ? "" : ",") + item;
   return text;
+}
+
+Result<void> no_problems(const std::vector<std::string>& problems) {
+  if (problems.empty()) return {};
+  std::string text;
+  for (const std::string& problem : problems) text += (text.empty() ? "" : "; ") + problem;
+  return Error(ErrorCode::invalid_argument, std::move(text));
+}
+
+void log_reload(const Log& log, const ConfigReload& reload) {
+  log.info("configuration reloaded", {{"changed", config_text(reload.changed)}});
+  if (reload.need_restart.empty()) return;
+  log.warn("settings that change with a restart only", {{"settings", config_text(reload.need_restart)}});
 }
 
 }  // namespace sandboxd

@@ -29,12 +29,25 @@ struct ConfigField {
   std::string_view original_key;  // in the original system's JSON file; empty: none
   std::string_view original_env;  // its environment variable; empty: none
   bool is_secret = false;         // masked wherever the configuration is shown
+  bool is_reloadable = false;     // may change while the daemon runs (SIGHUP)
+  // Where the original system is more lenient than we are, for values from its file or its environment names only:
+  std::string_view original_default = {};  // when its file is used and does not say; empty: our default
+  std::string_view original_low = {};      // in place of a number below 1, or of a number or duration of 0 and less
+};
+
+// A setting of the original system that has nothing to set here: accepted, checked for its type, and told in the log.
+struct ForeignSetting {
+  std::string_view key;   // in its file
+  std::string_view env;   // its environment name; empty: none
+  std::string_view kind;  // as in ConfigFieldInfo
 };
 
 // What Python sees of a field.
 struct ConfigFieldInfo {
   std::string name, kind, default_text, description, original_key, original_env;
   bool is_secret = false;
+  bool is_reloadable = false;
+  std::string original_default, original_low;
 };
 
 // Text <-> value for each kind. set_text: invalid_argument with what was expected.
@@ -82,9 +95,37 @@ template <class Config>
     info.original_key = field.original_key;
     info.original_env = field.original_env;
     info.is_secret = field.is_secret;
+    info.is_reloadable = field.is_reloadable;
+    info.original_default = field.original_default;
+    info.original_low = field.original_low;
     out.push_back(std::move(info));
   }
   return out;
 }
+
+// invalid_argument with all of `problems` in one text, if there are any.
+[[nodiscard]] Result<void> no_problems(const std::vector<std::string>& problems);
+
+// What a reload came to, in names of fields.
+struct ConfigReload {
+  std::vector<std::string> changed;
+  std::vector<std::string> need_restart;  // differ, and keep their old value until the daemon starts again
+};
+
+// Takes over the reloadable fields of `next`.
+template <class Config>
+[[nodiscard]] ConfigReload take_reloadable(Config& current, const Config& next) {
+  ConfigReload out;
+  for (const ConfigField<Config>& field : Config::fields()) {
+    if (get_field(current, field) == get_field(next, field)) continue;
+    (field.is_reloadable ? out.changed : out.need_restart).emplace_back(field.name);
+    if (field.is_reloadable) std::visit([&](auto member) { current.*member = next.*member; }, field.member);
+  }
+  return out;
+}
+
+class Log;
+// Says what a reload came to.
+void log_reload(const Log& log, const ConfigReload& reload);
 
 }  // namespace sandboxd

@@ -1,39 +1,43 @@
 #include "base/log.hpp"
 
+#include "base/log_writer.hpp"
 #include "base/time.hpp"
 
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
+#include <array>
+#include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
 #include <memory>
 #include <mutex>
-#include <vector>
+#include <utility>
 
 namespace sandboxd {
 namespace {
 
-struct Sinks {
-  std::mutex mutex;
-  LogLevel level = LogLevel::info;
+constexpr int kStandardError = 2;
+constexpr Duration kFlushPatience = std::chrono::seconds(2);
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
+struct Logging {
+  std::atomic<LogLevel> level = LogLevel::info;
+  std::mutex mutex;  // of what stands below
   std::string app = "sandboxd";
-  std::shared_ptr<spdlog::logger> out;
-  std::shared_ptr<spdlog::logger> err;
-  std::shared_ptr<spdlog::logger> file;
-  std::function<void(const LogRecord&)> observer;
+  std::shared_ptr<LogWriter> writer;
+  std::shared_ptr<std::function<void(const LogRecord&)>> observer;
+  std::mutex observing;  // an observer is never called by two threads at once
 };
 
-std::shared_ptr<spdlog::logger> make_logger(const char* name, spdlog::sink_ptr sink) {
-  auto logger = std::make_shared<spdlog::logger>(name, std::move(sink));
-  logger->set_pattern("%v");
-  logger->flush_on(spdlog::level::info);
-  return logger;
+// Never destroyed: threads may log until the very end of the process.
+Logging& logging() {
+  static Logging& instance = *new Logging;
+  return instance;
 }
 
-Sinks& sinks() {
-  static Sinks instance;
-  return instance;
+// Log time stamps are the one place below the ports that reads the clock: they decide nothing.
+WallTime wall_now() {
+  return {std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch()).count()};
 }
 
 void append_escaped(std::string& out, std::string_view text) {
@@ -60,6 +64,35 @@ void append_escaped(std::string& out, std::string_view text) {
   }
 }
 
+// "2026-01-02T03:04:05.000000006+01:00". The part down to the second is kept: lines come many a second.
+void append_local_time(std::string& out, WallTime at) {
+  struct Kept {
+    std::int64_t second = -1;
+    std::string text;
+    std::string offset;
+  };
+  thread_local Kept kept;
+  const std::int64_t second = at.ns / kNsPerSecond;
+  if (second != kept.second) {
+    const auto time = static_cast<std::time_t>(second);
+    std::tm local{};
+    localtime_r(&time, &local);
+    std::array<char, 32> text{};
+    std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &local);
+    kept.second = second;
+    kept.text = text.data();
+    const long minutes = local.tm_gmtoff / 60;
+    std::snprintf(text.data(), text.size(), "%c%02ld:%02ld", minutes < 0 ? '-' : '+', std::abs(minutes) / 60,
+                  std::abs(minutes) % 60);
+    kept.offset = minutes == 0 ? "Z" : text.data();
+  }
+  std::array<char, 16> fraction{};
+  std::snprintf(fraction.data(), fraction.size(), ".%09lld", static_cast<long long>(at.ns % kNsPerSecond));
+  out += kept.text;
+  out += fraction.data();
+  out += kept.offset;
+}
+
 std::string_view level_name(LogLevel level) {
   switch (level) {
     case LogLevel::debug: return "debug";
@@ -69,76 +102,185 @@ std::string_view level_name(LogLevel level) {
   }
 }
 
-void write(LogLevel level, std::string_view logger, std::string_view message, std::initializer_list<LogField> fields) {
-  Sinks& s = sinks();
-  const std::scoped_lock lock(s.mutex);
-  if (level < s.level) return;
-  // Log time stamps are the one place below the ports that reads the clock: they decide nothing.
-  const WallTime now{std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch()).count()};
-  std::string line = R"({"ts":")" + format_rfc3339_fixed(now) + R"(","level":")";
+void append_member(std::string& line, const LogField& field) {
+  line += '"';
+  append_escaped(line, field.key);
+  line += "\":";
+  if (field.is_json) {
+    line += field.text;
+    return;
+  }
+  line += '"';
+  append_escaped(line, field.text);
+  line += '"';
+}
+
+template <class Fields>
+std::string format_line(LogLevel level, std::string_view app, std::string_view logger, std::string_view message,
+                        const Fields& fields) {
+  std::string line = R"({"ts":")";
+  append_local_time(line, wall_now());
+  line += R"(","level":")";
   line += level_name(level);
   line += R"(","msg":")";
   append_escaped(line, message);
   line += R"(","app":")";
-  append_escaped(line, s.app);
+  append_escaped(line, app);
   line += R"(","logger":")";
   append_escaped(line, logger);
   line += '"';
   for (const LogField& field : fields) {
-    line += ",\"";
-    append_escaped(line, field.key);
-    line += "\":";
-    if (field.is_number) {
-      line += field.text;
-    } else {
-      line += '"';
-      append_escaped(line, field.text);
-      line += '"';
-    }
+    line += ',';
+    append_member(line, field);
   }
   line += '}';
-  if (s.observer) {
-    s.observer(LogRecord{level, logger, message, line});
+  return line;
+}
+
+// The observer of now, which may be another than a moment ago, or none.
+void observe(const LogRecord& record) {
+  Logging& log = logging();
+  const std::scoped_lock lock(log.observing);
+  std::shared_ptr<std::function<void(const LogRecord&)>> observer;
+  {
+    const std::scoped_lock inner(log.mutex);
+    observer = log.observer;
+  }
+  if (observer) (*observer)(record);
+}
+
+template <class Fields>
+void write(LogLevel level, LogWriter::Kind kind, std::string_view logger, std::string_view message,
+           const Fields& fields) {
+  if (!Log::enabled(level)) return;
+  Logging& log = logging();
+  std::shared_ptr<LogWriter> writer;
+  std::shared_ptr<std::function<void(const LogRecord&)>> observer;
+  std::string app;
+  {
+    const std::scoped_lock lock(log.mutex);
+    writer = log.writer;
+    observer = log.observer;
+    app = log.app;
+  }
+  const std::string line = format_line(level, app, logger, message, fields);
+  if (observer) {
+    observe(LogRecord{level, logger, message, line});
     return;
   }
-  if (!s.out) {
-    s.out = make_logger("out", std::make_shared<spdlog::sinks::stdout_sink_mt>());
-    s.err = make_logger("err", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  if (writer) {
+    writer->put(line, kind);
+    return;
   }
-  const spdlog::string_view_t view(line.data(), line.size());
-  (level == LogLevel::error ? s.err : s.out)->log(spdlog::level::critical, view);
-  if (s.file) s.file->log(spdlog::level::critical, view);
+  const std::string whole = line + "\n";
+  static_cast<void>(write_all(kStandardError, whole));
+}
+
+template <class Fields>
+void write_plain(LogLevel level, std::string_view logger, std::string_view message, const Fields& fields) {
+  write(level, level == LogLevel::error ? LogWriter::Kind::error : LogWriter::Kind::plain, logger, message, fields);
+}
+
+std::string drops_line(std::uint64_t bulk, std::uint64_t other) {
+  std::string app;
+  {
+    const std::scoped_lock lock(logging().mutex);
+    app = logging().app;
+  }
+  const std::initializer_list<LogField> fields = {{"access", bulk}, {"other", other}};
+  return format_line(LogLevel::warn, app, "log", "log lines dropped: more came than could be written", fields);
 }
 
 }  // namespace
 
-void Log::debug(std::string_view message, std::initializer_list<LogField> fields) const {
-  write(LogLevel::debug, name_, message, fields);
-}
-void Log::info(std::string_view message, std::initializer_list<LogField> fields) const {
-  write(LogLevel::info, name_, message, fields);
-}
-void Log::warn(std::string_view message, std::initializer_list<LogField> fields) const {
-  write(LogLevel::warn, name_, message, fields);
-}
-void Log::error(std::string_view message, std::initializer_list<LogField> fields) const {
-  write(LogLevel::error, name_, message, fields);
+std::optional<LogLevel> parse_log_level(std::string_view text) {
+  for (const LogLevel level : {LogLevel::debug, LogLevel::info, LogLevel::warn, LogLevel::error}) {
+    if (level_name(level) == text) return level;
+  }
+  if (text == "off") return LogLevel::off;
+  return std::nullopt;
 }
 
+LogField LogField::object(std::string_view key, const std::vector<LogField>& members) {
+  std::string text = "{";
+  for (const LogField& member : members) {
+    if (text.size() > 1) text += ',';
+    append_member(text, member);
+  }
+  LogField field(key, text + "}");
+  field.is_json = true;
+  return field;
+}
+
+void Log::debug(std::string_view message, std::initializer_list<LogField> fields) const {
+  write_plain(LogLevel::debug, name_, message, fields);
+}
+void Log::info(std::string_view message, std::initializer_list<LogField> fields) const {
+  write_plain(LogLevel::info, name_, message, fields);
+}
+void Log::warn(std::string_view message, std::initializer_list<LogField> fields) const {
+  write_plain(LogLevel::warn, name_, message, fields);
+}
+void Log::error(std::string_view message, std::initializer_list<LogField> fields) const {
+  write_plain(LogLevel::error, name_, message, fields);
+}
+void Log::plain(LogLevel level, std::string_view message, const std::vector<LogField>& fields) const {
+  write_plain(level, name_, message, fields);
+}
+void Log::bulk(LogLevel level, std::string_view message, const std::vector<LogField>& fields) const {
+  write(level, LogWriter::Kind::bulk, name_, message, fields);
+}
+
+bool Log::enabled(LogLevel level) { return level >= logging().level.load(std::memory_order_relaxed); }
+
 void configure_logging(const LogOptions& options) {
-  Sinks& s = sinks();
-  const std::scoped_lock lock(s.mutex);
-  s.level = options.level;
-  s.app = options.app;
-  s.file = options.file.empty()
-               ? nullptr
-               : make_logger("file", std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file));
+  set_log_level(options.level);
+  const std::scoped_lock lock(logging().mutex);
+  logging().app = options.app;
+}
+
+void set_log_level(LogLevel level) { logging().level.store(level, std::memory_order_relaxed); }
+
+Result<void> start_log_writer(const std::string& directory, const std::string& prefix) {
+  LogWriter::Options options;
+  options.now = wall_now;
+  options.drops_line = drops_line;
+  if (!directory.empty()) {
+    SBX_TRY(file, HourlyFile::open(directory, prefix, wall_now()));
+    options.file = std::move(file);
+  }
+  auto writer = std::make_shared<LogWriter>(std::move(options));
+  static const int registered = std::atexit(flush_log);
+  static_cast<void>(registered);
+  const std::scoped_lock lock(logging().mutex);
+  std::swap(logging().writer, writer);
+  return {};
+}
+
+void flush_log() {
+  std::shared_ptr<LogWriter> writer;
+  {
+    const std::scoped_lock lock(logging().mutex);
+    writer = logging().writer;
+  }
+  if (writer) writer->flush(kFlushPatience);
+}
+
+LogDrops log_drops() {
+  std::shared_ptr<LogWriter> writer;
+  {
+    const std::scoped_lock lock(logging().mutex);
+    writer = logging().writer;
+  }
+  if (!writer) return {};
+  return {writer->bulk_drops(), writer->other_drops()};
 }
 
 void set_log_observer(std::function<void(const LogRecord&)> observer) {
-  Sinks& s = sinks();
-  const std::scoped_lock lock(s.mutex);
-  s.observer = std::move(observer);
+  Logging& log = logging();
+  auto next = observer ? std::make_shared<std::function<void(const LogRecord&)>>(std::move(observer)) : nullptr;
+  const std::scoped_lock lock(log.observing, log.mutex);  // nobody is inside the former one when this returns
+  log.observer = std::move(next);
 }
 
 }  // namespace sandboxd

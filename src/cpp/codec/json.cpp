@@ -50,6 +50,7 @@ Result<json::value> read_json(std::string_view text, ParseOptions options) {
   }
   json::parse_options syntax;
   syntax.max_depth = options.depth_max;
+  syntax.numbers = json::number_precision::precise;  // else a number that is read and written drifts
   json::stream_parser parser({}, syntax);
   boost::system::error_code failure;
   std::size_t used = parser.write_some(text, failure);

@@ -102,7 +102,9 @@ void write(const json::value& value, std::string& out) {
     case json::kind::int64: write_number(value.get_int64(), out); break;
     case json::kind::uint64: write_number(value.get_uint64(), out); break;
     case json::kind::double_:
-      if (std::isfinite(value.get_double())) {
+      if (value.get_double() == 0) {
+        out += '0';  // also -0, which would read as a whole number without its sign
+      } else if (std::isfinite(value.get_double())) {
         write_number(value.get_double(), out);
       } else {
         out += "null";

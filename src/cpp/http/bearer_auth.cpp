@@ -34,11 +34,27 @@ std::string_view bearer_token(std::string_view header) {
   return trimmed(header.substr(kScheme.size()));
 }
 
-std::function<std::optional<Response>(const Request&)> bearer_auth(std::string token) {
-  return [token = std::move(token)](const Request& request) -> std::optional<Response> {
-    if (token.empty() || equal_in_constant_time(bearer_token(request.header("Authorization")), token)) {
-      return std::nullopt;
-    }
+void TokenSet::replace(std::string token, const std::vector<std::string>& more) {
+  tokens_.clear();
+  if (token.empty()) return;
+  tokens_.push_back(std::move(token));
+  for (const std::string& other : more) {
+    if (!other.empty()) tokens_.push_back(other);
+  }
+}
+
+bool TokenSet::accepts(std::string_view given) const {
+  bool is_one = tokens_.empty();
+  for (const std::string& token : tokens_) {
+    const bool is_this = equal_in_constant_time(given, token);
+    is_one = is_one || is_this;
+  }
+  return is_one;
+}
+
+std::function<std::optional<Response>(const Request&)> bearer_auth(std::shared_ptr<const TokenSet> tokens) {
+  return [tokens = std::move(tokens)](const Request& request) -> std::optional<Response> {
+    if (tokens->accepts(bearer_token(request.header("Authorization")))) return std::nullopt;
     Response response;
     response.status = 401;
     response.body = R"({"error":"unauthorized"})";

@@ -5,9 +5,12 @@
 #include "http/message.hpp"
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace sandboxd::http {
 
@@ -17,8 +20,23 @@ namespace sandboxd::http {
 // The token of an Authorization header, without its scheme word.
 [[nodiscard]] std::string_view bearer_token(std::string_view header);
 
-// For ServerOptions::authenticate: refuses with 401 {"error":"unauthorized"}. An empty token is no check at all:
-// callers allow that on loopback listeners only.
-[[nodiscard]] std::function<std::optional<Response>(const Request&)> bearer_auth(std::string token);
+// The tokens that a listener accepts. None at all: everything is accepted, which callers allow on loopback listeners
+// only. Core thread.
+class TokenSet {
+ public:
+  TokenSet(std::string token, const std::vector<std::string>& more) { replace(std::move(token), more); }
+
+  // An empty `token` leaves no token, whatever `more` says.
+  void replace(std::string token, const std::vector<std::string>& more);
+  // In a time that does not tell which of them it was like.
+  [[nodiscard]] bool accepts(std::string_view given) const;
+
+ private:
+  std::vector<std::string> tokens_;
+};
+
+// For ServerOptions::authenticate: refuses with 401 {"error":"unauthorized"}.
+[[nodiscard]] std::function<std::optional<Response>(const Request&)> bearer_auth(
+    std::shared_ptr<const TokenSet> tokens);
 
 }  // namespace sandboxd::http

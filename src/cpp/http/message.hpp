@@ -58,12 +58,16 @@ struct Response {
 
 using Handler = std::function<Task<Response>(Request)>;
 
+// Called after authentication and before the body is read; a response refuses the request.
+using Admission = std::function<std::optional<Response>(const Request&)>;
+
 struct Route {
   std::string method;
   std::string pattern;  // "/api/v1/sandboxes/{id}"; a last segment "{name...}" takes the rest of the path
   Handler handler;
   bool needs_auth = true;
   std::size_t body_bytes_max = limits::kHttpBodyBytesMax;
+  Admission admit = {};  // empty: everybody
 };
 
 // Malformed escapes stay as they are; '+' is no space here.

@@ -66,6 +66,21 @@ Result<void> Router::add(Route route) {
   return {};
 }
 
+Result<void> Router::guard(std::string_view method, std::string_view pattern, Admission admit) {
+  for (const auto& entry : entries_) {
+    if (entry->route.method != method || entry->route.pattern != pattern) continue;
+    entry->route.admit = std::move(admit);
+    return {};
+  }
+  return Error(ErrorCode::not_found, "no route " + std::string(method) + " " + std::string(pattern) + " to guard");
+}
+
+std::vector<std::pair<std::string, std::string>> Router::routes() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& entry : entries_) out.emplace_back(entry->route.method, entry->route.pattern);
+  return out;
+}
+
 bool Router::matches(const Entry& entry, const std::vector<std::string>& segments,
                      std::map<std::string, std::string>* parameters) {
   for (std::size_t i = 0; i < entry.segments.size(); ++i) {

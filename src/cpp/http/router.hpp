@@ -15,6 +15,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -35,6 +37,10 @@ class Router {
   // invalid_argument when two routes claim the same method and path (two dialects on one listener), or for a malformed
   // pattern.
   [[nodiscard]] Result<void> add(Route route);
+  // Sets the admission of a route that is there. Errors: not_found.
+  [[nodiscard]] Result<void> guard(std::string_view method, std::string_view pattern, Admission admit);
+  // (method, pattern) of every route, most specific first.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> routes() const;
   [[nodiscard]] std::variant<Matched, Redirect, NoRoute> find(const std::string& method, const std::string& path) const;
 
  private:

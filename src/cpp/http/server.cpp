@@ -5,6 +5,7 @@
 #include "http/target.hpp"
 
 #include <algorithm>
+#include <sys/resource.h>
 
 namespace sandboxd::http {
 namespace {
@@ -32,6 +33,13 @@ Error listen_error(const boost::system::error_code& error, const std::string& wh
   return errno_error(error.value(), "cannot listen on " + where, ErrorCode::unavailable);
 }
 
+// Connections for which there are descriptors: the rest of the process needs some too.
+std::size_t affordable_connections(std::size_t wanted) {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY) return wanted;
+  return std::clamp<std::size_t>(files.rlim_cur / 4 * 3, 1, wanted);
+}
+
 Duration step_of(const ServerOptions& options) {
   const Duration shortest =
       std::min({options.header_timeout, options.body_timeout, options.idle_timeout, options.write_timeout});
@@ -46,7 +54,9 @@ class Server::Impl {
       : state(std::make_shared<ServerState>(executor, std::move(router), std::move(options))),
         acceptor(executor),
         services(executor),
-        arrived(executor) {}
+        arrived(executor) {
+    state->options.connections_max = affordable_connections(state->options.connections_max);
+  }
 
   Result<void> listen() {
     const ServerOptions& options = state->options;
@@ -90,11 +100,14 @@ class Server::Impl {
       if (state.is_stopping || error == asio::error::operation_aborted) co_return;
       if (error) {
         // Out of file descriptors, mostly: accepting again at once would spin.
-        state.log.warn("cannot accept a connection", {{"error", error.message()}});
+        if (!std::exchange(self->is_starved, true)) {
+          state.log.warn("cannot accept a connection", {{"error", error.message()}});
+        }
         pause.expires_after(kAcceptPause);
         co_await pause.async_wait(asio::use_awaitable);
         continue;
       }
+      self->is_starved = false;
       self->admit(std::get<1>(std::move(result)));
     }
   }
@@ -104,11 +117,25 @@ class Server::Impl {
     socket.set_option(tcp::no_delay(true), ignored);
     const std::size_t max = state->options.connections_max;
     const std::size_t count = state->sessions.size();
-    if (count >= max) ++refused;
+    Traffic& traffic = *state->options.traffic;
+    ++traffic.accepted;
+    const bool has_room = count < max || make_room();
+    if (!has_room) {
+      ++refused;
+      ++traffic.refused;
+    }
     if (count >= max + kRefusalsMax) return;
     auto session = std::make_shared<Session>(std::move(socket), state);
-    state->tasks.spawn("http session", count >= max ? Session::refuse(session) : Session::run(session));
+    state->tasks.spawn("http session", has_room ? Session::run(session) : Session::refuse(session));
     arrived.notify();
+  }
+
+  bool make_room() {
+    if (state->idle.empty()) return false;
+    const auto grace = std::chrono::duration_cast<std::chrono::steady_clock::duration>(state->options.idle_grace);
+    if (!state->idle.front()->evict(std::chrono::steady_clock::now() - grace)) return false;
+    ++state->options.traffic->evicted;
+    return true;
   }
 
   // Compares every session's deadline with the clock. Sleeps while there are no sessions.
@@ -150,6 +177,7 @@ class Server::Impl {
   aio::TaskGroup services;  // accepting and sweeping
   aio::Notifier arrived;
   std::size_t refused = 0;
+  bool is_starved = false;  // accepting fails, and that was said
   int port = 0;
 };
 
@@ -170,6 +198,7 @@ Result<void> Server::start() {
 }
 
 int Server::port() const { return impl_->port; }
+void Server::set_access_log(AccessLog access_log) { impl_->state->options.access_log = access_log; }
 
 Task<void> Server::stop(Duration drain) { return Impl::stop(impl_, drain); }
 

@@ -9,7 +9,9 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
+#include "http/access_log.hpp"
 #include "http/router.hpp"
+#include "http/traffic.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -31,11 +33,16 @@ struct ServerOptions {
   std::function<Response(int status, std::string_view message, const Request&)> error_response;
   bool check_origin = true;  // Host and Origin checks; off for public proxy listeners
   std::string log_name = "http";
+  AccessLog access_log = AccessLog::changes;
+  std::shared_ptr<Traffic> traffic = std::make_shared<Traffic>();  // what is done, for whoever wants to know
 
   // Bounds; tests shorten them. Times are checked in steps of a quarter of the shortest (at most one second), so that a
   // connection costs no timer of its own.
   std::size_t header_bytes_max = limits::kHttpHeaderBytesMax;
-  std::size_t connections_max = limits::kHttpConnectionsMax;
+  // Also bounded by three quarters of the file descriptors that this process may open. At the limit a new connection
+  // takes the place of the one that has been idle for longest, if that is at least `idle_grace`.
+  std::size_t connections_max = 16384;
+  Duration idle_grace = std::chrono::seconds(1);
   Duration header_timeout = limits::kHttpHeaderTimeout;  // from a request's first byte to the end of its header
   Duration body_timeout = limits::kHttpBodyTimeout;
   Duration idle_timeout = limits::kHttpIdleTimeout;    // between requests, and before the first
@@ -55,6 +62,7 @@ class Server {
   // invalid_argument (not an IP address or port).
   [[nodiscard]] Result<void> start();
   [[nodiscard]] int port() const;
+  void set_access_log(AccessLog access_log);
 
   // Stops accepting, ends streams in good order, waits up to `drain` for requests in flight, then cancels their
   // handlers and returns when the last of them has ended. May be called again.

@@ -19,7 +19,6 @@ constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kHeaderReadBytes = 4 * 1024;
 constexpr std::size_t kBodyReadBytes = 64 * 1024;
 constexpr std::size_t kLingerBytesMax = 64 * 1024 * 1024;
-constexpr std::size_t kLoggedPathMax = 1024;
 
 Response plain_text(int status, std::string text) {
   Response response;
@@ -55,9 +54,14 @@ Session::Session(asio::ip::tcp::socket socket, std::shared_ptr<ServerState> serv
   boost::system::error_code error;
   const auto peer = socket_.remote_endpoint(error);
   if (!error) peer_address_ = peer.address().to_string();
+  ++server_->options.traffic->connections;
 }
 
-Session::~Session() { server_->sessions.erase(place_); }
+Session::~Session() {
+  be(Activity::handling);
+  server_->sessions.erase(place_);
+  --server_->options.traffic->connections;
+}
 
 Task<void> Session::run(std::shared_ptr<Session> self) {
   self->self_ = self;
@@ -74,6 +78,7 @@ Task<void> Session::refuse(std::shared_ptr<Session> self) {
 
 void Session::check_deadline(Clock::time_point now) {
   if (now < deadline_) return;
+  if (activity_ == Activity::reading || activity_ == Activity::writing) ++server_->options.traffic->timed_out;
   is_expired_ = true;
   deadline_ = Clock::time_point::max();
   if (activity_ == Activity::writing) {
@@ -100,15 +105,31 @@ void Session::abort() {
   socket_.close(ignored);
 }
 
+bool Session::evict(Clock::time_point latest) {
+  if (idle_since_ > latest) return false;
+  be(Activity::handling);
+  abort();
+  return true;
+}
+
 void Session::set_deadline(Activity activity, Duration limit) {
-  activity_ = activity;
+  const auto now = Clock::now();
+  if (activity == Activity::idle) idle_since_ = now;
+  be(activity);
   is_expired_ = false;
-  deadline_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(limit);
+  deadline_ = now + std::chrono::duration_cast<Clock::duration>(limit);
 }
 
 void Session::clear_deadline(Activity activity) {
-  activity_ = activity;
+  be(activity);
   deadline_ = Clock::time_point::max();
+}
+
+void Session::be(Activity activity) {
+  activity_ = activity;
+  auto& idle = server_->idle;
+  if (idle_place_) idle.erase(*std::exchange(idle_place_, std::nullopt));
+  if (activity == Activity::idle) idle_place_ = idle.insert(idle.end(), this);
 }
 
 // ---- reading
@@ -120,9 +141,15 @@ Task<boost::system::error_code> Session::receive(std::size_t count) {
   co_return std::get<0>(result);
 }
 
+// An idle connection has no buffer: there are many of them.
+Task<boost::system::error_code> Session::wait_for_request() {
+  buffer_.shrink(0);
+  const auto result = co_await socket_.async_wait(asio::ip::tcp::socket::wait_read, kToken);
+  co_return std::get<0>(result);
+}
+
 Task<Session::Outcome> Session::read_header() {
   parser_.reset();
-  buffer_.shrink(kHeaderReadBytes);
   set_deadline(Activity::idle, server_->options.idle_timeout);
   if (server_->is_stopping) begin_stop();  // the stop came while the last answer was on its way
   while (true) {
@@ -135,7 +162,9 @@ Task<Session::Outcome> Session::read_header() {
       if (parser_.fault() != ParseFault::none) co_return Outcome::fault;
       if (parser_.has_header()) co_return Outcome::complete;
     }
-    const auto failure = co_await receive(kHeaderReadBytes);
+    boost::system::error_code failure;
+    if (buffer_.empty()) failure = co_await wait_for_request();
+    if (!failure && !is_expired_) failure = co_await receive(kHeaderReadBytes);
     if (is_expired_ && activity_ == Activity::reading) co_return Outcome::timed_out;
     if (failure || is_expired_) co_return Outcome::ended;
   }
@@ -170,7 +199,11 @@ void Session::start_request() {
   request.peer_address = peer_address_;
   method_ = request.method;
   path_ = request.path;
-  activity_ = Activity::handling;
+  const std::size_t mark = request.target.find('?');
+  query_ = mark == std::string::npos ? std::string() : request.target.substr(mark + 1);
+  user_agent_ = request.header("User-Agent");
+  route_ = nullptr;
+  be(Activity::handling);
 }
 
 Task<bool> Session::serve() {
@@ -197,12 +230,14 @@ Task<bool> Session::serve() {
   }
 
   auto& matched = std::get<Matched>(found);
+  route_ = matched.route;
   request.parameters = std::move(matched.parameters);
   const ServerOptions& options = server_->options;
   if (options.check_origin) {
     if (const auto why = refuse_origin(request, options.address)) refusal = error(403, *why);
   }
   if (!refusal && matched.route->needs_auth && options.authenticate) refusal = options.authenticate(request);
+  if (!refusal && matched.route->admit) refusal = matched.route->admit(request);
   if (refusal) {
     const bool goes_on = co_await answer_early(*std::move(refusal));
     co_return goes_on;
@@ -271,7 +306,7 @@ Task<bool> Session::answer(Response response) {
   head.body_bytes = response.body.size();
   std::string body = is_bodiless || method_ == "HEAD" ? std::string() : std::move(response.body);
   const bool sent = co_await send(format_head(response, head), std::move(body));
-  log_answer(response.status);
+  log_answer(response.status, false);
   co_return sent&& head.keep_alive;
 }
 
@@ -323,34 +358,6 @@ Task<void> Session::linger() {
     const auto failure = co_await receive(kBodyReadBytes);
     if (failure || is_expired_) break;
     total += buffer_.size();
-  }
-}
-
-// ---- logs
-
-void Session::log_failure(std::string_view what, const std::exception_ptr& failure) {
-  std::string text = "not a standard exception";
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& exception) {
-    text = exception.what();
-  } catch (...) {
-    // The text above says it.
-  }
-  server_->log.error(what, {{"method", method_}, {"path", path_}, {"request_id", request_id_}, {"error", text}});
-}
-
-void Session::log_answer(int status) {
-  const auto latency = std::chrono::duration_cast<Duration>(Clock::now() - started_);
-  const std::initializer_list<LogField> fields = {
-      {"method", method_},   {"path", std::string_view(path_).substr(0, kLoggedPathMax)},
-      {"status", status},    {"latency", latency.count()},
-      {"ip", peer_address_}, {"request_id", request_id_}};
-  // Reads that succeed are most of the traffic and say little.
-  if (method_ == "GET" && status < 300) {
-    server_->log.debug("http request", fields);
-  } else {
-    server_->log.info("http request", fields);
   }
 }
 

@@ -21,6 +21,7 @@
 #include <exception>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +42,7 @@ struct ServerState {
   Random random{seed_from_system()};
   aio::TaskGroup tasks;  // the sessions
   std::list<Session*> sessions;
+  std::list<Session*> idle;  // the longest idle first
   bool is_stopping = false;
 };
 
@@ -62,6 +64,8 @@ class Session {
   void begin_stop();
   // Ends the connection now.
   void abort();
+  // Ends it, to make room, if it has been idle since before `latest`.
+  bool evict(std::chrono::steady_clock::time_point latest);
   // A handler is at work.
   [[nodiscard]] bool is_busy() const { return activity_ == Activity::handling; }
 
@@ -79,6 +83,7 @@ class Session {
 
   Task<Outcome> read_header();
   Task<Outcome> read_body();
+  Task<boost::system::error_code> wait_for_request();
   [[nodiscard]] bool is_whole() const;  // the request was read to its end
   Task<boost::system::error_code> receive(std::size_t count);
   Task<bool> send(std::string head, std::string body);
@@ -90,9 +95,10 @@ class Session {
   void start_request();  // its header was read, or as much of it as there will be
   Response error(int status, std::string_view message);
   void log_failure(std::string_view what, const std::exception_ptr& failure);
-  void log_answer(int status);
+  void log_answer(int status, bool is_stream);
   void set_deadline(Activity activity, Duration limit);
   void clear_deadline(Activity activity);
+  void be(Activity activity);
 
   boost::asio::ip::tcp::socket socket_;
   std::shared_ptr<ServerState> server_;
@@ -105,11 +111,16 @@ class Session {
   // Of the request under way; the handler takes the request itself.
   std::string method_;
   std::string path_;
+  std::string query_;
+  std::string user_agent_;
   std::string request_id_;
+  const Route* route_ = nullptr;  // nullptr: none took it
   std::chrono::steady_clock::time_point started_;
 
   std::chrono::steady_clock::time_point deadline_;  // max(): none
-  Activity activity_ = Activity::idle;
+  Activity activity_ = Activity::handling;
+  std::chrono::steady_clock::time_point idle_since_;
+  std::optional<std::list<Session*>::iterator> idle_place_;
   bool is_expired_ = false;
   bool is_streaming_ = false;
   bool is_ending_ = false;  // the stream is to end

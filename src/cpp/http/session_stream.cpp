@@ -22,6 +22,7 @@ Task<bool> Session::answer_stream(Response response, ResponseHead head) {
   head.keep_alive = head.keep_alive && is_chunked;
   auto stream = std::move(response.stream);
   is_streaming_ = true;
+  ++server_->options.traffic->streams;
   bool sent = co_await send(format_head(response, head), {});
   if (sent && !is_ending_) {
     // Whichever ends first cancels the other: the last piece, or the client's departure (or the server's stop).
@@ -34,9 +35,10 @@ Task<bool> Session::answer_stream(Response response, ResponseHead head) {
   }
   stream.reset();
   is_streaming_ = false;
+  --server_->options.traffic->streams;
   sent = sent && !is_gone_ && !is_broken_;
   if (sent && is_chunked) sent = co_await send(std::string(kLastChunk), {});
-  log_answer(response.status);
+  log_answer(response.status, true);
   co_return sent&& head.keep_alive && !server_->is_stopping;
 }
 

@@ -17,10 +17,18 @@ constexpr Field field(std::string_view name, ConfigMember<C> member, std::string
   return {name, member, description, original_key, original_env, is_secret};
 }
 
+constexpr Field reloadable(Field row) {
+  row.is_reloadable = true;
+  return row;
+}
+
 const std::array kFields{
     field("listen", &C::listen, "Address and port of the node API.", "http_addr", "HTTP_ADDR"),
-    field("token", &C::token, "Bearer token that requests must carry; may be empty on a loopback listener.",
-          "shared_secret", "SBX_SHARED_SECRET", true),
+    reloadable(field("token", &C::token, "Bearer token that requests must carry; may be empty on a loopback listener.",
+                     "shared_secret", "SBX_SHARED_SECRET", true)),
+    reloadable(field("more_tokens", &C::more_tokens,
+                     "Further bearer tokens that are accepted, such as the last one while it is being changed.", {}, {},
+                     true)),
     field("data_dir", &C::data_dir, "Directory of everything that outlives a restart: records and container logs."),
     field("run_dir", &C::run_dir, "Directory of sockets, FIFOs and mounts; may be empty after a boot."),
     field("instance", &C::instance, "1 to 6 of [a-z0-9]: keeps several nodes on one machine apart."),
@@ -42,7 +50,7 @@ const std::array kFields{
     field("cgroup_parent", &C::cgroup_parent, "Parent cgroup of all sandboxes; empty: /sandboxd-<instance>.",
           "cgroup_parent", "SANDBOX_CGROUP_PARENT"),
     field("app_env", &C::app_env, "Environment name shown in the log's \"app\" attribute.", "app_env", "APP_ENV"),
-    field("log_level", &C::log_level, "debug, info, warn, error or off."),
+    reloadable(field("log_level", &C::log_level, "debug, info, warn, error or off.")),
     field("log_dir", &C::log_dir, "Directory of log files; empty: standard output only.", "log_dir", "SANDBOX_LOG_DIR"),
     field("log_file_prefix", &C::log_file_prefix, "First part of the log file's name.", "log_file_prefix",
           "SANDBOX_LOG_FILE_PREFIX"),
@@ -72,9 +80,19 @@ const std::array kFields{
     field("crash_at_step", &C::crash_at_step, "For tests: ends the process at a step, such as create.running:2."),
 };
 
+// Files that the original keeps beside its database, and how it polls.
+constexpr std::array kForeign{
+    ForeignSetting{"state_base_dir", "SANDBOX_STATE_BASE_DIR", "string"},
+    ForeignSetting{"lock_dir", "SANDBOX_LOCK_DIR", "string"},
+    ForeignSetting{"tmpfs_ratio_percent", "SANDBOX_EPHEMERAL_TMP_PERCENT", "int"},
+    ForeignSetting{"reconcile_grace", "", "duration"},
+    ForeignSetting{"reconcile_hits", "", "int"},
+};
+
 }  // namespace
 
 std::span<const ConfigField<NodeConfig>> NodeConfig::fields() { return kFields; }
+std::span<const ForeignSetting> NodeConfig::foreign_settings() { return kForeign; }
 
 std::vector<std::string> NodeConfig::validate() const {
   std::vector<std::string> problems;
@@ -89,6 +107,7 @@ std::vector<std::string> NodeConfig::validate() const {
   require(endpoint.has_value(), "listen: " + (endpoint ? "" : endpoint.error().message()));
   require(!endpoint || !token.empty() || is_loopback(endpoint->address),
           "token: must be set (SANDBOXD_TOKEN or --token), because " + listen + " is reachable from other machines");
+  require(!token.empty() || more_tokens.empty(), "more_tokens: there is no token that they could stand beside");
   require(runtime == "runsc" || runtime == "runc", "runtime: must be runsc or runc");
   require(data_dir.starts_with('/'), "data_dir: must be an absolute path");
   require(run_dir.starts_with('/'), "run_dir: must be an absolute path");

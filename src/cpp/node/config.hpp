@@ -13,6 +13,7 @@ namespace sandboxd::node {
 struct NodeConfig {
   std::string listen = "127.0.0.1:8080";
   std::string token;  // empty on a loopback listener: no authentication
+  std::vector<std::string> more_tokens;
   std::string data_dir = "/var/lib/sandboxd";
   std::string run_dir = "/run/sandboxd";
   std::string instance = "0";      // 1-6 of [a-z0-9]; names bridge, tables, namespaces, cgroups and labels
@@ -47,6 +48,7 @@ struct NodeConfig {
   std::string crash_at_step;  // tests only: "create.slot_claimed:3" kills the process at the third time
 
   [[nodiscard]] static std::span<const ConfigField<NodeConfig>> fields();
+  [[nodiscard]] static std::span<const ForeignSetting> foreign_settings();
   [[nodiscard]] std::vector<std::string> validate() const;
   [[nodiscard]] std::string containerd_socket() const;
   [[nodiscard]] std::string bridge() const;

@@ -32,11 +32,11 @@ codec::sbxlet::NodeFacts facts_of(const NodeConfig& config) {
   return facts;
 }
 
-http::ServerOptions server_options(const NodeConfig& config, const Endpoint& endpoint) {
+http::ServerOptions server_options(const Endpoint& endpoint, std::shared_ptr<const http::TokenSet> tokens) {
   http::ServerOptions options;
   options.address = endpoint.address;
   options.port = endpoint.port;
-  options.authenticate = http::bearer_auth(config.token);
+  options.authenticate = http::bearer_auth(std::move(tokens));
   options.log_name = "node.http";
   return options;
 }
@@ -52,11 +52,13 @@ Result<store::FileLock> lock_data_dir(const std::string& data_dir) {
 
 class NodeDaemon::Impl {
  public:
-  explicit Impl(NodeConfig config) : config_(std::move(config)) {}
+  explicit Impl(NodeConfig config)
+      : config_(std::move(config)), tokens_(std::make_shared<http::TokenSet>(config_.token, config_.more_tokens)) {}
 
   Result<void> start();
   void stop();
   Result<void> teardown();
+  Result<ConfigReload> reload(const NodeConfig& next);
   bool wait(Duration timeout) {
     std::unique_lock lock(state_mutex_);
     return state_changed_.wait_for(lock, timeout, [this] { return state_ == State::stopped; });
@@ -68,10 +70,11 @@ class NodeDaemon::Impl {
 
   Task<void> start_on_core(Result<void>& out);
   Task<Result<void>> open();
+  Task<void> reload_on_core(const NodeConfig& next, ConfigReload& out);
   Task<void> stop_on_core();
   void enter(State state);
 
-  const NodeConfig config_;
+  NodeConfig config_;     // from start() on: the core thread's
   std::mutex lifecycle_;  // one start, stop or teardown at a time
   std::mutex state_mutex_;
   std::condition_variable state_changed_;
@@ -79,6 +82,7 @@ class NodeDaemon::Impl {
   std::atomic<int> port_ = 0;
 
   // On the core thread. Coroutines refer to these, so they stand before the runtime whose context owns the coroutines.
+  std::shared_ptr<http::TokenSet> tokens_;
   std::optional<store::FileLock> lock_;
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<Agent> agent_;
@@ -132,10 +136,27 @@ Task<Result<void>> NodeDaemon::Impl::open() {
   SBX_CO_CHECK(co_await agent_->start());
   http::Router router;
   SBX_CO_CHECK(add_sbxlet_routes(router, *agent_, facts_of(config_)));
-  server_ = std::make_unique<http::Server>(executor, std::move(router), server_options(config_, endpoint));
+  server_ = std::make_unique<http::Server>(executor, std::move(router), server_options(endpoint, tokens_));
   SBX_CO_CHECK(server_->start());
   port_ = server_->port();
   co_return Result<void>();
+}
+
+Task<void> NodeDaemon::Impl::reload_on_core(const NodeConfig& next, ConfigReload& out) {
+  out = take_reloadable(config_, next);
+  tokens_->replace(config_.token, config_.more_tokens);
+  set_log_level(parse_log_level(config_.log_level).value_or(LogLevel::info));
+  co_return;
+}
+
+Result<ConfigReload> NodeDaemon::Impl::reload(const NodeConfig& next) {
+  SBX_CHECK(no_problems(next.validate()));
+  const std::scoped_lock lock(lifecycle_);
+  if (state_ != State::running) return Error(ErrorCode::conflict, "this node agent does not run");
+  ConfigReload done;
+  runtime_.run(reload_on_core(next, done));
+  log_reload(kLog, done);
+  return done;
 }
 
 // Callers first, then the agent, then what it uses: nothing is destroyed while somebody may still call it.
@@ -182,12 +203,7 @@ Result<void> NodeDaemon::Impl::teardown() {
 }
 
 Result<std::unique_ptr<NodeDaemon>> NodeDaemon::make(NodeConfig config) {
-  const std::vector<std::string> problems = config.validate();
-  if (!problems.empty()) {
-    std::string text;
-    for (const std::string& problem : problems) text += (text.empty() ? "" : "; ") + problem;
-    return Error(ErrorCode::invalid_argument, std::move(text));
-  }
+  SBX_CHECK(no_problems(config.validate()));
   return std::unique_ptr<NodeDaemon>(new NodeDaemon(std::make_unique<Impl>(std::move(config))));
 }
 
@@ -195,6 +211,7 @@ NodeDaemon::NodeDaemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 NodeDaemon::~NodeDaemon() { impl_->stop(); }
 Result<void> NodeDaemon::start() { return impl_->start(); }
 void NodeDaemon::stop() { impl_->stop(); }
+Result<ConfigReload> NodeDaemon::reload(NodeConfig config) { return impl_->reload(config); }
 bool NodeDaemon::wait(Duration timeout) { return impl_->wait(timeout); }
 int NodeDaemon::port() const { return impl_->port(); }
 Result<void> NodeDaemon::teardown() { return impl_->teardown(); }

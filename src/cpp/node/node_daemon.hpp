@@ -24,6 +24,9 @@ class NodeDaemon {
   [[nodiscard]] Result<void> start();
   // Drains and stops; idempotent. Sandboxes, containerd and the log holder go on.
   void stop();
+  // Takes over the reloadable fields of `config` and says what came of it, also in the log. Errors: invalid_argument
+  // with every problem of `config`, conflict when it does not run; then nothing has changed.
+  [[nodiscard]] Result<ConfigReload> reload(NodeConfig config);
   [[nodiscard]] bool wait(Duration timeout);
   [[nodiscard]] int port() const;
 

@@ -12,6 +12,7 @@ namespace sandboxd::orch {
 struct OrchConfig {
   std::string listen = "127.0.0.1:8082";
   std::string token;  // empty on a loopback listener: no authentication
+  std::vector<std::string> more_tokens;
   std::string data_dir = "/var/lib/sandboxd";
   std::string run_dir = "/run/sandboxd";
   std::string database;  // empty: <data_dir>/orchestrator.db
@@ -19,6 +20,7 @@ struct OrchConfig {
   std::string log_level = "info";
   std::string log_dir;
   std::string log_file_prefix = "orchestrator";
+  std::string access_log = "all";  // "all", "changes", "failures" or "off"
   Duration heartbeat_interval = std::chrono::seconds(10);
   Duration resource_sync_interval = std::chrono::seconds(30);
   Duration status_sync_interval = std::chrono::seconds(20);
@@ -36,9 +38,12 @@ struct OrchConfig {
   Duration place_deadline = std::chrono::minutes(5);
   Duration orphan_grace = std::chrono::seconds(10);
   Duration failed_retention{0};  // 0: failed sandboxes are kept until somebody deletes them
-  std::string node_token;        // sent to nodes; empty: `token`
+  std::string node_token;  // sent to nodes; empty: `token`
+  double create_rps = 0;   // 0: no limit; the bounded queue protects
+  std::int64_t create_burst = 40;
 
   [[nodiscard]] static std::span<const ConfigField<OrchConfig>> fields();
+  [[nodiscard]] static std::span<const ForeignSetting> foreign_settings();
   // Every problem, one sentence each, naming the field and what to change. Empty: valid.
   [[nodiscard]] std::vector<std::string> validate() const;
   [[nodiscard]] std::string database_path() const;

@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace sandboxd::orch {
 namespace {
@@ -142,12 +143,14 @@ Task<void> Engine::turn() {
   decide(items, hears);
 
   Result<void> stored;
-  const bool has_changes = state_.changed();
+  const bool has_changes = std::exchange(commit_demanded_, false) || state_.changed();
   if (has_changes) {
     ports::StoreTransaction transaction = state_.transaction();
     transaction.instance = unsaved_instance_;
+    const MonoTime begin = clock_.mono_now();
     auto applied = co_await store_.apply(std::move(transaction));
     stored = std::move(applied);
+    stats_.commit_time.add(clock_.mono_now() - begin);
   }
   if (stored) {
     if (has_changes) note_commit();

@@ -11,6 +11,7 @@
 
 #include "aio/notifier.hpp"
 #include "aio/task_group.hpp"
+#include "base/histogram.hpp"
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "orch/config.hpp"
@@ -40,6 +41,7 @@ struct EngineStats {
   std::uint64_t failed_commits = 0;
   std::uint64_t commands = 0;
   std::uint64_t observations = 0;
+  Histogram commit_time;  // of the store's transactions, failed ones too
 };
 
 class Engine {
@@ -73,6 +75,14 @@ class Engine {
   [[nodiscard]] const std::shared_ptr<WatchHub>& hub() const { return hub_; }
   [[nodiscard]] const OrchConfig& config() const { return config_; }
   [[nodiscard]] const EngineStats& stats() const { return stats_; }
+  [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] std::size_t inbox_size() const { return inbox_.size(); }
+  [[nodiscard]] std::size_t held_size() const { return held_.size(); }
+  [[nodiscard]] std::size_t calls_to_nodes() const { return effects_.in_flight(); }
+  // In `decide`: this turn writes to the store even if nothing changed.
+  void demand_commit() { commit_demanded_ = true; }
+  // Takes over what may change while it runs.
+  ConfigReload reload(const OrchConfig& next) { return take_reloadable(config_, next); }
   // Nothing waits and no turn is in hand: memory and store say the same.
   [[nodiscard]] bool is_idle() const { return !in_turn_ && inbox_.empty() && held_.empty(); }
 
@@ -107,6 +117,7 @@ class Engine {
   MonoTime retry_at_;
   int failures_ = 0;  // of the store, in a row
   bool in_turn_ = false;
+  bool commit_demanded_ = false;
   bool stopping_ = false;
   aio::TaskGroup loop_;
 };

@@ -20,6 +20,9 @@ class HttpNodeTransport final : public ports::NodeTransport {
   // `token` goes to every node as a bearer token; empty: none. `client` must outlive this.
   HttpNodeTransport(http::Client& client, std::string token, NodeCallLimits limits);
 
+  // For calls from now on; streams that are open stay as they are.
+  void set_token(std::string token) { token_ = std::move(token); }
+
   [[nodiscard]] Task<Result<void>> create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) override;
   [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override;

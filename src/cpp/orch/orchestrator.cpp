@@ -8,10 +8,13 @@
 #include "http/bearer_auth.hpp"
 #include "http/client.hpp"
 #include "http/server.hpp"
+#include "orch/api/common/rate_limit.hpp"
+#include "orch/api/common/routes.hpp"
 #include "orch/api/sandboxd_o/errors.hpp"
 #include "orch/api/sandboxd_o/routes.hpp"
 #include "orch/engine.hpp"
 #include "orch/http_node_transport.hpp"
+#include "orch/operations.hpp"
 #include "orch/service.hpp"
 #include "store/sqlite_store.hpp"
 
@@ -32,11 +35,13 @@ NodeCallLimits call_limits(const OrchConfig& config) {
   return limits;
 }
 
-http::ServerOptions server_options(const OrchConfig& config, const Endpoint& endpoint) {
+http::ServerOptions server_options(const OrchConfig& config, const Endpoint& endpoint,
+                                   std::shared_ptr<const http::TokenSet> tokens) {
   http::ServerOptions options;
   options.address = endpoint.address;
   options.port = endpoint.port;
-  options.authenticate = http::bearer_auth(config.token);
+  options.authenticate = http::bearer_auth(std::move(tokens));
+  options.access_log = http::parse_access_log(config.access_log).value_or(http::AccessLog::all);
   options.error_response = [](int status, std::string_view message, const http::Request&) {
     return sandboxd_o::error_response(status, message);
   };
@@ -44,11 +49,39 @@ http::ServerOptions server_options(const OrchConfig& config, const Endpoint& end
   return options;
 }
 
+const std::string& token_for_nodes(const OrchConfig& config) {
+  return config.node_token.empty() ? config.token : config.node_token;
+}
+
+// What it may never run with, whoever made the configuration.
+Result<void> check(const OrchConfig& config) {
+  std::vector<std::string> problems = config.validate();
+  const auto endpoint = parse_endpoint(config.listen);
+  if (endpoint && config.token.empty() && !is_loopback(endpoint->address)) {
+    problems.push_back("token: must be set (SANDBOXD_TOKEN or --token), because " + config.listen +
+                       " is reachable from other machines");
+  }
+  return no_problems(problems);
+}
+
+// As the original: before the body is read, so that what is refused costs nothing more.
+http::Admission limit_creates(common::TokenBucket& bucket, ports::Clock& clock) {
+  return [&bucket, &clock](const http::Request&) -> std::optional<http::Response> {
+    if (bucket.take(clock.mono_now())) return std::nullopt;
+    http::Response refusal = sandboxd_o::error_response(429, "rate limit exceeded for sandbox create");
+    refusal.headers.emplace_back("Retry-After", "1");
+    return refusal;
+  };
+}
+
 }  // namespace
 
 class Orchestrator::Impl {
  public:
-  explicit Impl(OrchConfig config) : config_(std::move(config)) {}
+  explicit Impl(OrchConfig config)
+      : config_(std::move(config)),
+        tokens_(std::make_shared<http::TokenSet>(config_.token, config_.more_tokens)),
+        create_limit_(config_.create_rps, config_.create_burst) {}
 
   Result<void> start() {
     const std::scoped_lock lock(lifecycle_);
@@ -76,6 +109,16 @@ class Orchestrator::Impl {
     enter(State::stopped);
   }
 
+  Result<ConfigReload> reload(const OrchConfig& next) {
+    SBX_CHECK(check(next));
+    const std::scoped_lock lock(lifecycle_);
+    if (state_ != State::running) return Error(ErrorCode::conflict, "this orchestrator does not run");
+    ConfigReload done;
+    runtime_.run(reload_on_core(next, done));
+    log_reload(kLog, done);
+    return done;
+  }
+
   bool wait(Duration timeout) {
     std::unique_lock lock(state_mutex_);
     return state_changed_.wait_for(lock, timeout, [this] { return state_ == State::stopped; });
@@ -99,24 +142,45 @@ class Orchestrator::Impl {
     SBX_CO_TRY(opened, store::SqliteStore::open(std::move(database)));
     store_ = std::move(opened);
     client_ = std::make_unique<http::Client>(executor);
-    const std::string& node_token = config_.node_token.empty() ? config_.token : config_.node_token;
-    transport_ = std::make_unique<HttpNodeTransport>(*client_, node_token, call_limits(config_));
+    transport_ = std::make_unique<HttpNodeTransport>(*client_, token_for_nodes(config_), call_limits(config_));
     engine_ = std::make_unique<Engine>(executor, *store_, *transport_, clock_, config_, seed_from_system());
     SBX_CO_CHECK(co_await engine_->start());
     service_ = std::make_unique<SandboxService>(*engine_, *transport_, clock_);
-    http::Router router;
-    SBX_CO_CHECK(sandboxd_o::add_routes(router, *service_, clock_));
-    server_ = std::make_unique<http::Server>(executor, std::move(router), server_options(config_, endpoint));
+    operations_ = std::make_unique<Operations>(executor, *engine_, clock_);
+    http::ServerOptions options = server_options(config_, endpoint, tokens_);
+    SBX_CO_TRY(router, make_router(options.traffic));
+    server_ = std::make_unique<http::Server>(executor, std::move(router), std::move(options));
     SBX_CO_CHECK(server_->start());
     port_ = server_->port();
     co_return Result<void>();
+  }
+
+  Result<http::Router> make_router(std::shared_ptr<const http::Traffic> traffic) {
+    http::Router router;
+    SBX_CHECK(sandboxd_o::add_routes(router, *service_, clock_));
+    SBX_CHECK(common::add_routes(router, *operations_, std::move(traffic)));
+    SBX_CHECK(router.guard("POST", "/api/v1/sandboxes", limit_creates(create_limit_, clock_)));
+    return router;
+  }
+
+  Task<void> reload_on_core(const OrchConfig& next, ConfigReload& out) {
+    out = take_reloadable(config_, next);
+    engine_->reload(config_);
+    tokens_->replace(config_.token, config_.more_tokens);
+    transport_->set_token(token_for_nodes(config_));
+    create_limit_.configure(config_.create_rps, config_.create_burst);
+    server_->set_access_log(http::parse_access_log(config_.access_log).value_or(http::AccessLog::all));
+    set_log_level(parse_log_level(config_.log_level).value_or(LogLevel::info));
+    co_return;
   }
 
   // Callers first, then the engine, then what it uses: nothing is destroyed while somebody may still call it.
   Task<void> stop_on_core() {
     if (server_) co_await server_->stop(config_.shutdown_timeout);
     if (engine_) co_await engine_->stop();
+    if (operations_) co_await operations_->join();
     server_.reset();
+    operations_.reset();
     service_.reset();
     engine_.reset();
     transport_.reset();
@@ -132,7 +196,7 @@ class Orchestrator::Impl {
     state_changed_.notify_all();
   }
 
-  const OrchConfig config_;
+  OrchConfig config_;     // from start() on: the core thread's, or whoever holds lifecycle_ while that is not running
   std::mutex lifecycle_;  // one start or stop at a time
   std::mutex state_mutex_;
   std::condition_variable state_changed_;
@@ -141,22 +205,20 @@ class Orchestrator::Impl {
 
   // On the core thread. Coroutines refer to these, so they stand before the runtime whose context owns the coroutines.
   aio::SystemClock clock_;
+  std::shared_ptr<http::TokenSet> tokens_;
+  common::TokenBucket create_limit_;
   std::unique_ptr<store::SqliteStore> store_;
   std::unique_ptr<http::Client> client_;
   std::unique_ptr<HttpNodeTransport> transport_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<SandboxService> service_;
+  std::unique_ptr<Operations> operations_;
   std::unique_ptr<http::Server> server_;
   aio::IoRuntime runtime_{"sandboxd-orch"};
 };
 
 Result<std::unique_ptr<Orchestrator>> Orchestrator::make(OrchConfig config) {
-  const std::vector<std::string> problems = config.validate();
-  if (!problems.empty()) {
-    std::string text;
-    for (const std::string& problem : problems) text += (text.empty() ? "" : "; ") + problem;
-    return Error(ErrorCode::invalid_argument, std::move(text));
-  }
+  SBX_CHECK(check(config));
   return std::unique_ptr<Orchestrator>(new Orchestrator(std::make_unique<Impl>(std::move(config))));
 }
 
@@ -164,6 +226,7 @@ Orchestrator::Orchestrator(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 Orchestrator::~Orchestrator() { impl_->stop(); }
 Result<void> Orchestrator::start() { return impl_->start(); }
 void Orchestrator::stop() { impl_->stop(); }
+Result<ConfigReload> Orchestrator::reload(OrchConfig config) { return impl_->reload(config); }
 bool Orchestrator::wait(Duration timeout) { return impl_->wait(timeout); }
 int Orchestrator::port() const { return impl_->port(); }
 

@@ -26,6 +26,9 @@ class Orchestrator {
   [[nodiscard]] Result<void> start();
   // Drains and stops; idempotent. Sandboxes go on.
   void stop();
+  // Takes over the reloadable fields of `config` and says what came of it, also in the log. Errors: invalid_argument
+  // with every problem of `config`, conflict when it does not run; then nothing has changed.
+  [[nodiscard]] Result<ConfigReload> reload(OrchConfig config);
   // Waits until it stopped or `timeout` passed; true when stopped.
   [[nodiscard]] bool wait(Duration timeout);
   [[nodiscard]] int port() const;

@@ -78,6 +78,11 @@ std::optional<std::pair<WallTime, SandboxId>> State::next_expiry() const {
   return *expiries_.begin();
 }
 
+std::size_t State::count(model::Phase phase) const {
+  const auto found = phases_.find(phase);
+  return found == phases_.end() ? 0 : found->second;
+}
+
 bool State::is_confirmed(const NodeId& id) const { return confirmed_.contains(id); }
 
 void State::confirm(const NodeId& id) {
@@ -182,6 +187,7 @@ void State::touch_node(model::Node node) {
 void State::replace(const SandboxId& id, SandboxRef after, bool quarantine) {
   const SandboxRef before = find(id);
   if (before) {
+    --phases_[before->phase];
     if (!after || after->created_at != before->created_at) by_age_.erase({before->created_at, id});
     // Another one may have it by now: an undo puts versions back one by one.
     const auto name = names_.find({before->owner, before->name});
@@ -191,6 +197,7 @@ void State::replace(const SandboxId& id, SandboxRef after, bool quarantine) {
   }
   if (after) {
     by_age_[{after->created_at, id}] = after;
+    ++phases_[after->phase];
     names_[{after->owner, after->name}] = id;
     if (const auto expiry = expiry_of(*after)) expiries_.emplace(*expiry, id);
     if (after->phase == model::Phase::pending) queue_.add(after->owner, after->created_at, id);

@@ -85,6 +85,8 @@ class State {
   [[nodiscard]] const std::map<std::string, NodeId>& externals() const { return externals_; }
   [[nodiscard]] KeptAnswers& answers() { return answers_; }
   [[nodiscard]] bool name_taken(const std::string& owner, const std::string& name) const;
+  // How many sandboxes are in this phase.
+  [[nodiscard]] std::size_t count(model::Phase phase) const;
   [[nodiscard]] std::int64_t revision() const { return revision_; }
   [[nodiscard]] sched::Cluster& cluster() { return cluster_; }
   [[nodiscard]] const sched::Cluster& cluster() const { return cluster_; }
@@ -137,6 +139,7 @@ class State {
   std::map<std::pair<std::string, std::string>, SandboxId> names_;
   std::map<NodeId, std::set<SandboxId>> on_node_;
   std::set<std::pair<WallTime, SandboxId>> expiries_;
+  std::map<model::Phase, std::size_t> phases_;
   sched::Cluster cluster_;
   sched::PendingQueue queue_;
   Duration failed_retention_;

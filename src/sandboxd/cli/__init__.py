@@ -11,7 +11,7 @@ from .._exceptions import ConnectError, SandboxdError
 from . import _output
 from .daemons import node, orch
 from .information import config, doctor, version
-from .platform import down, image, up
+from .platform import down, image, reload, up
 from .sandboxes import logs, ps, rm, run
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ _ANY_FLAG = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app.command("up")(up)
 app.command("down")(down)
+app.command("reload")(reload)
 app.command("orch", context_settings=_ANY_FLAG)(orch)
 app.command("node", context_settings=_ANY_FLAG)(node)
 app.command("doctor")(doctor)
@@ -41,8 +42,11 @@ app.command("version")(version)
 
 def main() -> NoReturn:
     """Entry point of `sandboxd` and `python -m sandboxd`."""
+    words = sys.argv[1:]
+    if words[:1] in (["orch"], ["node"]):  # the original's flags may begin with one dash
+        words = ["-" + word if word.split("=")[0] == "-config" else word for word in words]
     try:
-        app(prog_name="sandboxd")
+        app(words, prog_name="sandboxd")
     except ConnectError as error:
         _output.fail(str(error))
         sys.exit(_output.CANNOT_CONNECT)

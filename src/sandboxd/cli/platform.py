@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ from typing import Annotated
 import typer
 
 from .. import _config, _containerd, _instance
-from .._children import read_ready, report_ready
+from .._children import read_ready, report_ready, supervised_daemons
 from .._client import Client
 from .._endpoint import DEFAULT_RUN_DIR, read_endpoint_file
 from .._exceptions import ConfigError, ForbiddenError, NotFoundError, SandboxdError, ServerError, UnavailableError
@@ -162,6 +164,18 @@ def down(
         except OSError as error:
             raise ServerError(f"cannot delete {instance.data_dir}: {error}", code="storage_failed") from error
         _output.say(f"{instance.data_dir} deleted")
+
+
+def reload(data_dir: DataDirOption = None) -> None:
+    """Let control plane and node agent read their configuration again; their logs say what came of it."""
+    instance = _instance.find_instance(data_dir)
+    pids = supervised_daemons(instance.data_dir)
+    if not pids:
+        raise UnavailableError(f"no daemon runs on {instance.data_dir}", code="unavailable")
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGHUP)
+    _output.say(f"asked {len(pids)} daemons to reload; the logs in {instance.log_dir} say what came of it")
 
 
 def _remove_sandboxes(instance: _instance.Instance) -> None:

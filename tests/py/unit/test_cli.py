@@ -29,7 +29,21 @@ def sandboxd(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command() -> None:
     done = sandboxd("--help")
     assert done.returncode == 0
-    for command in ("up", "down", "orch", "node", "doctor", "ps", "run", "logs", "rm", "image", "config", "version"):
+    for command in (
+        "up",
+        "down",
+        "reload",
+        "orch",
+        "node",
+        "doctor",
+        "ps",
+        "run",
+        "logs",
+        "rm",
+        "image",
+        "config",
+        "version",
+    ):
         assert command in done.stdout
 
 
@@ -70,6 +84,11 @@ def test_without_root_nothing_is_tried(command: Callable[[], None], monkeypatch:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ForbiddenError, match="needs root"):
         command()
+
+
+def test_reload_without_anything_running_says_so(tmp_path: Path) -> None:
+    done = sandboxd("reload", "--data-dir", str(tmp_path / "d"))
+    assert done.returncode == 1 and "no daemon runs" in done.stderr
 
 
 def test_down_without_anything_running_is_no_error(tmp_path: Path) -> None:

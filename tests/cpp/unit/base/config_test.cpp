@@ -72,5 +72,38 @@ TEST(Config, every_default_text_sets_the_same_value) {
   }
 }
 
+struct Live {
+  std::string level = "info";
+  std::int64_t place = 1;
+
+  static std::span<const ConfigField<Live>> fields() {
+    static const std::array<ConfigField<Live>, 2> table{{
+        {.name = "level", .member = &Live::level, .description = "A level.", .is_reloadable = true},
+        {.name = "place", .member = &Live::place, .description = "A place."},
+    }};
+    return table;
+  }
+};
+
+TEST(Config, a_reload_takes_what_may_change_and_names_what_may_not) {
+  Live current;
+  Live next;
+  EXPECT_TRUE(take_reloadable(current, next).changed.empty());
+  next.level = "debug";
+  next.place = 2;
+  const ConfigReload done = take_reloadable(current, next);
+  EXPECT_EQ(done.changed, std::vector<std::string>{"level"});
+  EXPECT_EQ(done.need_restart, std::vector<std::string>{"place"});
+  EXPECT_EQ(current.level, "debug");
+  EXPECT_EQ(current.place, 1);
+}
+
+TEST(Config, problems_become_one_error) {
+  EXPECT_TRUE(no_problems({}));
+  const auto problems = no_problems({"a: wrong", "b: missing"});
+  ASSERT_FALSE(problems);
+  EXPECT_EQ(problems.error().message(), "a: wrong; b: missing");
+}
+
 }  // namespace
 }  // namespace sandboxd

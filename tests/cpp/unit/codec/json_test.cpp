@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <limits>
 
 namespace sandboxd::codec {
@@ -55,6 +56,14 @@ TEST(ReadJson, nesting_is_bounded) {
 }
 
 TEST(ReadJson, the_last_of_two_equal_keys_wins) { EXPECT_EQ(write_json(*read_json("{\"a\":1,\"a\":2}")), "{\"a\":2}"); }
+
+TEST(ReadJson, fractions_are_read_exactly) {
+  for (const char* text : {"1234567890123456781.5", "0.1", "4.35", "9007199254740993.0", "-0e3"}) {
+    const std::string once = write_json(*read_json(text));
+    EXPECT_EQ(write_json(*read_json(once)), once) << text;
+    EXPECT_EQ(read_json(text)->as_double(), std::strtod(text, nullptr)) << text;
+  }
+}
 
 TEST(ReadJson, the_callers_code_is_used) {
   EXPECT_EQ(read_json("{", {.code = ErrorCode::protocol_error}).error().code(), ErrorCode::protocol_error);

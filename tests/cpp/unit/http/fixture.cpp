@@ -213,6 +213,14 @@ Router make_router(std::shared_ptr<Probe> probe) {
   add("GET", "/items/{id}", item);
   add("POST", "/echo", echo, false, 1000);
   add("POST", "/large", echo);
+  add("POST", "/guarded", echo, true);
+  const auto guarded = router.guard("POST", "/guarded", [](const Request& request) -> std::optional<Response> {
+    if (!request.header("X-Ticket").empty()) return std::nullopt;
+    Response refusal = text("no ticket");
+    refusal.status = 429;
+    return refusal;
+  });
+  EXPECT_TRUE(guarded);
   add("GET", "/throw", fail);
   add("GET", "/bytes", bytes);
   add("GET", "/empty", empty);

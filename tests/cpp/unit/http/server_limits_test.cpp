@@ -127,7 +127,7 @@ TEST(ServerLimits, a_slow_handler_is_not_interrupted) {
 }
 
 TEST(ServerLimits, connections_over_the_limit_are_told_to_come_back) {
-  TestServer server({.connections_max = 2});
+  TestServer server({.connections_max = 2, .idle_grace = std::chrono::hours(1)});
   {
     RawClient first(server.port());
     RawClient second(server.port());
@@ -149,6 +149,75 @@ TEST(ServerLimits, connections_over_the_limit_are_told_to_come_back) {
     if (answer.starts_with("HTTP/1.1 200")) break;
     ASSERT_THAT(answer, StartsWith("HTTP/1.1 503"));
   }
+}
+
+// Connections that do nothing must not keep others out: the longest idle one makes room.
+TEST(ServerLimits, an_idle_connection_makes_room_for_a_new_one) {
+  TestServer server({.connections_max = 2, .idle_grace = Duration::zero()});
+  RawClient first(server.port());
+  RawClient second(server.port());
+  first.ask(server.get("/hello"));
+  second.ask(server.get("/hello"));
+  second.ask(server.get("/hello"));
+  RawClient third(server.port());
+  EXPECT_THAT(third.ask(server.get("/hello")), StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(first.read_to_end(), "");
+  EXPECT_THAT(second.ask(server.get("/hello")), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(ServerLimits, a_connection_at_work_is_not_evicted) {
+  TestServer server({.connections_max = 1, .idle_grace = Duration::zero()});
+  RawClient working(server.port());
+  auto entered = server.probe->wait_entered.get_future();
+  working.send(server.get("/wait"));
+  ASSERT_TRUE(arrives(entered));
+  RawClient second(server.port());
+  EXPECT_THAT(second.read_answer(), StartsWith("HTTP/1.1 503"));
+  server.open_gate();
+  EXPECT_THAT(working.read_answer(), EndsWith("waited"));
+}
+
+TEST(ServerLimits, too_long_a_target_gets_431) {
+  TestServer server;
+  RawClient client(server.port());
+  client.try_send(server.get("/" + std::string(std::size_t{80} * 1024, 'a')));
+  EXPECT_THAT(client.read_to_end(), StartsWith("HTTP/1.1 431 "));
+}
+
+// A client may close its sending side once its request is whole.
+TEST(ServerLimits, a_half_closed_connection_gets_its_answer) {
+  TestServer server;
+  RawClient client(server.port());
+  client.send(server.post("/echo", "hello"));
+  client.shut_down_sending();
+  EXPECT_THAT(client.read_to_end(), EndsWith("\r\n\r\nhello"));
+}
+
+TEST(ServerLimits, half_a_request_before_the_end_is_no_request) {
+  TestServer server;
+  for (const std::string& half :
+       {std::string("GET /hel"), server.post("/echo", "hello").substr(0, 60),
+        std::string("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf")}) {
+    RawClient client(server.port());
+    client.send(half);
+    client.shut_down_sending();
+    EXPECT_EQ(client.read_to_end(), "") << half;
+  }
+  RawClient next(server.port());
+  EXPECT_THAT(next.ask(server.get("/hello")), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(ServerLimits, an_admission_refuses_after_authentication_and_before_the_body) {
+  TestServer server;
+  const std::string head = "POST /guarded HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n";
+  RawClient stranger(server.port());
+  stranger.send(head + "\r\n");
+  EXPECT_THAT(stranger.read_until("unauthorized"), StartsWith("HTTP/1.1 401"));
+  RawClient client(server.port());
+  client.send(head + "Authorization: Bearer good\r\n\r\n");
+  EXPECT_THAT(client.read_until("no ticket"), StartsWith("HTTP/1.1 429")) << "although the body has not come";
+  RawClient guest(server.port());
+  EXPECT_THAT(guest.ask(head + "Authorization: Bearer good\r\nX-Ticket: 1\r\n\r\nbody"), EndsWith("body"));
 }
 
 TEST(ServerLimits, a_body_that_nobody_will_read_does_not_disturb_the_answer) {

@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "fixture.hpp"
+#include "http/bearer_auth.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -192,6 +193,79 @@ TEST(Server, access_log_is_quiet_about_successful_reads) {
             "");
   EXPECT_NE(log.find({message, "r3", R"("path":"/a\"b")"}), "");
   EXPECT_NE(log.find({message, R"("level":"info")", "r4", R"("status":404)"}), "");
+}
+
+TEST(Server, access_log_has_one_object_with_query_and_user_agent_and_no_secret) {
+  LogCapture log;
+  TestServer server({.access_log = AccessLog::all});
+  RawClient client(server.port());
+  client.ask(server.get("/hello?page=2&Access_Token=hidden&x",
+                        "User-Agent: curl/8\r\nX-Request-Id: r1\r\n"
+                        "Authorization: Bearer hidden\r\n"));
+  server.stop(Duration::zero());
+  const std::string line = log.find({"http request", "r1"});
+  EXPECT_THAT(line, HasSubstr(R"("level":"info")"));
+  EXPECT_THAT(line, testing::ContainsRegex("\"http\":\\{\"method\":\"GET\",\"path\":\"/hello\",\"status\":200,"
+                                           "\"latency\":[0-9]+,\"ip\":\"127.0.0.1\","));
+  EXPECT_THAT(line, HasSubstr(R"("query":"page=2&Access_Token=***&x","user_agent":"curl/8")"));
+  EXPECT_THAT(line, Not(HasSubstr("hidden")));
+}
+
+TEST(Server, access_log_can_be_narrowed) {
+  LogCapture log;
+  TestServer server({.access_log = AccessLog::failures});
+  RawClient client(server.port());
+  client.ask(server.post("/echo", "x", "X-Request-Id: r1\r\n"));
+  client.ask(server.get("/none", "X-Request-Id: r2\r\n"));
+  server.stop(Duration::zero());
+  EXPECT_NE(log.find({"http request", "r1", R"("level":"debug")"}), "");
+  EXPECT_NE(log.find({"http request", "r2", R"("level":"info")"}), "");
+}
+
+TEST(Server, traffic_is_counted_by_route) {
+  auto traffic = std::make_shared<Traffic>();
+  {
+    TestServer server({.traffic = traffic});
+    RawClient client(server.port());
+    client.ask(server.get("/items/1"));
+    client.ask(server.get("/items/2"));
+    client.ask(server.get("/secret"));
+    client.ask(server.get("/nobody/knows/this"));
+  }
+  const auto& routes = traffic->routes();
+  EXPECT_EQ(routes.at({"/items/{id}", "GET"}).answers.at(200), 2U);
+  EXPECT_EQ(routes.at({"/items/{id}", "GET"}).latency.count(), 2U);
+  EXPECT_EQ(routes.at({"/secret", "GET"}).answers.at(401), 1U);
+  EXPECT_EQ(routes.at({"", ""}).answers.at(404), 1U);
+  EXPECT_EQ(routes.size(), 3U);
+  EXPECT_EQ(traffic->accepted, 1U);
+  EXPECT_EQ(traffic->connections, 0U);
+}
+
+TEST(BearerAuth, reads_the_header_as_the_original_does) {
+  const auto check = bearer_auth(std::make_shared<TokenSet>("s3cret", std::vector<std::string>{"old"}));
+  const auto is_let_in = [&](const std::string& header) {
+    Request request;
+    if (!header.empty()) request.headers.emplace("Authorization", header);
+    return !check(request).has_value();
+  };
+  for (const char* good : {"Bearer s3cret", "bearer s3cret", "s3cret", "  Bearer   s3cret ", "BEARER old"}) {
+    EXPECT_TRUE(is_let_in(good)) << good;
+  }
+  for (const char* bad : {"", "Bearer", "Bearer s3cre", "Bearer s3crets", "Basic s3cret", "S3CRET", "Bearer old2"}) {
+    EXPECT_FALSE(is_let_in(bad)) << bad;
+  }
+}
+
+TEST(BearerAuth, tokens_can_be_replaced_and_none_lets_everybody_in) {
+  const auto tokens = std::make_shared<TokenSet>("one", std::vector<std::string>());
+  EXPECT_FALSE(tokens->accepts("two"));
+  tokens->replace("two", {"one"});
+  EXPECT_TRUE(tokens->accepts("one"));
+  EXPECT_TRUE(tokens->accepts("two"));
+  EXPECT_FALSE(tokens->accepts(""));
+  tokens->replace("", {"one"});
+  EXPECT_TRUE(tokens->accepts("anything"));
 }
 
 TEST(Server, errors_take_the_dialects_shape) {

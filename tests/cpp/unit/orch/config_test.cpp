@@ -42,6 +42,49 @@ TEST(OrchConfig, every_problem_is_told_with_its_field) {
   }
 }
 
+// Section 9 of the original's description: every key is a field of ours or known to have no meaning, once.
+TEST(OrchConfig, every_setting_of_the_original_is_known_once) {
+  std::multiset<std::string_view> keys;
+  for (const auto& field : OrchConfig::fields()) {
+    if (!field.original_key.empty()) keys.insert(field.original_key);
+  }
+  for (const auto& foreign : OrchConfig::foreign_settings()) keys.insert(foreign.key);
+  const std::multiset<std::string_view> expected{"app_env",
+                                                 "http_addr",
+                                                 "shared_secret",
+                                                 "log_dir",
+                                                 "log_file_prefix",
+                                                 "sqlite_path",
+                                                 "heartbeat_interval",
+                                                 "probe_timeout",
+                                                 "sandbox_op_timeout",
+                                                 "heartbeat_parallel",
+                                                 "heartbeat_max_parallel",
+                                                 "resource_sync_interval",
+                                                 "resource_persist_min_interval",
+                                                 "resource_persist_max_interval",
+                                                 "ready_success_threshold",
+                                                 "notready_failure_threshold",
+                                                 "shutdown_timeout",
+                                                 "scheduler_interval",
+                                                 "reconcile_interval",
+                                                 "status_sync_interval",
+                                                 "status_sync_timeout",
+                                                 "status_sync_batch_size",
+                                                 "status_sync_max_parallel",
+                                                 "host_port_min",
+                                                 "host_port_max",
+                                                 "create_rps",
+                                                 "create_burst"};
+  EXPECT_EQ(keys, expected);
+}
+
+TEST(OrchConfig, secrets_are_marked) {
+  for (const auto& field : OrchConfig::fields()) {
+    EXPECT_EQ(field.is_secret, field.name.find("token") != std::string_view::npos) << field.name;
+  }
+}
+
 TEST(OrchConfig, the_database_is_in_the_data_directory_unless_named) {
   OrchConfig config;
   config.data_dir = "/d";

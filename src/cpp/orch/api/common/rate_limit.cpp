@@ -1,0 +1,31 @@
+#include "orch/api/common/rate_limit.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace sandboxd::orch::common {
+
+void TokenBucket::configure(double per_second, std::int64_t burst) {
+  const bool was_off = per_second_ <= 0;
+  per_second_ = per_second;
+  burst_ = static_cast<double>(burst);
+  if (was_off) {
+    tokens_ = burst_;
+    is_fresh_ = true;
+  }
+  tokens_ = std::min(tokens_, burst_);
+}
+
+bool TokenBucket::take(MonoTime now) {
+  if (per_second_ <= 0) return true;
+  if (is_fresh_) filled_at_ = now;
+  is_fresh_ = false;
+  const std::chrono::duration<double> passed = now - filled_at_;
+  tokens_ = std::min(burst_, tokens_ + passed.count() * per_second_);
+  filled_at_ = now;
+  if (tokens_ < 1) return false;
+  tokens_ -= 1;
+  return true;
+}
+
+}  // namespace sandboxd::orch::common

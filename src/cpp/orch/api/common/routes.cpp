@@ -1,0 +1,88 @@
+#include "orch/api/common/routes.hpp"
+
+#include "base/error.hpp"
+#include "codec/json.hpp"
+#include "orch/api/common/metrics.hpp"
+#include "orch/api/common/pages.hpp"
+
+#include <string>
+#include <utility>
+
+namespace sandboxd::orch::common {
+namespace {
+
+// The page may load what this server has, and nothing else.
+constexpr const char* kPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'";
+
+Task<http::Response> readyz(Operations& operations, http::Request) {
+  const auto ready = co_await operations.check_ready();
+  http::Response response;
+  response.headers.emplace_back("Cache-Control", "no-store");
+  if (ready) {
+    response.body = R"({"ok":true})";
+    co_return response;
+  }
+  codec::json::object body;
+  body["error"] = "not ready: " + ready.error().message();
+  response.status = 503;
+  response.body = codec::write_json(body);
+  response.headers.emplace_back("Retry-After", "1");
+  response.headers.emplace_back("X-Sandboxd-Error", std::string(to_string(ready.error().code())));
+  co_return response;
+}
+
+Task<http::Response> metrics(const Operations& operations, std::shared_ptr<const http::Traffic> traffic) {
+  http::Response response;
+  response.content_type = kMetricsType;
+  response.body = metrics_text(operations.figures(), *traffic, log_drops());
+  co_return response;
+}
+
+Task<http::Response> page(const Page& page) {
+  http::Response response;
+  response.content_type = page.content_type;
+  response.body = page.body;
+  response.headers.emplace_back("Content-Security-Policy", kPolicy);
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  response.headers.emplace_back("Cache-Control", "no-cache");
+  co_return response;
+}
+
+Task<http::Response> to_index(http::Request) {
+  http::Response response;
+  response.status = 301;
+  response.headers.emplace_back("Location", "/swagger/");
+  response.content_type = "text/html; charset=utf-8";
+  co_return response;
+}
+
+Result<void> add(http::Router& router, std::string pattern, http::Handler handler, bool needs_auth) {
+  http::Route route;
+  route.method = "GET";
+  route.pattern = std::move(pattern);
+  route.handler = std::move(handler);
+  route.needs_auth = needs_auth;
+  return router.add(std::move(route));
+}
+
+}  // namespace
+
+Result<void> add_routes(http::Router& router, Operations& operations, std::shared_ptr<const http::Traffic> traffic) {
+  SBX_CHECK(add(
+      router, "/readyz", [&operations](http::Request request) { return readyz(operations, std::move(request)); },
+      false));
+  SBX_CHECK(add(
+      router, "/metrics",
+      [&operations, traffic = std::move(traffic)](const http::Request&) { return metrics(operations, traffic); },
+      true));
+  for (const Page& one : pages()) {
+    SBX_CHECK(add(router, std::string(one.path), [&one](const http::Request&) { return page(one); }, false));
+  }
+  return add(router, "/swagger", to_index, false);
+}
+
+std::string_view openapi_document() { return pages().front().body; }
+
+}  // namespace sandboxd::orch::common

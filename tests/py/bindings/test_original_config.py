@@ -1,0 +1,190 @@
+"""A configuration of the original system: read as the original reads it, section by section of its description."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandboxd import ConfigError, _config
+
+SHIPPED = {
+    "app_env": "dev",
+    "http_addr": ":8082",
+    "shared_secret": "MY_SHARED_SECRET",
+    "log_dir": "/logs/sbxorch",
+    "log_file_prefix": "orchestrator",
+    "sqlite_path": "/var/lib/sandboxd/orchestrator.db",
+    "heartbeat_interval": "10s",
+    "probe_timeout": "3s",
+    "sandbox_op_timeout": "60s",
+    "heartbeat_parallel": False,
+    "heartbeat_max_parallel": 4,
+    "resource_sync_interval": "30s",
+    "resource_persist_min_interval": "30s",
+    "resource_persist_max_interval": "5m",
+    "ready_success_threshold": 2,
+    "notready_failure_threshold": 2,
+    "shutdown_timeout": "5s",
+    "scheduler_interval": "3s",
+    "reconcile_interval": "5s",
+    "status_sync_interval": "20s",
+    "status_sync_timeout": "5s",
+    "status_sync_batch_size": 50,
+    "status_sync_max_parallel": 4,
+    "host_port_min": 10000,
+    "host_port_max": 32767,
+    "create_rps": 20,
+    "create_burst": 40,
+}
+
+
+def load(tmp_path: Path, values: object = None, **environ: str) -> _config.Loaded:
+    """The control plane's configuration from a file of the original."""
+    file = tmp_path / "sbxorch_config.json"
+    if values is not None:
+        file.write_text(values if isinstance(values, str) else json.dumps(values))
+    return _config.load("orch", file=file, environ=environ)
+
+
+def of(loaded: _config.Loaded, *names: str) -> tuple[str, ...]:
+    return tuple(loaded.get(name) for name in names)
+
+
+def test_the_shipped_file_loads_unchanged_and_what_has_no_meaning_is_told(tmp_path: Path) -> None:
+    loaded = load(tmp_path, SHIPPED)
+    _config.check_exposure(loaded)
+    assert of(loaded, "listen", "token", "app_env") == (":8082", "MY_SHARED_SECRET", "dev")
+    assert of(loaded, "create_rps", "create_burst", "database") == ("20", "40", SHIPPED["sqlite_path"])
+    assert loaded.notes == ()
+    known = {row.original_key for row in _config.fields("orch")}
+    assert set(loaded.foreign) == SHIPPED.keys() - known and "scheduler_interval" in loaded.foreign
+
+
+def test_a_file_that_says_nothing_has_the_originals_defaults(tmp_path: Path) -> None:
+    loaded = load(tmp_path, {})
+    assert of(loaded, "listen", "heartbeat_interval", "probe_timeout") == (":8082", "10s", "3s")
+    assert of(loaded, "host_port_min", "host_port_max", "shutdown_timeout") == ("10000", "32767", "5s")
+    assert of(loaded, "create_rps") == ("0",), "no limit unless one is set"
+
+
+def test_a_missing_file_is_one_that_says_nothing(tmp_path: Path) -> None:
+    loaded = load(tmp_path, None, SBX_SHARED_SECRET="s")
+    assert of(loaded, "listen", "token") == (":8082", "s")
+    assert "is not there" in loaded.notes[0]
+
+
+@pytest.mark.parametrize("secret", [None, "", "  "])
+def test_without_a_secret_it_refuses_to_start(tmp_path: Path, secret: str | None) -> None:
+    loaded = load(tmp_path, {"http_addr": "127.0.0.1:0", "shared_secret": secret})
+    with pytest.raises(ConfigError) as caught:
+        _config.check_exposure(loaded)
+    assert str(caught.value) == (
+        "orchestrator refuses to start: shared_secret is not configured (set shared_secret in config or "
+        "SBX_SHARED_SECRET)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("{", 'parse config file "'),
+        ("[]", "an object is expected"),
+        ({"host_port_min": "10000"}, "host_port_min: int is expected"),
+        ({"host_port_min": 1.5}, "host_port_min: int is expected"),
+        ({"host_port_min": True}, "host_port_min: int is expected"),
+        ({"probe_timeout": 3}, "probe_timeout: duration is expected"),
+        ({"http_addr": 8082}, "http_addr: string is expected"),
+        ({"heartbeat_parallel": 1}, "heartbeat_parallel: bool is expected"),
+        ({"scheduler_interval": 3}, "scheduler_interval: duration is expected"),
+        ({"create_rps": "20"}, "create_rps: float is expected"),
+    ],
+)
+def test_broken_json_and_wrong_types_are_errors(tmp_path: Path, values: object, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, values)
+    assert message in str(caught.value) and "sbxorch_config.json" in str(caught.value)
+
+
+def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "dir.json").mkdir()
+    with pytest.raises(ConfigError, match="read config file"):
+        _config.load("orch", file=tmp_path / "dir.json", environ={})
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"probe_timeout": "soon"}, {"probe_timeout": "3s"}),  # ignored
+        ({"probe_timeout": "-1s", "sandbox_op_timeout": "0s"}, {"probe_timeout": "3s", "sandbox_op_timeout": "60s"}),
+        ({"ready_success_threshold": 0, "notready_failure_threshold": -3}, {"ready_success_threshold": "1"}),
+        ({"host_port_min": 0, "host_port_max": 1}, {"host_port_min": "10000", "host_port_max": "32767"}),
+        ({"host_port_min": 20000, "host_port_max": 15000}, {"host_port_min": "20000", "host_port_max": "32767"}),
+        ({"create_rps": 0, "create_burst": 0}, {"create_rps": "20", "create_burst": "40"}),
+        ({"create_rps": -1.5}, {"create_rps": "20", "create_burst": "40"}),
+        ({"create_burst": 7}, {"create_rps": "20", "create_burst": "7"}),
+        ({"http_addr": "", "log_file_prefix": " "}, {"listen": ":8082", "log_file_prefix": "orchestrator"}),
+        ({"HTTP_Addr": "127.0.0.1:1", "probe_timeout": None}, {"listen": "127.0.0.1:1", "probe_timeout": "3s"}),
+    ],
+)
+def test_values_are_ignored_or_corrected_as_the_original_does(
+    tmp_path: Path, values: dict[str, Any], expected: dict[str, str]
+) -> None:
+    loaded = load(tmp_path, values)
+    assert {name: loaded.get(name) for name in expected} == expected
+
+
+def test_what_was_ignored_is_told(tmp_path: Path) -> None:
+    notes = load(tmp_path, {"probe_timeout": "soon", "colour": "red"}).notes
+    assert any("probe_timeout" in note and "soon" in note for note in notes)
+    assert any("colour" in note and "nobody knows" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("ORCH_SANDBOX_OP_TIMEOUT", "45s", "sandbox_op_timeout", "45s"),
+        ("ORCH_SANDBOX_OP_TIMEOUT", "0s", "sandbox_op_timeout", "7s"),  # ignored: the file's stays
+        ("ORCH_SANDBOX_OP_TIMEOUT", "soon", "sandbox_op_timeout", "7s"),
+        ("ORCH_HTTP_ADDR", " 127.0.0.1:9 ", "listen", "127.0.0.1:9"),
+        ("ORCH_HTTP_ADDR", "  ", "listen", "127.0.0.1:8"),
+        ("ORCH_HOSTPORT_MIN", "many", "host_port_min", "12000"),
+        ("ORCH_HOSTPORT_MIN", "0", "host_port_min", "10000"),
+        ("ORCH_CREATE_RPS", "2.5", "create_rps", "2.5"),
+        ("ORCH_CREATE_RPS", "NaN", "create_rps", "0"),
+        ("ORCH_CREATE_RPS", "+Inf", "create_rps", "0"),
+        ("ORCH_CREATE_BURST", "3", "create_rps", "20"),
+    ],
+)
+def test_the_originals_environment_wins_over_the_file_and_bad_values_are_ignored(
+    tmp_path: Path, name: str, text: str, field: str, value: str
+) -> None:
+    file = {"http_addr": "127.0.0.1:8", "sandbox_op_timeout": "7s", "host_port_min": 12000}
+    assert load(tmp_path, file, **{name: text}).get(field) == value
+
+
+def test_our_names_win_over_the_originals_and_are_strict(tmp_path: Path) -> None:
+    loaded = load(tmp_path, {"probe_timeout": "7s"}, ORCH_NODE_PROBE_TIMEOUT="8s", SANDBOXD_PROBE_TIMEOUT="9s")
+    assert loaded.get("probe_timeout") == "9s"
+    with pytest.raises(ConfigError, match="probe_timeout"):
+        load(tmp_path, {}, SANDBOXD_PROBE_TIMEOUT="soon")
+    with pytest.raises(ConfigError, match="create_burst"):
+        load(tmp_path, {}, SANDBOXD_CREATE_BURST="0")
+
+
+def test_environment_names_without_meaning_are_told(tmp_path: Path) -> None:
+    assert load(tmp_path, {}, ORCH_SCHEDULER_INTERVAL="1s").foreign == ("ORCH_SCHEDULER_INTERVAL",)
+
+
+def test_a_nodes_file_takes_sizes_as_quantities(tmp_path: Path) -> None:
+    file = tmp_path / "sbxlet_config.json"
+    file.write_text(
+        json.dumps(
+            {"shared_secret": "s", "default_ephemeral_storage": "256Mi", "state_base_dir": "/x", "lock_dir": "/y"}
+        )
+    )
+    loaded = _config.load("node", file=file, environ={})
+    assert loaded.get("default_ephemeral_storage") == str(256 << 20)
+    assert set(loaded.foreign) == {"state_base_dir", "lock_dir"}
