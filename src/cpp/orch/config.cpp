@@ -1,5 +1,7 @@
 #include "orch/config.hpp"
 
+#include "sched/policy.hpp"
+
 #include <array>
 #include <string_view>
 
@@ -44,6 +46,9 @@ constexpr std::array kFields{
     Field{"place_or_fail", &OrchConfig::place_or_fail,
           "What happens to a sandbox that fits nowhere: queue (wait for capacity) or fail (at once).", "", ""},
     Field{"place_deadline", &OrchConfig::place_deadline, "Longest wait for capacity before a sandbox fails.", "", ""},
+    Field{"scheduler_policy", &OrchConfig::scheduler_policy,
+          "How nodes are chosen: spread, pack, original (CPU alone), or a policy as JSON; @PATH reads it from a file.",
+          "", ""},
     Field{"node_token", &OrchConfig::node_token, "Shared secret sent to nodes; empty: the same as token.", "", "",
           true},
 };
@@ -82,6 +87,8 @@ std::vector<std::string> OrchConfig::validate() const {
   if (place_or_fail != "queue" && place_or_fail != "fail") {
     problems.push_back("place_or_fail: \"" + place_or_fail + "\" is neither queue nor fail");
   }
+  if (const auto policy = sched::parse_policy(scheduler_policy); !policy)
+    problems.push_back("scheduler_policy: " + policy.error().message());
   return problems;
 }
 

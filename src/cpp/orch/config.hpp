@@ -30,7 +30,8 @@ struct OrchConfig {
   Duration host_port_quarantine = std::chrono::seconds(5);
   std::string place_or_fail = "queue";  // "queue": wait for capacity; "fail": fail at once, as the original
   Duration place_deadline = std::chrono::minutes(5);
-  std::string node_token;  // sent to nodes; empty: `token`
+  std::string scheduler_policy = "spread";  // a built-in policy's name, or a policy as JSON
+  std::string node_token;                   // sent to nodes; empty: `token`
 
   [[nodiscard]] static std::span<const ConfigField<OrchConfig>> fields();
   // Every problem, one sentence each, naming the field and what to change. Empty: valid.

@@ -2,7 +2,7 @@
 //
 // Plain code without awaits, called inside a turn. A wish is checked completely before anything is changed, so an error
 // leaves the turn as it was. What a node says is believed only for the life (uid) and the node that the record names;
-// late news is ignored. Split over decisions_*.cpp by who speaks: users, nodes, time. Core thread.
+// late news is ignored. Split over decisions_*.cpp by who speaks: users, nodes; and placement. Core thread.
 #pragma once
 
 #include "base/random.hpp"
@@ -22,6 +22,8 @@
 #include <vector>
 
 namespace sandboxd::orch {
+
+inline constexpr std::size_t kReasonsStoredMax = 16;  // with a record; explain() has all
 
 class Decisions {
  public:
@@ -61,6 +63,11 @@ class Decisions {
     std::set<SandboxId> seen;
   };
 
+  struct Hold {
+    std::string uid;  // of the sandbox's life
+    NodeId node;
+  };
+
   void observe_link(const LinkOpened& link);
   void observe_event(const NodeSaid& said);
   void observe_report(const model::Node& node, const model::NodeReport& report);
@@ -76,9 +83,15 @@ class Decisions {
   void collect(const NodeId& node, const SandboxId& id, const std::string& uid);
   [[nodiscard]] bool is_ours(const std::string& uid) const;
 
+  [[nodiscard]] sched::Decision find_place(const model::Sandbox& sandbox, std::size_t refusals_max);
   // True when it was placed.
-  bool try_place(const model::Sandbox& sandbox, sched::Decision decision);
+  bool try_place(const model::Sandbox& sandbox, const sched::Decision& decision);
   void give_up(const model::Sandbox& sandbox, std::vector<std::string> reasons);
+  void give_up_overdue();
+  void update_holds();
+  void drop_stale_holds();
+  [[nodiscard]] Duration patience() const;
+  [[nodiscard]] std::optional<WallTime> next_hold_time() const;
   void begin_delete(const model::Sandbox& sandbox, const std::string& why);
   void begin_stop(const model::Sandbox& sandbox);
   // What is left of one whose node is gone for good.
@@ -92,6 +105,9 @@ class Decisions {
   Random random_;
   liveness::Heartbeats heartbeats_;
   std::map<NodeId, Stream> streams_;
+  std::map<SandboxId, Hold> holds_;  // nodes kept for those who have waited longest; volatile
+  std::uint64_t holds_gains_ = 0;    // Cluster::gains() and time when new holds were last looked for
+  WallTime holds_checked_;
   MonoTime warm_at_;                // until then loaded nodes may still come back
   std::vector<SandboxId> waiting_;  // of the pass in hand
   std::size_t next_waiting_ = 0;

@@ -102,6 +102,7 @@ void Decisions::observe_report(const model::Node& node, const model::NodeReport&
   liveness::set_health(next, liveness::next(liveness::health_of(node), liveness::Signal::report, "", policy));
   next.boot_id = report.boot_id;
   next.resources = report.resources;
+  if (report.images) next.images = *report.images;
   next.last_heartbeat = state_.wall_now();
   if (is_news(node, next)) {
     state_.put_node(std::move(next));
@@ -251,6 +252,7 @@ std::optional<MonoTime> Decisions::next_deadline(WallTime wall, MonoTime mono) c
   if (const auto expiry = state_.next_expiry()) at_wall(expiry->first);
   if (const auto oldest = state_.queue().oldest()) {
     at_wall(give_up_time(oldest->first));
+    if (const auto next_hold = next_hold_time()) at_wall(*next_hold);
     if (const auto port = state_.cluster().next_port_expiry()) sooner(*port);
   }
   return next;
