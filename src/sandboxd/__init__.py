@@ -40,7 +40,7 @@ from .sandbox import AsyncSandbox, Sandbox
 
 if TYPE_CHECKING:
     from ._daemon import NodeConfig, NodeDaemon, OrchConfig, Orchestrator
-    from ._sched import place
+    from ._sched import NodeView, PlacementRequest, Scheduler, SchedulingPolicy, place
 
 __version__ = "0.1.0"
 
@@ -48,7 +48,11 @@ _NATIVE = {
     "NodeConfig": "_daemon",
     "NodeDaemon": "_daemon",
     "OrchConfig": "_daemon",
+    "NodeView": "_sched",
     "Orchestrator": "_daemon",
+    "PlacementRequest": "_sched",
+    "Scheduler": "_sched",
+    "SchedulingPolicy": "_sched",
     "place": "_sched",
 }
 
@@ -80,10 +84,12 @@ __all__ = [
     "NodeDaemon",
     "NodeInfo",
     "NodeResources",
+    "NodeView",
     "NotFoundError",
     "OrchConfig",
     "Orchestrator",
     "OverloadedError",
+    "PlacementRequest",
     "Port",
     "Probe",
     "RequestTimeout",
@@ -92,6 +98,8 @@ __all__ = [
     "SandboxFailedError",
     "SandboxInfo",
     "SandboxdError",
+    "Scheduler",
+    "SchedulingPolicy",
     "ServerError",
     "TransportError",
     "UnavailableError",

@@ -156,6 +156,13 @@ def _from_environment(role: Role, environ: Mapping[str, str]) -> dict[str, tuple
     return out
 
 
+def _policy_file(path: Path, origin: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f'cannot read scheduling policy "{path}" (from {origin}): {error}') from error
+
+
 def load(
     role: Role,
     *,
@@ -186,6 +193,8 @@ def load(
     native = native_class(role)()
     problems = []
     for name, (text, origin) in given.items():
+        if name == "scheduler_policy" and text.startswith("@"):
+            text = _policy_file(Path(text[1:]), origin)
         try:
             native.set(name, text)
         except InvalidRequestError as error:

@@ -41,6 +41,7 @@ inline constexpr Duration kAnswerAgeMax = std::chrono::hours(24);
 // Node
 inline constexpr std::size_t kStatusIdsMax = 200;
 inline constexpr std::size_t kListPageMax = 200;
+inline constexpr std::size_t kNodeImagesMax = 64;  // that a node reports
 inline constexpr std::size_t kContainersPerSandboxMax = 32;
 inline constexpr std::size_t kPortsPerSandboxMax = 128;
 inline constexpr std::size_t kLogFileBytesMax = 32 * 1024 * 1024;

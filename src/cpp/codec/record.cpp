@@ -18,6 +18,8 @@ json::object resources_object(const model::NodeResources& r) {
   put_number(out, "available_cpu_milli", r.available_cpu_milli);
   put_number(out, "available_memory_bytes", r.available_memory_bytes);
   put_number(out, "max_alloc_percent", r.max_alloc_percent);
+  put_number(out, "disk_capacity_bytes", r.disk_capacity_bytes);
+  put_number(out, "disk_free_bytes", r.disk_free_bytes);
   put_time(out, "updated_at_ns", r.updated_at);
   return out;
 }
@@ -32,6 +34,8 @@ void read_resources(const Reader& in, model::NodeResources& out) {
   in.read("available_cpu_milli", out.available_cpu_milli);
   in.read("available_memory_bytes", out.available_memory_bytes);
   in.read("max_alloc_percent", out.max_alloc_percent);
+  in.read("disk_capacity_bytes", out.disk_capacity_bytes);
+  in.read("disk_free_bytes", out.disk_free_bytes);
   read_time(in, "updated_at_ns", out.updated_at);
 }
 

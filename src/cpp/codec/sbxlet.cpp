@@ -95,6 +95,12 @@ constexpr ResourceField kResourceFields[] = {
     {"max_alloc_percent", &model::NodeResources::max_alloc_percent},
 };
 
+// Ours; left out when not known.
+constexpr ResourceField kDiskFields[] = {
+    {"disk_capacity_bytes", &model::NodeResources::disk_capacity_bytes},
+    {"disk_free_bytes", &model::NodeResources::disk_free_bytes},
+};
+
 template <class... Visitors>
 struct Overloaded : Visitors... {
   using Visitors::operator()...;
@@ -130,12 +136,16 @@ json::object resources_object(const model::NodeResources& resources) {
   json::object out;
   for (const ResourceField& field : kResourceFields) out[field.name] = resources.*field.member;
   if (resources.updated_at) out["updated_at"] = format_rfc3339(*resources.updated_at);
+  if (resources.disk_capacity_bytes > 0) {
+    for (const ResourceField& field : kDiskFields) out[field.name] = resources.*field.member;
+  }
   return out;
 }
 
 model::NodeResources read_resources(const Reader& in) {
   model::NodeResources out;
   for (const ResourceField& field : kResourceFields) in.read(field.name, out.*field.member);
+  for (const ResourceField& field : kDiskFields) in.read(field.name, out.*field.member);
   WallTime updated_at;
   if (in.has("updated_at")) {
     in.read_as("updated_at", updated_at, parse_rfc3339);
@@ -237,6 +247,7 @@ WireEvent encode_event(const model::NodeEvent& event) {
                                  json::object out;
                                  out["boot_id"] = report.boot_id;
                                  out["resources"] = resources_object(report.resources);
+                                 if (report.images) out["images"] = to_array(*report.images);
                                  return WireEvent{"report", write_json(out)};
                                },
                                [](const model::NodeSandboxStatus& status) {
@@ -267,6 +278,8 @@ Result<std::optional<model::NodeEvent>> decode_event(std::string_view name, std:
     model::NodeReport report;
     in.require("boot_id", report.boot_id);
     in.object("resources", [&](const Reader& resources) { report.resources = read_resources(resources); });
+    in.read("images", report.images);
+    if (report.images && report.images->size() > limits::kNodeImagesMax) report.images->resize(limits::kNodeImagesMax);
     out = std::move(report);
   } else if (name == "sandbox") {
     if (!in.has("phase")) in.fail("phase: is required");

@@ -9,6 +9,8 @@
 //                egressPolicy {mode, allowCIDRs}; in a container: user, hold, requestCPUMilli, requestMemoryBytes,
 //                pidsMax
 //   status item  uid, containers [{name, phase, error, task_status, exit_code}]
+//   resources    disk_capacity_bytes, disk_free_bytes
+//   report       boot_id, resources, images [name] (left out: as last said on this stream)
 //   watch        server-sent events "report", "sandbox", "gone", "snapshot_end"
 //
 // Decoding checks types only; codec/sbxlet_validate.hpp has the node's rules. Pure functions. Decoders of requests fail

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sandboxd::model {
 
@@ -27,6 +28,9 @@ struct NodeResources {
   std::int64_t available_cpu_milli = 0;
   std::int64_t available_memory_bytes = 0;
   std::int64_t max_alloc_percent = 0;
+  // Of the file system with the node's data; 0: the node does not say (stock nodes do not).
+  std::int64_t disk_capacity_bytes = 0;
+  std::int64_t disk_free_bytes = 0;
   std::optional<WallTime> updated_at;  // the node's own time stamp
 
   friend bool operator==(const NodeResources&, const NodeResources&) = default;
@@ -55,6 +59,7 @@ struct Node {
   std::int64_t success_streak = 0;
   std::int64_t failure_streak = 0;
   NodeResources resources;
+  std::vector<std::string> images;  // ready on the node, as sandboxes name them, the latest used first; not stored
   std::string external = "(none)";  // the public endpoint that is bound to the node
   // The External object that binds it. A node has one at most and it has one node, so it is part of the node; an empty
   // id: none.

@@ -75,6 +75,7 @@ struct NodeSandboxStatus {
 struct NodeReport {
   std::string boot_id;  // new at every start of the node agent
   NodeResources resources;
+  std::optional<std::vector<std::string>> images = std::nullopt;  // as Node::images; nothing: as last said
 
   friend bool operator==(const NodeReport&, const NodeReport&) = default;
 };

@@ -92,6 +92,9 @@ Task<Result<void>> Agent::Impl::start() {
   core_.capacity.usable_addresses = core_.ports.network.usable_addresses();
   core_.capacity.subnet = core_.ports.network.subnet();
   for (auto& record : contents->sandboxes) {
+    if (record.phase == model::Phase::running) {
+      for (const auto& container : record.spec.containers) core_.images.used(container.image);
+    }
     const bool holds = record.phase != model::Phase::stopped && record.phase != model::Phase::failed;
     core_.table.insert(std::move(record), holds)->accepted = true;
   }

@@ -19,6 +19,7 @@
 #include "model/node_sandbox.hpp"
 #include "node/config.hpp"
 #include "ports/clock.hpp"
+#include "ports/disk_gauge.hpp"
 #include "ports/host_facts.hpp"
 #include "ports/node_store.hpp"
 #include "ports/node_transport.hpp"
@@ -39,7 +40,7 @@
 
 namespace sandboxd::node {
 
-// All outlive the agent. `files` and `steps` may be null.
+// All outlive the agent. `files`, `steps` and `disk` may be null.
 struct AgentPorts {
   ports::Clock& clock;
   ports::NodeStore& store;
@@ -49,6 +50,7 @@ struct AgentPorts {
   ports::Prober& prober;
   ports::SandboxFiles* files = nullptr;
   ports::StepObserver* steps = nullptr;
+  ports::DiskGauge* disk = nullptr;
 };
 
 struct AgentOptions {

@@ -39,12 +39,20 @@ void AgentCore::announce_gone(const SandboxId& id, const std::string& uid) {
 }
 
 model::NodeReport AgentCore::report() const {
-  return {boot_id, resources_of(capacity, table.usage(), ports.clock.wall_now())};
+  model::NodeReport out{boot_id, resources_of(capacity, table.usage(), ports.clock.wall_now()), images.list()};
+  if (ports.disk == nullptr) return out;
+  if (const auto space = ports.disk->read()) {  // without it the disk counts as unknown, and so as no limit
+    out.resources.disk_capacity_bytes = space->capacity_bytes;
+    out.resources.disk_free_bytes = space->free_bytes;
+  }
+  return out;
 }
 
 void AgentCore::announce_report() {
   reported = table.usage();
-  hub.publish(report());
+  model::NodeReport next = report();
+  if (!images.take_changed()) next.images.reset();
+  hub.publish(std::move(next));
 }
 
 }  // namespace sandboxd::node

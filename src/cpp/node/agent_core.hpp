@@ -7,6 +7,7 @@
 #include "base/random.hpp"
 #include "node/admission.hpp"
 #include "node/agent.hpp"
+#include "node/recent_images.hpp"
 #include "node/sandbox_table.hpp"
 #include "node/slot_pool.hpp"
 #include "node/watch_hub.hpp"
@@ -25,6 +26,7 @@ struct AgentCore {
   // Sends the sandbox's status to the watchers, and a report when the resources changed.
   void announce(const Entry& entry);
   void announce_gone(const SandboxId& id, const std::string& uid);
+  // Everything; announce_report() leaves out the images when they are as they were.
   [[nodiscard]] model::NodeReport report() const;
   void announce_report();
 
@@ -37,6 +39,7 @@ struct AgentCore {
   SandboxTable table;
   SlotPool pool;
   WatchHub hub;
+  RecentImages images;
   aio::Semaphore making;  // sandboxes whose containers are being made
   std::optional<Error> runtime_down;
   bool stopping = false;      // broken streams are our own doing

@@ -162,7 +162,8 @@ AgentPorts Machine::ports() {
           .output = *output_,
           .prober = *prober_,
           .files = files_.get(),
-          .steps = failpoint_ ? &*failpoint_ : nullptr};
+          .steps = failpoint_ ? &*failpoint_ : nullptr,
+          .disk = &disk_};
 }
 
 }  // namespace sandboxd::node

@@ -17,6 +17,7 @@
 #include "node/host_files.hpp"
 #include "proc/kill_at_step.hpp"
 #include "proc/posix_runner.hpp"
+#include "proc/statvfs_gauge.hpp"
 #include "store/sqlite_node_store.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -48,6 +49,7 @@ class Machine {
   NodeConfig config_;
   aio::SystemClock clock_;
   proc::PosixRunner runner_;
+  proc::StatvfsGauge disk_{config_.data_dir};
   std::unique_ptr<store::SqliteNodeStore> store_;
   std::unique_ptr<cni::CniProvider> cni_;
   std::unique_ptr<network::HostNetwork> network_;

@@ -154,7 +154,11 @@ Task<Result<void>> Provisioner::open_outputs(EntryPtr entry) {
 Task<Result<ports::ImageInfo>> Provisioner::ensure_image(EntryPtr entry, std::size_t index) {
   const std::string reference = entry->record.spec.containers[index].image;
   auto image = co_await core_.ports.runtime.ensure_image(reference);
-  if (!image) co_return pull_error(image.error(), reference);
+  if (!image) {
+    core_.images.missing(reference);
+    co_return pull_error(image.error(), reference);
+  }
+  core_.images.used(reference);
   core_.reached(step::kImageReady, entry->id());
   co_return image;
 }

@@ -2,6 +2,7 @@
 
 #include "base/endpoint.hpp"
 #include "base/log.hpp"
+#include "sched/policy.hpp"
 
 #include <algorithm>
 #include <array>
@@ -88,10 +89,11 @@ constexpr std::array kFields{
         field("create_burst", &C::create_burst, "Sandbox creates that may come at once before create_rps holds.",
               "create_burst", "ORCH_CREATE_BURST"),
         "40")),
+    field("scheduler_policy", &C::scheduler_policy,
+          "How nodes are chosen: spread, pack, original (CPU alone), or a policy as JSON; @PATH reads it from a file."),
     field("orphan_grace", &C::orphan_grace,
           "Time before something on a node that this control plane made and does not know any more is removed."),
-    field("failed_retention", &C::failed_retention,
-          "Time that failed sandboxes are kept; 0s: until they are deleted."),
+    field("failed_retention", &C::failed_retention, "Time that failed sandboxes are kept; 0s: until they are deleted."),
     lenient(field("resource_sync_interval", &C::resource_sync_interval,
                   "Longest time between two reads of a polled node's resources.", "resource_sync_interval",
                   "ORCH_RESOURCE_SYNC_INTERVAL"),
@@ -183,6 +185,9 @@ std::vector<std::string> OrchConfig::validate() const {
                        std::to_string(host_port_max) + " is not a range within 1 to 65535");
   }
   check_rate(problems, *this);
+  if (const auto policy = sched::parse_policy(scheduler_policy); !policy) {
+    problems.push_back("scheduler_policy: " + policy.error().message());
+  }
   return problems;
 }
 

@@ -36,10 +36,11 @@ struct OrchConfig {
   Duration host_port_quarantine = std::chrono::seconds(5);
   std::string place_or_fail = "queue";  // "queue": wait for capacity; "fail": fail at once, as the original
   Duration place_deadline = std::chrono::minutes(5);
+  std::string scheduler_policy = "spread";  // a built-in policy's name, or a policy as JSON
   Duration orphan_grace = std::chrono::seconds(10);
   Duration failed_retention{0};  // 0: failed sandboxes are kept until somebody deletes them
-  std::string node_token;  // sent to nodes; empty: `token`
-  double create_rps = 0;   // 0: no limit; the bounded queue protects
+  std::string node_token;        // sent to nodes; empty: `token`
+  double create_rps = 0;         // 0: no limit; the bounded queue protects
   std::int64_t create_burst = 40;
 
   [[nodiscard]] static std::span<const ConfigField<OrchConfig>> fields();

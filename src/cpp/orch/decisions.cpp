@@ -1,4 +1,4 @@
-// Users' wishes, and placement.
+// Users' wishes. Placement is in decisions_placement.cpp.
 #include "orch/decisions.hpp"
 
 #include "base/assert.hpp"
@@ -12,11 +12,8 @@ namespace {
 
 using model::Phase;
 
-constexpr std::size_t kReasonsStoredMax = 16;   // with a record; explain() has all
-constexpr std::size_t kAttemptsPerTurn = 1024;  // of the pending queue
 constexpr std::size_t kUidLength = 32;
 constexpr std::int64_t kTtlSecondsMax = std::int64_t{100} * 365 * 24 * 3600;
-constexpr const char* kInfeasible = "no feasible schedulable node for selector/resources/ports";
 
 Error sandbox_missing() { return {ErrorCode::not_found, "sandbox not found"}; }
 Error node_missing() { return {ErrorCode::not_found, "node not found"}; }
@@ -93,81 +90,16 @@ Result<SandboxRef> Decisions::create(const CreateSandbox& request) {
   const bool must_queue = !state_.queue().empty() && state_.cluster().gains() != gains_tried_;
   sched::Decision decision;
   if (!must_queue) {
-    decision = state_.cluster().place(sched::request_of(sandbox.spec), state_.mono_now(), kReasonsStoredMax);
+    decision = find_place(sandbox, kReasonsStoredMax);
     if (!decision.placed()) sandbox.reasons = sched::lines_of(decision.refusals, state_.cluster().size());
   }
   const SandboxRef accepted = state_.put(std::move(sandbox));
-  if (must_queue || try_place(*accepted, std::move(decision))) return accepted;
+  if (must_queue || try_place(*accepted, decision)) return accepted;
   if (fails_at_once()) give_up(*accepted, accepted->reasons);
   return accepted;
 }
 
 std::string Decisions::draw_uid() { return instance_ + random_.hex(kUidLength - instance_.size()); }
-
-// In mode "fail", apart from the first moments after a start, when nodes have not reported yet.
-bool Decisions::fails_at_once() const {
-  return config_.place_or_fail == "fail" && (state_.mono_now() >= warm_at_ || state_.nodes().empty());
-}
-
-bool Decisions::try_place(const model::Sandbox& sandbox, sched::Decision decision) {
-  if (!decision.placed()) return false;
-  const auto ports = state_.cluster().choose_ports(decision.node, sched::request_of(sandbox.spec), state_.mono_now());
-  if (!ports) return false;
-  const NodeRef node = state_.find_node(decision.node);
-  model::Sandbox next = sandbox;
-  move(next, lifecycle::Event::placed);
-  next.node = decision.node;
-  next.external = node->external.empty() ? "(none)" : node->external;
-  std::erase_if(next.reasons, [](const std::string& line) { return !is_port_refusal(line); });
-  for (std::size_t n = 0; n < ports->size(); ++n) {
-    model::PublishedPort port;
-    port.host_port = (*ports)[n];
-    port.container_port = sandbox.spec.ports[n].container_port;
-    port.protocol = sandbox.spec.ports[n].protocol();
-    next.ports.push_back(port);
-  }
-  ++placements_;
-  state_.release(SendCreate{state_.put(std::move(next))});
-  return true;
-}
-
-void Decisions::give_up(const model::Sandbox& sandbox, std::vector<std::string> reasons) {
-  model::Sandbox next = sandbox;
-  move(next, lifecycle::Event::given_up);
-  next.last_error = kInfeasible;
-  next.reasons = std::move(reasons);
-  state_.put(std::move(next));
-}
-
-void Decisions::place_pending() {
-  state_.cluster().expire_ports(state_.mono_now());
-  // Oldest first: one that waited too long is failed with the reasons of now.
-  for (std::size_t given_up = 0; given_up < kAttemptsPerTurn; ++given_up) {
-    const auto oldest = state_.queue().oldest();
-    if (!oldest || give_up_time(oldest->first) > state_.wall_now()) break;
-    const SandboxRef sandbox = state_.find(oldest->second);
-    auto decision = state_.cluster().place(sched::request_of(sandbox->spec), state_.mono_now(), kReasonsStoredMax);
-    auto reasons = sched::lines_of(decision.refusals, state_.cluster().size());
-    if (!try_place(*sandbox, std::move(decision))) give_up(*sandbox, std::move(reasons));
-  }
-  if (!has_more_to_place()) {
-    if (state_.queue().empty() || state_.cluster().gains() == gains_tried_) return;
-    gains_tried_ = state_.cluster().gains();
-    waiting_ = state_.queue().fair_order();
-    next_waiting_ = 0;
-  }
-  for (std::size_t attempts = 0; attempts < kAttemptsPerTurn && has_more_to_place(); ++attempts) {
-    const SandboxRef sandbox = state_.find(waiting_[next_waiting_++]);
-    if (!sandbox || sandbox->phase != Phase::pending) continue;
-    try_place(*sandbox, state_.cluster().place(sched::request_of(sandbox->spec), state_.mono_now(), 0));
-  }
-}
-
-WallTime Decisions::give_up_time(WallTime since) const {
-  if (config_.place_or_fail != "fail") return since + config_.place_deadline;
-  const Duration until_warm = warm_at_ > state_.mono_now() ? warm_at_ - state_.mono_now() : Duration::zero();
-  return until_warm.count() > 0 ? state_.wall_now() + until_warm : since;
-}
 
 Result<void> Decisions::remove(const SandboxId& id) {
   const SandboxRef sandbox = state_.find(id);
@@ -219,7 +151,7 @@ Result<std::vector<std::string>> Decisions::explain(const SandboxId& id, std::si
   const SandboxRef sandbox = state_.find(id);
   if (!sandbox) return sandbox_missing();
   if (sandbox->phase != Phase::pending) return sandbox->reasons;
-  const auto decision = state_.cluster().place(sched::request_of(sandbox->spec), state_.mono_now(), lines_max);
+  const auto decision = find_place(*sandbox, lines_max);
   if (decision.placed()) return std::vector<std::string>();
   return sched::lines_of(decision.refusals, state_.cluster().size());
 }

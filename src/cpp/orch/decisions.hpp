@@ -2,7 +2,8 @@
 //
 // Plain code without awaits, called inside a turn. A wish is checked completely before anything is changed, so an error
 // leaves the turn as it was. What a node says is believed only for the life (uid) and the node that the record names;
-// late news is ignored. Split over decisions_*.cpp: users, nodes, and what is removed from nodes. Core thread.
+// late news is ignored. Split over decisions_*.cpp: users, nodes, placement, and what is removed from nodes. Core
+// thread.
 #pragma once
 
 #include "base/limits.hpp"
@@ -26,6 +27,7 @@ namespace sandboxd::orch {
 
 // Failed, and its node has yet to say why.
 [[nodiscard]] bool awaits_reason(const model::Sandbox& sandbox);
+inline constexpr std::size_t kReasonsStoredMax = 16;  // with a record; explain() has all
 
 class Decisions {
  public:
@@ -84,6 +86,11 @@ class Decisions {
     friend auto operator<=>(const Orphan&, const Orphan&) = default;
   };
 
+  struct Hold {
+    std::string uid;  // of the sandbox's life
+    NodeId node;
+  };
+
   void observe_link(const LinkOpened& link);
   void observe_event(const NodeSaid& said);
   void observe_report(const model::Node& node, Stream& stream, const model::NodeReport& report);
@@ -113,9 +120,15 @@ class Decisions {
   // After a node's refusal for want of room; false when the sandbox is not to wait (any longer).
   bool wait_for_room(const model::Sandbox& sandbox, const std::string& refusal);
   [[nodiscard]] std::string draw_uid();
+  [[nodiscard]] sched::Decision find_place(const model::Sandbox& sandbox, std::size_t refusals_max);
   // True when it was placed.
-  bool try_place(const model::Sandbox& sandbox, sched::Decision decision);
+  bool try_place(const model::Sandbox& sandbox, const sched::Decision& decision);
   void give_up(const model::Sandbox& sandbox, std::vector<std::string> reasons);
+  void give_up_overdue();
+  void update_holds();
+  void drop_stale_holds();
+  [[nodiscard]] Duration patience() const;
+  [[nodiscard]] std::optional<WallTime> next_hold_time() const;
   void begin_delete(const model::Sandbox& sandbox, const std::string& why);
   void begin_stop(const model::Sandbox& sandbox);
   // Changes the External that is bound to a node, and what its sandboxes say of it.
@@ -134,6 +147,9 @@ class Decisions {
   // What nobody knows any more, with the moment of its removal; and the same in that order.
   std::map<Orphan, MonoTime> orphans_;
   std::set<std::pair<MonoTime, Orphan>> orphans_by_time_;
+  std::map<SandboxId, Hold> holds_;  // nodes kept for those who have waited longest; volatile
+  std::uint64_t holds_gains_ = 0;    // Cluster::gains() and time when new holds were last looked for
+  WallTime holds_checked_;
   MonoTime warm_at_;                // until then loaded nodes may still come back
   std::vector<SandboxId> waiting_;  // of the pass in hand
   std::size_t next_waiting_ = 0;

@@ -138,6 +138,7 @@ void Decisions::observe_report(const model::Node& node, Stream& stream, const mo
   stream.reported = true;
   model::Node next = node;
   next.resources = report.resources;
+  if (report.images) next.images = *report.images;
   if (!stream.polled) {
     const liveness::HealthPolicy policy{config_.ready_success_threshold, config_.notready_failure_threshold};
     const auto term = liveness::report_term(state_.nodes().size(), random_.next());
@@ -328,6 +329,7 @@ std::optional<MonoTime> Decisions::next_deadline(WallTime wall, MonoTime mono) c
   if (!orphans_by_time_.empty()) sooner(orphans_by_time_.begin()->first);
   if (const auto oldest = state_.queue().oldest()) {
     at_wall(give_up_time(oldest->first));
+    if (const auto next_hold = next_hold_time()) at_wall(*next_hold);
     if (const auto port = state_.cluster().next_port_expiry()) sooner(*port);
   }
   return next;

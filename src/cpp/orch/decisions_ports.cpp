@@ -66,8 +66,7 @@ bool Decisions::choose_other_port(const model::Sandbox& sandbox, const std::stri
   model::Sandbox next = sent_back(sandbox, refusal);
   next.uid = draw_uid();
   const SandboxRef waiting = state_.put(std::move(next));
-  auto decision = state_.cluster().place(sched::request_of(waiting->spec), state_.mono_now(), 0);
-  if (!try_place(*waiting, std::move(decision)) && fails_at_once()) give_up(*waiting, waiting->reasons);
+  if (!try_place(*waiting, find_place(*waiting, 0)) && fails_at_once()) give_up(*waiting, waiting->reasons);
   return true;
 }
 

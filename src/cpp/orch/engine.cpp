@@ -15,11 +15,14 @@ constexpr Duration kRetryMin = std::chrono::milliseconds(100);
 constexpr Duration kRetryMax = std::chrono::seconds(5);
 constexpr std::size_t kInstanceLength = 8;
 
-sched::ClusterOptions cluster_options(const OrchConfig& config) {
+sched::ClusterOptions cluster_options(const OrchConfig& config, std::uint64_t seed) {
   sched::ClusterOptions options;
   options.ports.first = static_cast<int>(config.host_port_min);
   options.ports.last = static_cast<int>(config.host_port_max);
   options.ports.quarantine = config.host_port_quarantine;
+  // validate() refuses a policy that cannot be read.
+  if (auto policy = sched::parse_policy(config.scheduler_policy)) options.policy = *std::move(policy);
+  options.seed = seed;
   return options;
 }
 
@@ -44,7 +47,7 @@ Engine::Engine(boost::asio::any_io_executor executor, ports::Store& store, ports
       clock_(clock),
       seed_(seed),
       config_(std::move(config)),
-      state_(cluster_options(config_), config_.failed_retention),
+      state_(cluster_options(config_, seed + 4), config_.failed_retention),
       inbox_(executor),
       effects_(executor, transport, clock, inbox_, config_.sandbox_op_timeout, seed + 1),
       links_(

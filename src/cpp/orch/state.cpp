@@ -6,6 +6,7 @@ namespace sandboxd::orch {
 namespace {
 
 const std::set<SandboxId> kNone;
+constexpr std::int64_t kDiskStep = std::int64_t{64} << 20;
 
 // CPU and memory are held by what may run. Host ports are held for as long as the record lists them on a node, since
 // whatever is left there may still answer on them.
@@ -15,6 +16,8 @@ std::optional<sched::Reservation> reservation_of(const model::Sandbox& sandbox) 
   if (model::holds_resources(sandbox)) {
     out.cpu_milli = model::total_request_cpu_milli(sandbox.spec);
     out.memory_bytes = model::total_request_memory_bytes(sandbox.spec);
+    out.disk_bytes = sched::disk_bytes_of(sandbox.spec);
+    out.group = sched::group_of(sandbox);
   }
   for (const model::PublishedPort& port : sandbox.ports) out.ports.push_back(port.host_port);
   return out;
@@ -28,6 +31,16 @@ std::optional<WallTime> end_of_life(const model::Sandbox& sandbox) {
       sandbox.phase == Phase::stopping || sandbox.phase == Phase::stopped || sandbox.phase == Phase::failed;
   if (at_rest && sandbox.spec.on_expiry == model::OnExpiry::stop) return std::nullopt;
   return sandbox.expires_at;
+}
+
+// What facts_of() would not tell apart, without copying texts: heartbeats come by the thousand.
+bool is_same_to_scheduler(const model::Node& a, const model::Node& b) {
+  return a.state == b.state && a.unschedulable == b.unschedulable &&
+         a.resources.allocatable_cpu_milli == b.resources.allocatable_cpu_milli &&
+         a.resources.allocatable_memory_bytes == b.resources.allocatable_memory_bytes &&
+         a.resources.disk_capacity_bytes == b.resources.disk_capacity_bytes &&
+         a.resources.disk_free_bytes / kDiskStep == b.resources.disk_free_bytes / kDiskStep && a.labels == b.labels &&
+         a.images == b.images;
 }
 
 }  // namespace
@@ -114,6 +127,10 @@ sched::NodeFacts State::facts_of(const model::Node& node) const {
     facts.allocatable_cpu_milli -= found->second.cpu_milli;
     facts.allocatable_memory_bytes -= found->second.memory_bytes;
   }
+  facts.allocatable_disk_bytes = node.resources.disk_capacity_bytes;
+  // In coarse steps: what a disk has free moves with every report, and each change makes those who wait try again.
+  facts.unused_disk_bytes = node.resources.disk_free_bytes / kDiskStep * kDiskStep;
+  facts.images = node.images;
   return facts;
 }
 
@@ -241,8 +258,7 @@ void State::replace_node(const NodeId& id, NodeRef after) {
     }
     return;
   }
-  const sched::NodeFacts facts = facts_of(*after);
-  if (!before || facts_of(*before) != facts) cluster_.upsert(after->id, facts);
+  if (!before || !is_same_to_scheduler(*before, *after)) cluster_.upsert(after->id, facts_of(*after));
   nodes_[after->id] = std::move(after);
 }
 
@@ -278,7 +294,14 @@ Released State::accept() {
 
 void State::undo() {
   for (const auto& [id, version] : nodes_before_) replace_node(id, version);
-  for (const auto& [id, version] : before_) replace(id, version, false);
+  // Everything that this turn gave out is given back before anything is taken again: a name or a host port may have
+  // gone from one sandbox to another.
+  for (const auto& [id, version] : before_) {
+    if (find(id)) replace(id, nullptr, false);
+  }
+  for (const auto& [id, version] : before_) {
+    if (version) replace(id, version, false);
+  }
   answers_.undo();
   before_.clear();
   nodes_before_.clear();

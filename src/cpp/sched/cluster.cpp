@@ -1,147 +1,237 @@
+// Keeping nodes, reservations and indexes up to date. cluster_search.cpp reads them.
 #include "sched/cluster.hpp"
 
+#include "base/assert.hpp"
 #include "sched/filter.hpp"
+
+#include <algorithm>
 
 namespace sandboxd::sched {
 namespace {
 
-constexpr std::size_t kHopelessMax = 1024;
+// The same on every machine, unlike std::hash.
+std::uint64_t mixed(std::uint64_t seed, std::string_view text) {
+  std::uint64_t hash = seed ^ 0xcbf29ce484222325U;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9U;
+  return hash ^ hash >> 31;
+}
+
+std::string joined(const std::string& key, const std::string& value) { return key + '\0' + value; }
+
+// Whether a node that was `before` may take now what it could not.
+bool is_gain(const NodeFacts& before, const NodeFacts& after) {
+  if (!after.ready || after.cordoned) return false;
+  return !before.ready || before.cordoned || before.labels != after.labels ||
+         after.allocatable_cpu_milli > before.allocatable_cpu_milli ||
+         after.allocatable_memory_bytes > before.allocatable_memory_bytes ||
+         after.allocatable_disk_bytes != before.allocatable_disk_bytes ||
+         after.unused_disk_bytes > before.unused_disk_bytes;
+}
 
 }  // namespace
 
-Cluster::Entry& Cluster::entry(const NodeId& id) {
-  auto& slot = entries_[id];
-  if (!slot) slot = std::make_unique<Entry>(id, options_.ports);
-  return *slot;
+Cluster::Cluster(ClusterOptions options)
+    : options_(std::move(options)),
+      scorer_(options_.policy),
+      rules_(rules_in_order(options_.policy)),
+      counts_domains_(options_.policy.weight(Score::spread_domain) > 0) {}
+
+Slot Cluster::find(const NodeId& id) const {
+  const auto found = slots_.find(id);
+  return found == slots_.end() ? kNoSlot : found->second;
 }
 
-// Recomputes what follows from facts and reservations, and moves the node to its place in the ranking.
-void Cluster::refresh(Entry& node) {
-  NodeView& view = node.view;
-  view.free_cpu_milli = view.allocatable_cpu_milli - node.reserved_cpu_milli;
-  view.free_memory_bytes = view.allocatable_memory_bytes - node.reserved_memory_bytes;
-  view.free_ports = node.ports.free_count();
-  const int bucket = node.known && view.ready && !view.cordoned ? score(view) : -1;
-  if (bucket != node.bucket) rank(node, bucket);
-}
-
-void Cluster::rank(Entry& node, int bucket) {
-  const auto move = [&](Ranking& ranking) {
-    const auto old = ranking.find(node.bucket);
-    if (old != ranking.end() && old->second.erase(&node) > 0 && old->second.empty()) ranking.erase(old);
-    if (bucket >= 0) ranking[bucket].insert(&node);
-  };
-  move(ranking_);
-  for (const auto& label : node.view.labels) {
-    Ranking& ranking = by_label_[label];
-    move(ranking);
-    if (ranking.empty()) by_label_.erase(label);
+Slot Cluster::slot_for(const NodeId& id) {
+  if (const Slot known = find(id); known != kNoSlot) return known;
+  Row row(options_.ports, mixed(options_.seed, id.str()));
+  auto slot = static_cast<Slot>(rows_.size());
+  if (unused_slots_.empty()) {
+    rows_.push_back(std::move(row));
+    nodes_.emplace_back();
+  } else {
+    slot = unused_slots_.back();
+    unused_slots_.pop_back();
+    rows_[slot] = std::move(row);
+    nodes_[slot] = Node();
   }
-  node.bucket = bucket;
+  nodes_[slot].id = id;
+  nodes_[slot].member = all_.add(slot, kNoCell);
+  by_id_.emplace(id, slot);
+  slots_.emplace(id, slot);
+  return slot;
 }
 
-// A list that has every node the selector allows, and few others; nullptr when there is none.
-const Cluster::Ranking* Cluster::ranking_for(const Request& request) const {
-  const Ranking* out = &ranking_;
-  for (const auto& wanted : request.selector) {
-    const auto found = by_label_.find(wanted);
-    if (found == by_label_.end()) return nullptr;
-    out = &found->second;
+void Cluster::drop_if_unused(Slot slot) {
+  Node& node = nodes_[slot];
+  if (node.known || node.reservations > 0) return;
+  if (const auto ends = rows_[slot].ports.next_expiry()) port_expiries_.erase({*ends, slot});
+  all_.remove(node.member);
+  by_id_.erase(node.id);
+  slots_.erase(node.id);
+  unused_slots_.push_back(slot);
+}
+
+// Recomputes what follows from facts and reservations, and moves the node to its place in the indexes.
+void Cluster::refresh(Slot slot) {
+  Row& row = rows_[slot];
+  Node& node = nodes_[slot];
+  row.free_cpu_milli = row.allocatable_cpu_milli.value() - node.reserved_cpu_milli;
+  row.free_memory_bytes = row.allocatable_memory_bytes.value() - node.reserved_memory_bytes;
+  row.free_disk_bytes =
+      node.facts.allocatable_disk_bytes == 0
+          ? kNoDiskLimit
+          : std::min(node.facts.allocatable_disk_bytes - node.reserved_disk_bytes, node.facts.unused_disk_bytes);
+  Cell cell = kNoCell;
+  if (node.known && row.ready && !row.cordoned && !row.held) {
+    cell =
+        cell_of(scorer_.promise(row), shelf_of(row.free_cpu_milli, row.free_memory_bytes, row.ports.free_count() > 0));
   }
-  return out;
+  if (cell == node.cell) return;
+  node.cell = cell;
+  all_.move(node.member, cell);
+  for (std::size_t n = 0; n < row.labels.size(); ++n) by_label_[row.labels[n]].move(node.memberships[n], cell);
+}
+
+void Cluster::set_labels(Slot slot, const model::Labels& labels) {
+  Row& row = rows_[slot];
+  Node& node = nodes_[slot];
+  for (const Count& there : row.groups) count_domain(there.key, row.domain, -std::int64_t{there.count});
+  for (std::size_t n = 0; n < row.labels.size(); ++n) {
+    ScoreIndex& index = by_label_[row.labels[n]];
+    index.remove(node.memberships[n]);
+    if (row.labels[n] == row.domain && index.size() == 0) std::erase(domains_, row.domain);
+    labels_.release(row.labels[n]);
+  }
+  row.domain = 0;
+  row.labels.clear();
+  node.memberships.clear();
+  for (const auto& [key, value] : labels) row.labels.push_back(labels_.acquire(joined(key, value)));
+  std::sort(row.labels.begin(), row.labels.end());
+  by_label_.resize(std::max(by_label_.size(), labels_.limit()));
+  for (const std::uint32_t label : row.labels) node.memberships.push_back(by_label_[label].add(slot, node.cell));
+  if (const auto domain = labels.find(options_.policy.domain_label); domain != labels.end()) {
+    row.domain = labels_.find(joined(domain->first, domain->second));
+    if (by_label_[row.domain].size() == 1) domains_.push_back(row.domain);
+  }
+  for (const Count& there : row.groups) count_domain(there.key, row.domain, there.count);
+}
+
+void Cluster::set_images(Slot slot, const std::vector<std::string>& images) {
+  Row& row = rows_[slot];
+  for (const std::uint32_t image : row.images) {
+    std::vector<Slot>& there = by_image_[image];
+    *std::find(there.begin(), there.end(), slot) = there.back();
+    there.pop_back();
+    images_.release(image);
+  }
+  row.images.clear();
+  for (const std::string& image : images) {
+    const std::uint32_t number = images_.acquire(image);
+    if (std::find(row.images.begin(), row.images.end(), number) == row.images.end()) {
+      row.images.push_back(number);
+    } else {
+      images_.release(number);
+    }
+  }
+  std::sort(row.images.begin(), row.images.end());
+  by_image_.resize(std::max(by_image_.size(), images_.limit()));
+  for (const std::uint32_t image : row.images) by_image_[image].push_back(slot);
 }
 
 void Cluster::upsert(const NodeId& id, const NodeFacts& facts) {
-  Entry& node = entry(id);
+  const Slot slot = slot_for(id);
+  Row& row = rows_[slot];
+  Node& node = nodes_[slot];
+  if (is_gain(node.facts, facts)) ++gains_;
   if (!node.known) ++known_;
   node.known = true;
-  if (node.view.labels != facts.labels) rank(node, -1);  // out of the lists of its former labels
-  node.view.ready = facts.ready;
-  node.view.cordoned = facts.cordoned;
-  node.view.labels = facts.labels;
-  node.view.allocatable_cpu_milli = facts.allocatable_cpu_milli;
-  node.view.allocatable_memory_bytes = facts.allocatable_memory_bytes;
-  refresh(node);
-  ++gains_;
+  if (node.facts.labels != facts.labels) set_labels(slot, facts.labels);
+  if (node.facts.images != facts.images) set_images(slot, facts.images);
+  node.facts = facts;
+  row.ready = facts.ready;
+  row.cordoned = facts.cordoned;
+  row.allocatable_cpu_milli.set(facts.allocatable_cpu_milli);
+  row.allocatable_memory_bytes.set(facts.allocatable_memory_bytes);
+  refresh(slot);
 }
 
 void Cluster::erase(const NodeId& id) {
-  const auto found = entries_.find(id);
-  if (found == entries_.end() || !found->second->known) return;
-  found->second->known = false;
+  const Slot slot = find(id);
+  if (slot == kNoSlot || !nodes_[slot].known) return;
   --known_;
-  refresh(*found->second);
-  drop_if_unused(id);
+  Node& node = nodes_[slot];
+  Row& row = rows_[slot];
+  node.known = false;
+  set_labels(slot, {});
+  set_images(slot, {});
+  node.facts = NodeFacts();
+  row.ready = row.cordoned = row.held = false;
+  row.allocatable_cpu_milli.set(0);
+  row.allocatable_memory_bytes.set(0);
+  refresh(slot);
+  drop_if_unused(slot);
 }
 
-void Cluster::drop_if_unused(const NodeId& id) {
-  const auto found = entries_.find(id);
-  if (found == entries_.end() || found->second->known || found->second->reservations > 0) return;
-  if (const auto ends = found->second->ports.next_expiry()) port_expiries_.erase({*ends, id});
-  entries_.erase(found);
+void Cluster::count_domain(std::uint32_t group, std::uint32_t domain, std::int64_t by) {
+  if (!counts_domains_) return;
+  if (in_domain_.size() <= group) in_domain_.resize(groups_.limit());
+  add_to(in_domain_[group], domain, by);
+}
+
+void Cluster::count_group(Slot slot, std::uint32_t group, std::int64_t by) {
+  add_to(rows_[slot].groups, group, by);
+  count_domain(group, rows_[slot].domain, by);
 }
 
 void Cluster::reserve(const NodeId& id, const Reservation& reservation) {
-  Entry& node = entry(id);
+  const Slot slot = slot_for(id);
+  Node& node = nodes_[slot];
   node.reserved_cpu_milli += reservation.cpu_milli;
   node.reserved_memory_bytes += reservation.memory_bytes;
+  node.reserved_disk_bytes += reservation.disk_bytes;
   ++node.reservations;
-  for (const int port : reservation.ports) node.ports.reserve(port);
-  refresh(node);
+  for (const int port : reservation.ports) rows_[slot].ports.reserve(port);
+  if (!reservation.group.empty()) count_group(slot, groups_.acquire(reservation.group), 1);
+  refresh(slot);
 }
 
 void Cluster::release(const NodeId& id, const Reservation& reservation, MonoTime now, bool quarantine) {
-  Entry& node = entry(id);
+  const Slot slot = find(id);
+  if (slot == kNoSlot) return;
+  Node& node = nodes_[slot];
+  PortAllocator& ports = rows_[slot].ports;
   node.reserved_cpu_milli -= reservation.cpu_milli;
   node.reserved_memory_bytes -= reservation.memory_bytes;
+  node.reserved_disk_bytes -= reservation.disk_bytes;
   if (node.reservations > 0) --node.reservations;
-  const bool waiting = node.ports.next_expiry().has_value();
-  for (const int port : reservation.ports) node.ports.release(port, now, quarantine);
-  const auto ends = node.ports.next_expiry();
-  if (!waiting && ends) port_expiries_.emplace(*ends, id);
-  refresh(node);
+  const bool waiting = ports.next_expiry().has_value();
+  for (const int port : reservation.ports) ports.release(port, now, quarantine);
+  const auto ends = ports.next_expiry();
+  if (!waiting && ends) port_expiries_.emplace(*ends, slot);
+  if (const std::uint32_t group = groups_.find(reservation.group); !reservation.group.empty()) {
+    SBX_ASSERT(group != Interner::kNone);
+    count_group(slot, group, -1);
+    groups_.release(group);
+  }
+  refresh(slot);
   ++gains_;
-  drop_if_unused(id);
+  drop_if_unused(slot);
 }
 
-std::optional<Rule> Cluster::refused_by(const Entry& node, const Request& request) const {
-  if (auto rule = refuses(node.view, request)) return rule;
-  // The view does not list taken ports: the allocator is asked.
-  if (!request.host_ports.empty() && !node.ports.can_choose(request.host_ports)) return Rule::ports;
-  return std::nullopt;
-}
-
-Decision Cluster::place(const Request& request, MonoTime now, std::size_t refusals_max) {
-  expire_ports(now);
-  Decision decision;
-  const auto remembered = hopeless_.find(request);
-  const bool is_hopeless = remembered != hopeless_.end() && remembered->second == gains_;
-  const Ranking* const ranking = is_hopeless ? nullptr : ranking_for(request);
-  if (ranking != nullptr) {
-    for (const auto& [points, nodes] : *ranking) {
-      for (const Entry* node : nodes) {
-        if (refused_by(*node, request)) continue;
-        decision.node = node->view.id;
-        decision.score = points;
-        return decision;
-      }
-    }
-  }
-  if (hopeless_.size() >= kHopelessMax) hopeless_.clear();
-  hopeless_[request] = gains_;
-  for (const auto& [id, node] : entries_) {
-    if (decision.refusals.size() >= refusals_max) break;
-    if (!node->known) continue;
-    if (const auto rule = refused_by(*node, request)) {
-      decision.refusals.push_back(explain(node->view, request, *rule));
-    }
-  }
-  return decision;
+void Cluster::hold(const NodeId& id, bool held) {
+  const Slot slot = find(id);
+  if (slot == kNoSlot || rows_[slot].held == held) return;
+  rows_[slot].held = held;
+  if (!held) ++gains_;
+  refresh(slot);
 }
 
 std::optional<std::vector<int>> Cluster::choose_ports(const NodeId& id, const Request& request, MonoTime now) {
   expire_ports(now);
-  return entry(id).ports.choose(request.host_ports, now);
+  const Slot slot = find(id);
+  if (slot == kNoSlot) return std::nullopt;
+  return rows_[slot].ports.choose(request.host_ports, now);
 }
 
 std::optional<MonoTime> Cluster::next_port_expiry() const {
@@ -151,27 +241,19 @@ std::optional<MonoTime> Cluster::next_port_expiry() const {
 
 void Cluster::expire_ports(MonoTime now) {
   while (!port_expiries_.empty() && port_expiries_.begin()->first <= now) {
-    const NodeId id = port_expiries_.begin()->second;
+    const Slot slot = port_expiries_.begin()->second;
     port_expiries_.erase(port_expiries_.begin());
-    Entry& node = entry(id);
-    node.ports.expire(now);
-    if (const auto next = node.ports.next_expiry()) port_expiries_.emplace(*next, id);
-    refresh(node);
+    PortAllocator& ports = rows_[slot].ports;
+    ports.expire(now);
+    if (const auto next = ports.next_expiry()) port_expiries_.emplace(*next, slot);
+    refresh(slot);
     ++gains_;
   }
 }
 
-Snapshot Cluster::snapshot() const {
-  Snapshot out;
-  for (const auto& [id, node] : entries_) {
-    if (node->known) out.nodes.push_back(node->view);
-  }
-  return out;
-}
-
 bool Cluster::is_port_taken(const NodeId& id, int port) const {
-  const auto found = entries_.find(id);
-  return found != entries_.end() && found->second->ports.is_taken(port);
+  const Slot slot = find(id);
+  return slot != kNoSlot && rows_[slot].ports.is_taken(port);
 }
 
 }  // namespace sandboxd::sched

@@ -2,7 +2,6 @@
 
 #include "model/quantity.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace sandboxd::sched {
@@ -10,16 +9,18 @@ namespace {
 
 struct Filter {
   Rule rule;
-  bool (*passes)(const NodeView&, const Request&);
+  bool (*passes)(const Row&, const Ask&);
 };
 
-// Cheap rules first; the order is also the order in which refusals are explained.
-constexpr std::array<Filter, 6> kFilters{{{Rule::not_ready, is_ready},
+// By the number of the rule.
+constexpr std::array<Filter, 8> kFilters{{{Rule::not_ready, is_ready},
                                           {Rule::cordoned, is_open},
                                           {Rule::selector, matches_selector},
                                           {Rule::cpu, has_cpu},
                                           {Rule::memory, has_memory},
-                                          {Rule::ports, has_ports}}};
+                                          {Rule::disk, has_disk},
+                                          {Rule::ports, has_ports},
+                                          {Rule::held, is_not_held}}};
 
 std::string missing_labels(const NodeView& node, const Request& request) {
   std::string text;
@@ -31,61 +32,55 @@ std::string missing_labels(const NodeView& node, const Request& request) {
   return text;
 }
 
-std::string amounts(const std::string& needed, const std::string& free) {
-  return ": needs " + needed + ", has " + free + " free";
+std::string lacks(const char* what, const std::string& needed, const std::string& free) {
+  return std::string("not enough ") + what + ": needs " + needed + ", has " + free + " free";
+}
+
+std::string ports_text(const NodeView& node, const Request& request) {
+  std::string named;
+  for (const int port : request.host_ports) {
+    if (port != 0) named += (named.empty() ? "" : ", ") + std::to_string(port);
+  }
+  const auto wanted = static_cast<std::int64_t>(request.host_ports.size());
+  if (!named.empty() && node.free_ports >= wanted) return "host ports not all free: " + named;
+  return lacks("host ports", std::to_string(wanted), std::to_string(node.free_ports));
+}
+
+std::string reason(const NodeView& node, const Request& request, Rule rule) {
+  using model::format_bytes;
+  using model::format_cpu_milli;
+  switch (rule) {
+    case Rule::not_ready: return "not ready";
+    case Rule::cordoned: return "closed for new sandboxes (unschedulable)";
+    case Rule::selector: return "lacks the labels " + missing_labels(node, request);
+    case Rule::cpu: return lacks("cpu", format_cpu_milli(request.cpu_milli), format_cpu_milli(node.free_cpu_milli));
+    case Rule::memory: return lacks("memory", format_bytes(request.memory_bytes), format_bytes(node.free_memory_bytes));
+    case Rule::disk: return lacks("disk", format_bytes(request.disk_bytes), format_bytes(node.free_disk_bytes));
+    case Rule::ports: return ports_text(node, request);
+    case Rule::held: return "kept free for a sandbox that has waited longer";
+  }
+  return "";
 }
 
 }  // namespace
 
-bool is_ready(const NodeView& node, const Request&) { return node.ready; }
-
-bool is_open(const NodeView& node, const Request&) { return !node.cordoned; }
-
-bool matches_selector(const NodeView& node, const Request& request) {
-  return std::all_of(request.selector.begin(), request.selector.end(), [&](const auto& wanted) {
-    const auto label = node.labels.find(wanted.first);
-    return label != node.labels.end() && label->second == wanted.second;
-  });
-}
-
-bool has_cpu(const NodeView& node, const Request& request) { return node.free_cpu_milli >= request.cpu_milli; }
-
-bool has_memory(const NodeView& node, const Request& request) { return node.free_memory_bytes >= request.memory_bytes; }
-
-bool has_ports(const NodeView& node, const Request& request) {
-  if (node.free_ports < static_cast<std::int64_t>(request.host_ports.size())) return false;
-  return std::none_of(request.host_ports.begin(), request.host_ports.end(), [&](int port) {
-    return port != 0 && std::binary_search(node.taken_ports.begin(), node.taken_ports.end(), port);
-  });
-}
-
-std::optional<Rule> refuses(const NodeView& node, const Request& request) {
+std::vector<Rule> rules_in_order(const Policy& policy) {
+  std::vector<Rule> order = policy.rules;
   for (const Filter& filter : kFilters) {
-    if (!filter.passes(node, request)) return filter.rule;
+    if (std::find(order.begin(), order.end(), filter.rule) == order.end()) order.push_back(filter.rule);
+  }
+  return order;
+}
+
+std::optional<Rule> refuses(const Row& node, const Ask& ask, std::span<const Rule> rules) {
+  for (const Rule rule : rules) {
+    if (!kFilters[static_cast<std::size_t>(rule)].passes(node, ask)) return rule;
   }
   return std::nullopt;
 }
 
 Refusal explain(const NodeView& node, const Request& request, Rule rule) {
-  std::string text = "node " + node.id.str() + ": ";
-  switch (rule) {
-    case Rule::not_ready: text += "not ready"; break;
-    case Rule::cordoned: text += "closed for new sandboxes (unschedulable)"; break;
-    case Rule::selector: text += "lacks the labels " + missing_labels(node, request); break;
-    case Rule::cpu:
-      text += "not enough cpu" +
-              amounts(model::format_cpu_milli(request.cpu_milli), model::format_cpu_milli(node.free_cpu_milli));
-      break;
-    case Rule::memory:
-      text += "not enough memory" +
-              amounts(model::format_bytes(request.memory_bytes), model::format_bytes(node.free_memory_bytes));
-      break;
-    case Rule::ports:
-      text +=
-          "not enough host ports" + amounts(std::to_string(request.host_ports.size()), std::to_string(node.free_ports));
-      break;
-  }
-  return {node.id, rule, std::move(text)};
+  return {node.id, rule, "node " + node.id.str() + ": " + reason(node, request, rule)};
 }
 
 }  // namespace sandboxd::sched

@@ -39,9 +39,15 @@ std::vector<SandboxId> PendingQueue::fair_order() {
   return order;
 }
 
-std::optional<std::pair<WallTime, SandboxId>> PendingQueue::oldest() const {
+std::optional<PendingQueue::Entry> PendingQueue::oldest() const {
   if (by_age_.empty()) return std::nullopt;
   return *by_age_.begin();
+}
+
+std::optional<PendingQueue::Entry> PendingQueue::first_after(WallTime at) const {
+  const auto found = by_age_.lower_bound({at + Duration(1), SandboxId()});
+  if (found == by_age_.end()) return std::nullopt;
+  return *found;
 }
 
 }  // namespace sandboxd::sched

@@ -25,13 +25,16 @@ class PendingQueue {
   // All of them: the oldest of each owner, then the second oldest of each, ... The owner who goes first changes from
   // call to call.
   [[nodiscard]] std::vector<SandboxId> fair_order();
-  // The one that has waited longest.
-  [[nodiscard]] std::optional<std::pair<WallTime, SandboxId>> oldest() const;
+  // Those who have waited longest come first.
+  using Entry = std::pair<WallTime, SandboxId>;
+  [[nodiscard]] const std::set<Entry>& by_age() const { return by_age_; }
+  [[nodiscard]] std::optional<Entry> oldest() const;
+  // The oldest of those who came after `at`.
+  [[nodiscard]] std::optional<Entry> first_after(WallTime at) const;
   [[nodiscard]] std::size_t size() const { return by_age_.size(); }
   [[nodiscard]] bool empty() const { return by_age_.empty(); }
 
  private:
-  using Entry = std::pair<WallTime, SandboxId>;
   std::map<std::string, std::set<Entry>> by_owner_;
   std::set<Entry> by_age_;
   std::string first_owner_;  // of the next call: the first one not below this

@@ -1,30 +1,35 @@
 #include "sched/scheduler.hpp"
 
-#include "sched/filter.hpp"
-#include "sched/score.hpp"
-
 #include <algorithm>
+#include <limits>
 
 namespace sandboxd::sched {
 
-std::string_view to_string(Rule rule) {
-  switch (rule) {
-    case Rule::not_ready: return "not_ready";
-    case Rule::cordoned: return "cordoned";
-    case Rule::selector: return "selector";
-    case Rule::cpu: return "cpu";
-    case Rule::memory: return "memory";
-    case Rule::ports: return "ports";
-  }
-  return "unknown";
+std::int64_t disk_bytes_of(const model::SandboxSpec& spec) {
+  std::int64_t sum = 0;
+  const auto add = [&sum](std::int64_t bytes) {
+    if (__builtin_add_overflow(sum, std::max<std::int64_t>(0, bytes), &sum))
+      sum = std::numeric_limits<std::int64_t>::max();
+  };
+  for (const model::Container& container : spec.containers) add(container.resources.ephemeral_storage_bytes.value);
+  for (const model::Volume& volume : spec.volumes) add(volume.ephemeral_storage_bytes.value);
+  return sum;
 }
 
-Request request_of(const model::SandboxSpec& spec) {
+std::string group_of(const model::Sandbox& sandbox) {
+  return sandbox.spec.template_id.empty() ? sandbox.owner : sandbox.owner + "/" + sandbox.spec.template_id;
+}
+
+Request request_of(const model::Sandbox& sandbox) {
+  const model::SandboxSpec& spec = sandbox.spec;
   Request request;
   request.cpu_milli = model::total_request_cpu_milli(spec);
   request.memory_bytes = model::total_request_memory_bytes(spec);
+  request.disk_bytes = disk_bytes_of(spec);
   request.selector = spec.node_selector;
   for (const model::PortSpec& port : spec.ports) request.host_ports.push_back(port.host_port);
+  for (const model::Container& container : spec.containers) request.images.push_back(container.image);
+  request.group = group_of(sandbox);
   return request;
 }
 
@@ -37,25 +42,40 @@ std::vector<std::string> lines_of(const std::vector<Refusal>& refusals, std::siz
   return lines;
 }
 
-Decision place(const Snapshot& snapshot, const Request& request, std::size_t refusals_max) {
-  Decision decision;
-  for (const NodeView& node : snapshot.nodes) {
-    if (refuses(node, request)) continue;
-    const int points = score(node);
-    if (decision.placed() && (points < decision.score || (points == decision.score && decision.node < node.id))) {
-      continue;
+Cluster cluster_of(const Snapshot& snapshot, ClusterOptions options) {
+  Cluster cluster(std::move(options));
+  for (const NodeView& view : snapshot.nodes) {
+    NodeFacts facts;
+    facts.ready = view.ready;
+    facts.cordoned = view.cordoned;
+    facts.labels = view.labels;
+    facts.allocatable_cpu_milli = view.allocatable_cpu_milli;
+    facts.allocatable_memory_bytes = view.allocatable_memory_bytes;
+    facts.allocatable_disk_bytes = view.allocatable_disk_bytes;
+    facts.unused_disk_bytes = std::numeric_limits<std::int64_t>::max();
+    facts.images = view.images;
+    cluster.upsert(view.id, facts);
+    Reservation used;
+    used.cpu_milli = view.allocatable_cpu_milli - view.free_cpu_milli;
+    used.memory_bytes = view.allocatable_memory_bytes - view.free_memory_bytes;
+    used.disk_bytes = view.allocatable_disk_bytes - view.free_disk_bytes;
+    used.ports = view.taken_ports;
+    cluster.reserve(view.id, used);
+    for (const auto& [group, count] : view.groups) {
+      Reservation member;
+      member.group = group;
+      for (std::int64_t n = 0; n < count; ++n) cluster.reserve(view.id, member);
     }
-    decision.node = node.id;
-    decision.score = points;
+    cluster.hold(view.id, view.held);
   }
-  if (decision.placed()) return decision;
-  for (const NodeView& node : snapshot.nodes) {
-    if (const auto rule = refuses(node, request)) decision.refusals.push_back(explain(node, request, *rule));
-  }
-  std::sort(decision.refusals.begin(), decision.refusals.end(),
-            [](const Refusal& a, const Refusal& b) { return a.node < b.node; });
-  if (decision.refusals.size() > refusals_max) decision.refusals.resize(refusals_max);
-  return decision;
+  return cluster;
+}
+
+Decision place(const Snapshot& snapshot, const Request& request, const Policy& policy, std::size_t refusals_max) {
+  ClusterOptions options;
+  options.policy = policy;
+  options.policy.candidates = 0;
+  return cluster_of(snapshot, std::move(options)).place(request, MonoTime(), refusals_max);
 }
 
 }  // namespace sandboxd::sched

@@ -27,6 +27,7 @@ model::Node stored_part(model::Node node) {
   node.failure_streak = 0;
   node.last_error.clear();
   node.resources = {};
+  node.images.clear();
   return node;
 }
 

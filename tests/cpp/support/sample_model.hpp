@@ -101,6 +101,8 @@ inline model::NodeResources full_resources() {
   r.available_cpu_milli = 6900;
   r.available_memory_bytes = 13LL << 30;
   r.max_alloc_percent = 90;
+  r.disk_capacity_bytes = 100LL << 30;
+  r.disk_free_bytes = 40LL << 30;
   r.updated_at = WallTime{1'700'000'000'500'000'000};
   return r;
 }

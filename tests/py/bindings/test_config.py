@@ -137,3 +137,19 @@ def test_the_containerd_configuration_has_our_paths() -> None:
     text = _core.make_containerd_config(root_dir="/a/root", state_dir="/b/state", socket_path="/b/c.sock")
     for part in ('"/a/root"', '"/b/state"', '"/b/c.sock"', "version = 2"):
         assert part in text
+
+
+def test_a_scheduling_policy_is_a_name_json_or_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text('{"scores": {"image": 1}}\n')
+
+    def load(text: str) -> str:
+        return _config.load("orch", environ={}, arguments={"scheduler_policy": text}).get("scheduler_policy")
+
+    assert load("pack") == "pack"
+    assert load('{"candidates": 0}') == '{"candidates": 0}'
+    assert json.loads(load(f"@{file}")) == {"scores": {"image": 1}}
+    with pytest.raises(ConfigError, match=r"scheduler_policy.*spread, pack, original"):
+        load("fastest")
+    with pytest.raises(ConfigError, match=r"nowhere\.json.*argument"):
+        load("@nowhere.json")

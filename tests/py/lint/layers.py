@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "base": set(),
     "model": BASE,
     "codec": VALUES,
-    "sched": VALUES,
+    "sched": VALUES | {"codec"},  # a policy is also JSON
     "liveness": VALUES,
     "lifecycle": VALUES,
     "ports": VALUES,

@@ -132,6 +132,7 @@ TEST(SbxletStatus, ids_come_back_as_sent) {
 TEST(SbxletEvents, every_kind_comes_back) {
   const std::vector<std::pair<std::string, model::NodeEvent>> events = {
       {"report", model::NodeReport{"boot-1", test::full_resources()}},
+      {"report", model::NodeReport{"boot-1", test::full_resources(), std::vector<std::string>{"alpine:3.20"}}},
       {"sandbox", sample_status()},
       {"gone", model::NodeSandboxGone{SandboxId("s1"), "u1"}},
       {"snapshot_end", model::NodeSnapshotEnd{}}};

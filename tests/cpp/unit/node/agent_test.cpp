@@ -272,5 +272,23 @@ TEST_F(AgentTest, strays_are_removed_and_free_slots_adopted) {
   expect_clean_machine();
 }
 
+TEST_F(AgentTest, reports_its_disk_and_the_images_that_are_ready) {
+  EXPECT_EQ(agent_->report().images, std::vector<std::string>());
+  EXPECT_EQ(agent_->report().resources.disk_capacity_bytes, gauge_.space.capacity_bytes);
+  EXPECT_EQ(agent_->report().resources.disk_free_bytes, gauge_.space.free_bytes);
+  runtime_machine_->missing_images.insert("docker.io/library/absent:latest");
+  ASSERT_TRUE(create(simple_request("a")));
+  auto absent = simple_request("b");
+  absent.spec.containers[0].image = "absent";
+  ASSERT_TRUE(create(absent));
+  ASSERT_TRUE(settle("a"));
+  ASSERT_TRUE(settle("b"));
+  EXPECT_EQ(agent_->report().images, std::vector<std::string>{"busybox"});
+  restart_agent();
+  EXPECT_EQ(agent_->report().images, std::vector<std::string>{"busybox"});
+  gauge_.broken = Error(ErrorCode::storage_failed, "no disk");
+  EXPECT_EQ(agent_->report().resources.disk_capacity_bytes, 0);
+}
+
 }  // namespace
 }  // namespace sandboxd::node

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "node/agent.hpp"
+#include "sim/memory_gauge.hpp"
 #include "sim/memory_network.hpp"
 #include "sim/memory_output.hpp"
 #include "sim/memory_prober.hpp"
@@ -114,8 +115,8 @@ class NodeFixture : public testing::Test {
     options.host = {4, std::int64_t{4} << 30};
     options.seed = ++seed_;
     agent_ = std::make_unique<Agent>(
-        context_.get_executor(), AgentPorts{clock_, *store_, *runtime_, *network_, *output_, prober_, nullptr, &steps_},
-        options);
+        context_.get_executor(),
+        AgentPorts{clock_, *store_, *runtime_, *network_, *output_, prober_, nullptr, &steps_, &gauge_}, options);
     const auto started = run(agent_->start());
     ASSERT_TRUE(started) << started.error().message();
   }
@@ -160,6 +161,7 @@ class NodeFixture : public testing::Test {
   std::shared_ptr<sim::MemoryOutputMachine> output_machine_ = std::make_shared<sim::MemoryOutputMachine>();
   sim::MemoryProber prober_{clock_};
   Failpoint steps_;
+  sim::MemoryGauge gauge_;
   NodeConfig config_;
   std::uint64_t seed_ = 0;
   std::unique_ptr<sim::SimNodeStore> store_;

@@ -33,9 +33,11 @@ TEST(OrchConfig, every_problem_is_told_with_its_field) {
   config.host_port_max = 8;
   config.probe_timeout = Duration(0);
   config.log_level = "loud";
+  config.scheduler_policy = R"({"scores": {"luck": 1}})";
   const auto problems = config.validate();
-  ASSERT_EQ(problems.size(), 5U);
-  for (const char* field : {"listen", "place_or_fail", "host_port_min", "probe_timeout", "log_level"}) {
+  ASSERT_EQ(problems.size(), 6U);
+  for (const char* field :
+       {"listen", "place_or_fail", "host_port_min", "probe_timeout", "log_level", "scheduler_policy"}) {
     bool is_named = false;
     for (const std::string& problem : problems) is_named |= problem.rfind(field, 0) == 0;
     EXPECT_TRUE(is_named) << field;

@@ -22,6 +22,17 @@ TEST(PendingQueue, owners_take_turns_and_the_oldest_goes_first) {
   EXPECT_EQ(joined(queue.fair_order()), "a1 b9 a2 a3 ");
 }
 
+TEST(PendingQueue, knows_the_oldest_and_who_came_after) {
+  PendingQueue queue;
+  EXPECT_FALSE(queue.first_after(WallTime{0}));
+  queue.add("ann", WallTime{3}, SandboxId("a"));
+  queue.add("bob", WallTime{5}, SandboxId("b"));
+  EXPECT_EQ(queue.by_age().begin()->second, SandboxId("a"));
+  EXPECT_EQ(queue.first_after(WallTime{2})->second, SandboxId("a"));
+  EXPECT_EQ(queue.first_after(WallTime{3})->second, SandboxId("b"));
+  EXPECT_FALSE(queue.first_after(WallTime{5}));
+}
+
 TEST(PendingQueue, forgets_what_is_removed) {
   PendingQueue queue;
   queue.add("ann", WallTime{1}, SandboxId("a"));

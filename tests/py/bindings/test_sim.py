@@ -1,4 +1,4 @@
-"""The scheduler as a function, and whole clusters from one seed."""
+"""Whole clusters from one seed."""
 
 from __future__ import annotations
 
@@ -7,47 +7,8 @@ import time
 
 import pytest
 
-from sandboxd import InvalidRequestError, place
-from sandboxd._sched import NodeView, PlacementRequest
+from sandboxd import InvalidRequestError
 from sandboxd.sim import FAULTS, World
-
-GIB = 1 << 30
-
-
-def node(id: str, cpu: int = 4000, **more: object) -> NodeView:
-    return NodeView(id, 4000, 8 * GIB, cpu, 8 * GIB, **more)  # type: ignore[arg-type]
-
-
-def test_a_sandbox_goes_where_it_fits() -> None:
-    found = place([node("a", cpu=100), node("b")], PlacementRequest(cpu_milli=200, memory_bytes=GIB))
-    assert found.node == "b" and found.placed and found.refusals == ()
-
-
-def test_the_answer_depends_on_the_arguments_alone() -> None:
-    nodes, request = [node("c"), node("a"), node("b")], PlacementRequest(cpu_milli=1)
-    assert len({place(nodes, request) for _ in range(20)}) == 1
-    assert place(nodes, request) == place(nodes[::-1], request)
-
-
-def test_who_fits_nowhere_learns_why_for_every_node() -> None:
-    nodes = [
-        node("cordoned", cordoned=True),
-        node("down", ready=False),
-        node("full", cpu=10),
-        node("other", labels={"disk": "hdd"}),
-    ]
-    found = place(nodes, PlacementRequest(cpu_milli=200, selector={"disk": "ssd"}))
-    assert not found.placed
-    assert {item.node for item in found.refusals} == {"cordoned", "down", "full", "other"}
-    assert all(item.node in item.text for item in found.refusals)
-    rules = {item.node: item.rule for item in found.refusals}
-    assert (rules["cordoned"], rules["down"]) == ("cordoned", "not_ready")
-    assert len(place(nodes, PlacementRequest(cpu_milli=9999), refusals_max=2).refusals) == 2
-
-
-def test_named_host_ports_are_respected() -> None:
-    nodes = [node("a", taken_ports=[10002, 10001]), node("b", taken_ports=[10003])]
-    assert place(nodes, PlacementRequest(host_ports=[10001])).node == "b"
 
 
 def run(seed: int) -> tuple[int, list[str], dict[str, int]]:
