@@ -173,7 +173,7 @@ Task<void> ModelNode::report_regularly(std::uint64_t life) {
 
 ports::NodeEvent ModelNode::report() const {
   model::NodeReport out;
-  out.boot_id = "boot-" + std::to_string(life_);
+  out.boot_id = boot_id();
   out.resources.capacity_cpu_milli = options_.cpu_milli;
   out.resources.capacity_memory_bytes = options_.memory_bytes;
   out.resources.allocatable_cpu_milli = options_.cpu_milli;
@@ -191,15 +191,16 @@ void ModelNode::publish(const ports::NodeEvent& event) {
   }
 }
 
-void ModelNode::kill_one() {
-  if (!up_) return;
+bool ModelNode::kill_one() {
+  if (!up_) return false;
   for (auto& [id, sandbox] : machine) {
     if (sandbox.phase != Phase::running || !random_.chance(300)) continue;
     sandbox.phase = Phase::failed;
     sandbox.error = "container app: exited with code 137";
     publish(model::status_of(sandbox));
-    return;
+    return true;
   }
+  return false;
 }
 
 }  // namespace sandboxd::world
