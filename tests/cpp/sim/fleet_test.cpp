@@ -44,19 +44,19 @@ void report(const World& world, std::chrono::steady_clock::duration took) {
 
 TEST(Fleet, of_ten_thousand_nodes_keeps_what_it_promises) {
   const auto began = std::chrono::steady_clock::now();
-  World world(51, fleet(10'000, 60, 1000));
-  world.run_for(seconds(30));
+  World world(51, fleet(10'000, 40, 1000));
+  world.run_for(seconds(15));
   EXPECT_GT(world.stats().faults, 0U);
   EXPECT_GT(world.stats().messages_spoiled, 0U);
   // Those that a small cluster seldom meets at this size.
   for (const char* fault : {"partition", "crash_control_plane", "power_loss"}) {
     ASSERT_TRUE(world.inject(fault));
-    world.run_for(seconds(5));
+    world.run_for(seconds(4));
   }
   world.settle();
   report(world, std::chrono::steady_clock::now() - began);
   expect_well(world);
-  EXPECT_GT(world.stats().running, 3'000U);
+  EXPECT_GT(world.stats().running, 1'000U);
 }
 
 TEST(Fleet, notices_a_plant_among_ten_thousand_nodes) {
