@@ -3,7 +3,7 @@
 #include "errors.hpp"
 #include "gil.hpp"
 #include "register.hpp"
-#include "world/world.hpp"
+#include "world/scenario.hpp"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -17,6 +17,8 @@ namespace py = pybind11;
 namespace sandboxd::bindings {
 namespace {
 
+double to_ms(Duration duration) { return static_cast<double>(duration.count()) / 1e6; }
+
 py::dict stats_of(const world::World& world) {
   const world::WorldStats stats = world.stats();
   py::dict out;
@@ -26,18 +28,21 @@ py::dict stats_of(const world::World& world) {
   out["creates_acknowledged"] = stats.creates_acknowledged;
   out["deletes_acknowledged"] = stats.deletes_acknowledged;
   out["control_plane_lives"] = stats.control_plane_lives;
+  out["turns"] = stats.turns;
   out["sandboxes"] = stats.sandboxes;
   out["running"] = stats.running;
+  out["placements"] = stats.placements;
+  out["running_p50_ms"] = to_ms(stats.running_p50);
+  out["running_p95_ms"] = to_ms(stats.running_p95);
+  out["running_max_ms"] = to_ms(stats.running_max);
+  out["cpu_permille"] = stats.cpu_permille;
+  out["cpu_spread_permille"] = stats.cpu_spread_permille;
   return out;
 }
 
-std::unique_ptr<world::World> make_world(std::uint64_t seed, int nodes, int clients, bool faults, bool workload) {
-  world::WorldOptions options;
-  options.nodes = nodes;
-  options.clients = clients;
-  options.faults = faults;
-  options.workload = workload;
-  return std::make_unique<world::World>(seed, options);
+std::unique_ptr<world::World> make_world(const std::string& scenario) {
+  const auto parsed = unwrap(without_gil([&] { return world::parse_scenario(scenario); }));
+  return without_gil([&] { return std::make_unique<world::World>(parsed.seed, parsed.options); });
 }
 
 }  // namespace
@@ -46,8 +51,7 @@ void register_sim(py::module_& module) {
   using world::World;
   using ReleaseGil = py::call_guard<py::gil_scoped_release>;
   py::class_<World>(module, "World", "A simulated cluster.", py::release_gil_before_calling_cpp_dtor())
-      .def(py::init(&make_world), ReleaseGil(), py::arg("seed"), py::kw_only(), py::arg("nodes") = 0,
-           py::arg("clients") = 0, py::arg("faults") = true, py::arg("workload") = true)
+      .def(py::init(&make_world), py::arg("scenario"), "From a scenario's JSON.")
       .def(
           "run_for", [](World& world, std::int64_t ns) { world.run_for(Duration(ns)); }, ReleaseGil(), py::arg("ns"),
           "Move simulated time on.")
@@ -61,6 +65,14 @@ void register_sim(py::module_& module) {
       .def("trace_hash", &World::trace_hash, "Of all that happened.")
       .def("trace_tail", &World::trace_tail, "The last lines of what happened.")
       .def("stats", &stats_of, "Counts.")
+      .def(
+          "faults", [](const World& world) { return world.stats().faults_by_kind; }, "Counts by kind.")
+      .def(
+          "plan", [](const World& world) { return world::to_json(world.plan()); }, "What struck, as JSON.")
+      .def(
+          "scenario", [](const World& world, bool settle) { return world::to_json(world::scenario_of(world, settle)); },
+          py::arg("settle"), "The run up to now, as JSON.")
+      .def("seed", &World::seed, "The seed.")
       .def("now_ns", [](const World& world) { return world.now().ns; }, "Simulated wall clock.");
 }
 

@@ -9,20 +9,32 @@ Example:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from ._native import core
 
 FAULTS = (
     "crash_control_plane",
-    "crash_node",
-    "crash_node_at_step",
-    "cut_link",
-    "break_streams",
+    "power_loss",
     "disk_full",
     "disk_error",
-    "power_loss",
+    "disk_slow",
+    "jump_clock",
+    "cut_link",
+    "cut_to_node",
+    "cut_from_node",
+    "partition",
+    "break_streams",
+    "flapping_link",
+    "slow_node",
+    "bad_weather",
+    "crash_node",
+    "flapping_node",
+    "crash_node_at_step",
     "kill_container",
     "runtime_down",
     "runtime_error",
@@ -30,8 +42,34 @@ FAULTS = (
     "network_error",
     "node_disk_full",
     "node_disk_error",
-    "jump_clock",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What the simulated clients ask for. Each one creates, deletes and looks, pausing in between.
+
+    Attributes:
+        clients: how many; 0 draws 1 to 6.
+        live_max: sandboxes that one client has at most.
+        pause_min_ms: shortest pause between two calls of a client, in milliseconds.
+        pause_max_ms: longest one.
+        cpu_milli_max: CPU that a container asks for at most, in steps of 100 thousandths of a core.
+        memory_mib_max: memory likewise, in steps of 64 MiB.
+        ports_max: published ports of a sandbox at most.
+        ttl_permille: how many in a thousand expire by themselves.
+        selector_permille: how many in a thousand insist on a zone.
+    """
+
+    clients: int = 0
+    live_max: int = 30
+    pause_min_ms: int = 5
+    pause_max_ms: int = 305
+    cpu_milli_max: int = 1000
+    memory_mib_max: int = 512
+    ports_max: int = 3
+    ttl_permille: int = 100
+    selector_permille: int = 200
 
 
 class World:
@@ -43,16 +81,54 @@ class World:
     Args:
         seed: decides everything that is drawn.
         nodes: number of nodes; 0 draws 1 to 8.
-        clients: number of clients; 0 draws 1 to 6.
+        clients: number of clients; 0 takes the workload's number.
         faults: whether things break by themselves; `inject` works in any case.
-        workload: whether the clients create and delete.
+        workload: what the clients do; True for the usual, False for nothing.
+        light_nodes: light stand-ins in place of the production node agents, for thousands of nodes.
+        plan: instead of the faults that would be drawn, exactly these, as `plan` gave them.
+
+    Raises:
+        InvalidRequestError: the plan or the workload is not valid; the message names the member.
     """
 
     def __init__(
-        self, seed: int, *, nodes: int = 0, clients: int = 0, faults: bool = True, workload: bool = True
+        self,
+        seed: int,
+        *,
+        nodes: int = 0,
+        clients: int = 0,
+        faults: bool = True,
+        workload: bool | Workload = True,
+        light_nodes: bool = False,
+        plan: Mapping[str, Any] | None = None,
     ) -> None:
+        load = workload if isinstance(workload, Workload) else Workload()
+        if clients:
+            load = replace(load, clients=clients)
+        scenario: dict[str, Any] = {
+            "seed": seed,
+            "nodes": nodes,
+            "draw_faults": faults,
+            "workload": workload is not False,
+            "light_nodes": light_nodes,
+            "load": asdict(load),
+        }
+        if plan is not None:
+            scenario.update(plan)
         self.seed = seed
-        self._native = core().World(seed, nodes=nodes, clients=clients, faults=faults, workload=workload)
+        self._native = core().World(json.dumps(scenario))
+
+    @classmethod
+    def replay(cls, scenario: str) -> World:
+        """Run a saved scenario (the JSON of `scenario`) to its end."""
+        world = cls.__new__(cls)
+        world._native = core().World(scenario)
+        world.seed = int(world._native.seed())
+        saved = json.loads(scenario)
+        world.run_for(saved.get("run_ms", 60_000) / 1000)
+        if saved.get("settle", True):
+            world.settle()
+        return world
 
     def run_for(self, seconds: float) -> None:
         """Move simulated time on; invariants are checked all along."""
@@ -79,14 +155,33 @@ class World:
         return list(self._native.check())
 
     @property
+    def plan(self) -> dict[str, Any]:
+        """The faults that struck so far, and the weather, as data: print it, cut it down, give it to a new world."""
+        return dict(json.loads(self._native.plan()))
+
+    def scenario(self, *, settle: bool = False) -> str:
+        """This run up to now as JSON, for `replay`: seed, sizes, workload, faults and length."""
+        return str(self._native.scenario(settle))
+
+    @property
     def now(self) -> datetime:
         """The simulated wall clock."""
         return datetime.fromtimestamp(self._native.now_ns() / 1e9, UTC)
 
     @property
-    def stats(self) -> Mapping[str, int]:
-        """Counts of what happened, by name."""
+    def stats(self) -> Mapping[str, int | float]:
+        """Counts of what happened, by name.
+
+        `running_p50_ms`, `running_p95_ms` and `running_max_ms` tell how long it took from accepted to Running, in
+        simulated milliseconds; `cpu_permille` is how much of the nodes' CPU is promised now, in thousandths, and
+        `cpu_spread_permille` the standard deviation of that between nodes.
+        """
         return dict(self._native.stats())
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """How often each kind of fault struck; spoiled messages too."""
+        return dict(self._native.faults())
 
     def trace_hash(self) -> int:
         """A number that differs as soon as anything happened differently."""
@@ -100,4 +195,4 @@ class World:
         return f"<World seed={self.seed} now={self.now.isoformat()}>"
 
 
-__all__ = ["FAULTS", "World"]
+__all__ = ["FAULTS", "Workload", "World"]

@@ -122,9 +122,9 @@ void Effects::kick(Lane& lane) {
 }
 
 void Effects::retry_now(const NodeId& node) {
-  for (const auto& [id, lane] : lanes_) {
-    if (!lane->jobs.empty() && lane->jobs.front()->node == node) kick(*lane);
-  }
+  const auto found = pausing_.find(node);
+  if (found == pausing_.end()) return;
+  for (const SandboxId& id : found->second) kick(*lanes_.at(id));
 }
 
 Task<void> Effects::drive(SandboxId id, std::shared_ptr<Lane> lane) {
@@ -161,7 +161,8 @@ Task<void> Effects::perform(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job
                                                  {"attempts", attempts},
                                                  {"error", outcome.error().message()}});
     }
-    co_await pause(lane, attempts);
+    if (job->abandoned) co_return;
+    co_await pause(lane, job, attempts);
   }
 }
 
@@ -209,7 +210,18 @@ Task<Result<void>> Effects::until_kicked(std::shared_ptr<Lane> lane, std::uint64
   co_return Result<void>();
 }
 
-Task<void> Effects::pause(std::shared_ptr<Lane> lane, int attempts) {
+Task<void> Effects::pause(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job, int attempts) {
+  struct Entry {
+    ~Entry() {
+      std::set<SandboxId>& ids = pausing[job.node];
+      ids.erase(job.id);
+      if (ids.empty()) pausing.erase(job.node);
+    }
+    std::map<NodeId, std::set<SandboxId>>& pausing;
+    const Job& job;
+  };
+  pausing_[job->node].insert(job->id);
+  const Entry entry{pausing_, *job};
   const Duration longest = std::min(kPauseMax, kPauseMin * (1 << std::min(attempts - 1, 10)));
   // Between half and all of it, so that many lanes do not come back at once.
   const auto half = static_cast<std::uint64_t>(longest.count() / 2);

@@ -23,6 +23,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace sandboxd::orch {
@@ -81,7 +82,7 @@ class Effects {
   [[nodiscard]] static Task<Result<void>> until_linked(Effects& effects, std::shared_ptr<Lane> lane,
                                                        std::shared_ptr<Job> job);
   [[nodiscard]] static Task<Result<void>> until_kicked(std::shared_ptr<Lane> lane, std::uint64_t seen);
-  [[nodiscard]] Task<void> pause(std::shared_ptr<Lane> lane, int attempts);
+  [[nodiscard]] Task<void> pause(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job, int attempts);
   void finish(const Job& job, Result<void> outcome);
 
   boost::asio::any_io_executor executor_;
@@ -94,6 +95,7 @@ class Effects {
   std::map<NodeId, LinkKind> links_;
   std::map<NodeId, std::shared_ptr<aio::Semaphore>> permits_;
   std::map<SandboxId, std::shared_ptr<Lane>> lanes_;
+  std::map<NodeId, std::set<SandboxId>> pausing_;  // lanes that pause before they try this node again
   aio::TaskGroup calls_;
 };
 

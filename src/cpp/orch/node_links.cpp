@@ -42,10 +42,11 @@ void NodeLinks::wake(const NodeId& node) {
 }
 
 void NodeLinks::cancel() {
-  while (!links_.empty()) {
-    const NodeId node = links_.begin()->first;
-    close(node);
+  for (auto& [node, group] : links_) {
+    group->cancel();
+    ending_.push_back(std::move(group));
   }
+  links_.clear();
 }
 
 Task<void> NodeLinks::join() {

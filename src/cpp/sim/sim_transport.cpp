@@ -90,21 +90,29 @@ void SimTransport::cancel() {
 
 Task<void> SimTransport::join() { co_await on_its_way_.join(); }
 
-Duration SimTransport::draw_delay() {
-  return options.delay_min + Duration(static_cast<std::int64_t>(
-                                 random_.below(static_cast<std::uint64_t>(options.delay_spread.count()) + 1)));
+Duration SimTransport::draw_delay(int port) {
+  return options.delay_min + peers_[port].slow +
+         Duration(
+             static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(options.delay_spread.count()) + 1)));
 }
 
-bool SimTransport::draw_fault(std::uint64_t permille) {
+Duration SimTransport::draw_message_delay(int port) {
+  const Duration delay = draw_delay(port);
+  if (!draw_fault(options.late_permille, counts_.late)) return delay;
+  return delay +
+         Duration(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(options.late_max.count()))));
+}
+
+bool SimTransport::draw_fault(std::uint64_t permille, std::uint64_t& count) {
   const bool happens = permille > 0 && random_.chance(permille);
-  if (happens) ++faults_;
+  if (happens) ++count;
   return happens;
 }
 
 Task<Result<void>> SimTransport::call(int port, Work work) {
   auto reply = std::make_shared<Reply>(executor_);
   on_its_way_.spawn("simulated request", deliver(port, work, reply));
-  if (draw_fault(options.duplicate_permille)) {
+  if (draw_fault(options.duplicate_permille, counts_.doubled)) {
     auto nobody = std::make_shared<Reply>(executor_);
     on_its_way_.spawn("simulated duplicate", deliver(port, std::move(work), nobody));
   }
@@ -120,9 +128,9 @@ Task<Result<void>> SimTransport::await_reply(std::shared_ptr<Reply> reply) {
 }
 
 Task<void> SimTransport::deliver(int port, Work work, std::shared_ptr<Reply> reply) {
-  const Duration there = draw_delay();
-  const bool is_lost = draw_fault(options.loss_permille);
-  co_await clock_.sleep_for(there + peers_[port].slowness);
+  const Duration there = draw_message_delay(port);
+  const bool is_lost = draw_fault(options.loss_permille, counts_.lost);
+  co_await clock_.sleep_for(there);
   if (is_lost || peers_[port].cut_to) co_return;
   const auto server = peers_[port].server;
   Result<void> result = refused();
@@ -130,8 +138,8 @@ Task<void> SimTransport::deliver(int port, Work work, std::shared_ptr<Reply> rep
     auto outcome = co_await work(*server);
     result = std::move(outcome);
   }
-  const Duration back = draw_delay();
-  const bool is_answer_lost = draw_fault(options.loss_permille);
+  const Duration back = draw_message_delay(port);
+  const bool is_answer_lost = draw_fault(options.loss_permille, counts_.lost);
   co_await clock_.sleep_for(back);
   if (is_answer_lost || peers_[port].cut_from) co_return;
   reply->result = std::move(result);
@@ -149,8 +157,8 @@ Task<Result<void>> SimTransport::remove_sandbox(model::NodeAddress node, Sandbox
 }
 
 Task<Result<std::unique_ptr<ports::NodeWatch>>> SimTransport::watch(model::NodeAddress node) {
-  const Duration there = draw_delay();
-  co_await clock_.sleep_for(there + peers_[node.port].slowness);
+  const Duration there = draw_delay(node.port);
+  co_await clock_.sleep_for(there);
   Peer& peer = peers_[node.port];
   if (peer.cut_to || peer.cut_from) {
     co_await clock_.sleep_for(options.reset_after);
@@ -171,8 +179,8 @@ Task<void> SimTransport::pump(int port, std::unique_ptr<ports::NodeWatch> inner,
   while (!stream->broken) {
     auto event = co_await inner->next();
     if (!event) break;
-    const Duration delay = draw_delay();
-    co_await clock_.sleep_for(delay + peers_[port].slowness);
+    const Duration delay = draw_delay(port);
+    co_await clock_.sleep_for(delay);
     while (peers_[port].cut_from) co_await clock_.sleep_for(std::chrono::milliseconds(200));
     stream->events.push_back(*std::move(event));
     stream->changed.notify();
@@ -182,8 +190,8 @@ Task<void> SimTransport::pump(int port, std::unique_ptr<ports::NodeWatch> inner,
 }
 
 Task<Result<ports::NodeAnswer>> SimTransport::call(model::NodeAddress node, ports::NodeCall call) {
-  const Duration there = draw_delay();
-  const Duration back = draw_delay();
+  const Duration there = draw_delay(node.port);
+  const Duration back = draw_delay(node.port);
   co_await clock_.sleep_for(there);
   const Peer& peer = peers_[node.port];
   if (peer.cut_to || peer.cut_from) {
@@ -199,9 +207,9 @@ Task<Result<ports::NodeAnswer>> SimTransport::call(model::NodeAddress node, port
 
 template <class T>
 Task<Result<T>> SimTransport::question(int port, std::function<Result<T>(SimNodeServer&)> ask) {
-  const Duration there = draw_delay() + draw_delay();
-  const bool is_lost = draw_fault(options.loss_permille);
-  co_await clock_.sleep_for(there + peers_[port].slowness);
+  const Duration there = draw_delay(port) + draw_delay(port);
+  const bool is_lost = draw_fault(options.loss_permille, counts_.lost);
+  co_await clock_.sleep_for(there);
   const Peer& peer = peers_[port];
   if (is_lost || peer.cut_to || peer.cut_from) {
     co_await clock_.sleep_for(options.reset_after);

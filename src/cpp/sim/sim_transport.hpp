@@ -1,5 +1,5 @@
-// The network between a control plane and its nodes, in one process: delay, loss, duplication, one-way cuts, broken
-// streams. Everything is drawn from one seed.
+// The network between a control plane and its nodes, in one process: delay, loss, duplication, late messages, slow
+// links, one-way cuts, broken streams. Everything is drawn from one seed.
 //
 // A request that has left is on its way whatever happens to its sender: a control plane that dies, or stops waiting,
 // does not take it back. That is how late creates come about. One thread.
@@ -49,7 +49,15 @@ struct SimTransportOptions {
   Duration delay_spread = std::chrono::milliseconds(3);
   std::uint64_t loss_permille = 0;                 // of requests, and of answers
   std::uint64_t duplicate_permille = 0;            // of requests
+  std::uint64_t late_permille = 0;                 // of requests, and of answers: overtaken by others
+  Duration late_max = std::chrono::seconds(12);    // longer than a sender waits
   Duration reset_after = std::chrono::seconds(5);  // when a sender notices that nothing comes back
+};
+
+struct SimTransportCounts {
+  std::uint64_t lost = 0;
+  std::uint64_t doubled = 0;
+  std::uint64_t late = 0;
 };
 
 class SimTransport final : public ports::NodeTransport {
@@ -63,13 +71,13 @@ class SimTransport final : public ports::NodeTransport {
   void detach(int port);
   // Requests, or answers and events, get no further. Both may be cut.
   void cut(int port, bool to_node, bool from_node);
-  // Every message to this node takes so much longer.
-  void slow(int port, Duration by) { peers_[port].slowness = by; }
+  // Everything to and from the node takes so much longer.
+  void slow(int port, Duration by) { peers_[port].slow = by; }
   void break_streams(int port);
   // Ends what is on its way, at the end of a simulation.
   void cancel();
   [[nodiscard]] Task<void> join();
-  [[nodiscard]] std::uint64_t faults() const { return faults_; }  // lost and duplicated messages
+  [[nodiscard]] const SimTransportCounts& counts() const { return counts_; }
 
   [[nodiscard]] Task<Result<void>> create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) override;
   [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
@@ -91,7 +99,7 @@ class SimTransport final : public ports::NodeTransport {
     std::shared_ptr<SimNodeServer> server;
     bool cut_to = false;
     bool cut_from = false;
-    Duration slowness{0};
+    Duration slow{};
     std::vector<std::weak_ptr<Stream>> streams;
   };
   struct Reply {
@@ -108,15 +116,17 @@ class SimTransport final : public ports::NodeTransport {
   [[nodiscard]] Task<void> deliver(int port, Work work, std::shared_ptr<Reply> reply);
   [[nodiscard]] static Task<Result<void>> await_reply(std::shared_ptr<Reply> reply);
   [[nodiscard]] Task<void> pump(int port, std::unique_ptr<ports::NodeWatch> inner, std::shared_ptr<Stream> stream);
-  [[nodiscard]] Duration draw_delay();
-  [[nodiscard]] bool draw_fault(std::uint64_t permille);
+  [[nodiscard]] Duration draw_delay(int port);
+  // The same for a message, which may be late.
+  [[nodiscard]] Duration draw_message_delay(int port);
+  [[nodiscard]] bool draw_fault(std::uint64_t permille, std::uint64_t& count);
   void end_streams(Peer& peer);
 
   boost::asio::any_io_executor executor_;
   ports::Clock& clock_;
   Random random_;
   std::map<int, Peer> peers_;
-  std::uint64_t faults_ = 0;
+  SimTransportCounts counts_;
   aio::TaskGroup on_its_way_;
 };
 

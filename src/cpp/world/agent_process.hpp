@@ -51,6 +51,7 @@ class AgentProcess final : public sim::SimNodeServer, public std::enable_shared_
 
   // All that the agent believes, by id.
   [[nodiscard]] std::vector<model::NodeSandbox> believed() const;
+  [[nodiscard]] std::string boot_id() const { return agent_.report().boot_id; }
   [[nodiscard]] sim::MemoryNetwork& network() { return network_; }
 
  private:

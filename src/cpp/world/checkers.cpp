@@ -13,11 +13,17 @@ bool may_run(Phase phase) { return phase == Phase::scheduled || phase == Phase::
 
 std::string name_of(const model::Sandbox& sandbox) { return "sandbox " + sandbox.id.str(); }
 
-const model::Sandbox* find(const std::vector<model::Sandbox>& sandboxes, const SandboxId& id) {
-  for (const model::Sandbox& sandbox : sandboxes) {
-    if (sandbox.id == id) return &sandbox;
-  }
-  return nullptr;
+using ById = std::map<SandboxId, const model::Sandbox*>;
+
+ById by_id(const std::vector<model::Sandbox>& sandboxes) {
+  ById out;
+  for (const model::Sandbox& sandbox : sandboxes) out.emplace_hint(out.end(), sandbox.id, &sandbox);
+  return out;
+}
+
+const model::Sandbox* find(const ById& sandboxes, const SandboxId& id) {
+  const auto found = sandboxes.find(id);
+  return found == sandboxes.end() ? nullptr : found->second;
 }
 
 // Without what heartbeats change and nobody stores.
@@ -70,14 +76,14 @@ Problems check_ports(const View& view) {
 Problems check_lives(const View& view) {
   Problems problems;
   std::map<std::string, NodeId> by_uid;
-  std::map<SandboxId, std::string> by_id;
+  std::map<SandboxId, std::string> running;
   for (const auto& [node, machine] : view.machines) {
     for (const model::NodeSandbox& sandbox : machine) {
       if (!by_uid.try_emplace(sandbox.uid, node).second) {
         problems.push_back("the same life of " + sandbox.id.str() + " is on two nodes");
       }
       if (!may_run(sandbox.phase)) continue;
-      if (!by_id.try_emplace(sandbox.id, sandbox.uid).second) {
+      if (!running.try_emplace(sandbox.id, sandbox.uid).second) {
         problems.push_back("two lives of " + sandbox.id.str() + " run at once");
       }
     }
@@ -87,8 +93,9 @@ Problems check_lives(const View& view) {
 
 Problems check_ledger(const View& view) {
   Problems problems;
+  const ById stored = by_id(view.durable.sandboxes);
   for (const auto& [id, entry] : view.ledger) {
-    const model::Sandbox* durable = find(view.durable.sandboxes, id);
+    const model::Sandbox* durable = find(stored, id);
     const bool is_there = durable != nullptr && durable->uid == entry.uid;
     if (!entry.delete_sent && !entry.may_expire && !is_there) {
       problems.push_back("the acknowledged create of " + id.str() + " is lost");
@@ -131,12 +138,52 @@ Problems check_refusals(const View& view) {
   return problems;
 }
 
+// The engine's own sums and lists against sums made here from its records.
+Problems check_indexes(const View& view) {
+  if (!view.is_up) return {};
+  Problems problems;
+  std::map<NodeId, NodeIndex> expected;
+  std::size_t waiting = 0;
+  for (const model::Sandbox& sandbox : view.sandboxes) {
+    if (sandbox.phase == Phase::pending) ++waiting;
+    if (sandbox.node.empty()) continue;
+    NodeIndex& node = expected[sandbox.node];
+    node.free_ports += static_cast<std::int64_t>(sandbox.ports.size());  // not free, that is
+    if (!model::holds_resources(sandbox)) continue;
+    node.reserved_cpu_milli += model::total_request_cpu_milli(sandbox.spec);
+    node.reserved_memory_bytes += model::total_request_memory_bytes(sandbox.spec);
+  }
+  for (const auto& [id, index] : view.indexes) {
+    const NodeIndex& right = expected[id];
+    const std::int64_t free = static_cast<std::int64_t>(view.host_ports) - right.free_ports;
+    if (index.reserved_cpu_milli != right.reserved_cpu_milli ||
+        index.reserved_memory_bytes != right.reserved_memory_bytes) {
+      problems.push_back("the reservations on node " + id.str() + " are not those of its sandboxes");
+    }
+    // Ports that were released a moment ago are not free yet.
+    if (index.free_ports > free || (view.is_settled && index.free_ports != free)) {
+      problems.push_back("node " + id.str() + " has " + std::to_string(index.free_ports) + " free ports, not " +
+                         std::to_string(free));
+    }
+  }
+  if (view.queued != waiting) {
+    problems.push_back(std::to_string(view.queued) + " sandboxes are in the queue, but " + std::to_string(waiting) +
+                       " wait");
+  }
+  return problems;
+}
+
 Problems check_settled(const View& view) {
   if (!view.is_settled) return {};
   Problems problems;
   if (!view.is_up) problems.emplace_back("no control plane serves");
   for (const model::Node& node : view.nodes) {
     if (node.state != model::NodeState::ready) problems.push_back("node " + node.id.str() + " is not ready");
+    const auto present = view.boot_ids.find(node.id);
+    if (present != view.boot_ids.end() && present->second != node.boot_id) {
+      problems.push_back("node " + node.id.str() + " lives as " + present->second + ", but is believed to be " +
+                         node.boot_id);
+    }
   }
   for (const model::Sandbox& sandbox : view.sandboxes) {
     const bool at_rest = sandbox.phase == Phase::running || sandbox.phase == Phase::failed ||
@@ -153,9 +200,10 @@ Problems check_agreement(const View& view) {
   for (const model::Sandbox& sandbox : view.sandboxes) {
     if (sandbox.phase == Phase::running) believed.emplace(sandbox.node, sandbox.id, sandbox.uid);
   }
+  const ById all = by_id(view.sandboxes);
   for (const auto& [node, machine] : view.machines) {
     for (const model::NodeSandbox& found : machine) {
-      const model::Sandbox* known = find(view.sandboxes, found.id);
+      const model::Sandbox* known = find(all, found.id);
       if (known == nullptr || known->uid != found.uid || known->node != node) {
         problems.push_back("node " + node.str() + " has " + found.id.str() + ", which nobody knows");
         continue;
@@ -180,7 +228,7 @@ Problems check_agreement(const View& view) {
 Problems check_all(const View& view) {
   Problems all;
   for (const auto check : {check_capacity, check_ports, check_lives, check_ledger, check_reload, check_refusals,
-                           check_networks, check_settled, check_agreement, check_machines}) {
+                           check_networks, check_indexes, check_settled, check_agreement, check_machines}) {
     for (std::string& problem : check(view)) all.push_back(std::move(problem));
   }
   return all;

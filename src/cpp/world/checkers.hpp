@@ -1,5 +1,6 @@
 // Invariants of a cluster, over a copy of everything that exists. Each is a plain function, so that tests can hand it a
-// view with a planted fault and see that it speaks up.
+// view with a planted fault and see that it speaks up. Looked at every now and then: what must hold at every change is
+// in live_checker.hpp.
 #pragma once
 
 #include "ports/store.hpp"
@@ -23,6 +24,13 @@ struct MachineView {
   std::size_t pool_size = 0;                 // free slots that are as they should be
 };
 
+// What the control plane's indexes say of one node.
+struct NodeIndex {
+  std::int64_t reserved_cpu_milli = 0;
+  std::int64_t reserved_memory_bytes = 0;
+  std::int64_t free_ports = 0;
+};
+
 struct View {
   bool is_up = false;                     // a control plane serves
   bool is_idle = false;                   // and has nothing in hand: its memory is what it stored
@@ -34,8 +42,11 @@ struct View {
   std::map<NodeId, std::vector<model::NodeSandbox>> machines;  // what nodes really have: the records on their disks
   std::map<NodeId, MachineView> hardware;
   std::map<NodeId, MachineOptions> capacities;
-  std::map<SandboxId, std::vector<std::string>> refusals;  // of pending ones: a line a node
-  std::string instance;                                    // mark of our uids
+  std::map<NodeId, std::string> boot_ids;                  // of the agents that run now
+  std::map<SandboxId, std::vector<std::string>> refusals;  // of some pending ones: a line a node
+  std::map<NodeId, NodeIndex> indexes;
+  std::size_t queued = 0;      // in the queue of those who wait
+  std::size_t host_ports = 0;  // that a node may give out
   Ledger ledger;
 };
 
@@ -49,11 +60,15 @@ using Problems = std::vector<std::string>;
 [[nodiscard]] Problems check_reload(const View& view);    // the store says what memory says
 [[nodiscard]] Problems check_refusals(const View& view);  // who waits knows why, for every node
 [[nodiscard]] Problems check_networks(const View& view);  // no port or rule without its slot, no address twice
+[[nodiscard]] Problems check_indexes(const View& view);   // what is derived says what it is derived from
 // When settled.
 [[nodiscard]] Problems check_settled(const View& view);    // nothing is under way any more
 [[nodiscard]] Problems check_agreement(const View& view);  // nodes have exactly what the control plane believes
 [[nodiscard]] Problems check_machines(const View& view);   // containers, slots and ports are those of the records
 
 [[nodiscard]] Problems check_all(const View& view);
+
+// The view of a cluster now. `refusals_max`: how many of those who wait are asked why; each costs a look at every node.
+[[nodiscard]] View look(Cluster& cluster, bool is_settled, std::size_t refusals_max);
 
 }  // namespace sandboxd::world

@@ -1,13 +1,25 @@
 #include "world/cluster.hpp"
 
+#include "world/door.hpp"
 #include "world/observer.hpp"
 
 namespace sandboxd::world {
 
-Cluster::Cluster(std::uint64_t world_seed, const WorldOptions& options)
+std::vector<model::NodeSandbox> SimulatedNode::records() const {
+  if (machine) return machine->records();
+  std::vector<model::NodeSandbox> out;
+  out.reserve(light->machine.size());
+  for (const auto& [sandbox_id, sandbox] : light->machine) out.push_back(sandbox);
+  return out;
+}
+
+Cluster::Cluster(std::uint64_t world_seed, WorldOptions world_options)
     : seed(world_seed),
+      options(std::move(world_options)),
       clock(context.get_executor()),
+      began(clock.mono_now()),
       transport(context.get_executor(), clock, world_seed * 7 + 1),
+      live([this](const std::string& what) { violate(what); }, ledger),
       tasks(context.get_executor()),
       deaths(context.get_executor()) {
   Random random(seed);
@@ -17,30 +29,54 @@ Cluster::Cluster(std::uint64_t world_seed, const WorldOptions& options)
   // A narrow range, so that ports run out and come back.
   config.host_port_min = 10000;
   config.host_port_max = 10000 + static_cast<std::int64_t>(random.below(60));
-  disk->faults.delay = std::chrono::microseconds(400);
-  if (options.faults) {
-    transport.options.loss_permille = random.below(30);
-    transport.options.duplicate_permille = random.below(30);
-    transport.options.delay_spread = std::chrono::milliseconds(1 + random.below(60));
+  disk->faults.delay = kStoreDelay;
+  const std::uint64_t count = 1 + random.below(8);
+  const std::uint64_t wanted = options.nodes > 0 ? static_cast<std::uint64_t>(options.nodes) : count;
+  for (std::uint64_t n = 0; n < wanted; ++n) add_node(n, random);
+  if (options.plan)
+    set_weather(climate = options.plan->weather);
+  else if (options.faults)
+    set_weather(climate = FaultDrawer(seed, nodes.size(), !options.light_nodes).weather());
+  if (options.wrap_transport) wrapped = options.wrap_transport(transport);
+}
+
+void Cluster::add_node(std::uint64_t number, Random& random) {
+  SimulatedNode node;
+  node.id = NodeId("node-" + std::to_string(number));
+  node.address.ip = "10.0.0.1";
+  node.address.port = static_cast<int>(1000 + number);
+  node.labels["zone"] = random.chance(500) ? "a" : "b";
+  node.capacity.cpu_milli = 1000 + static_cast<std::int64_t>(random.below(8)) * 1000;
+  node.capacity.memory_bytes = (std::int64_t{1} << 30) * (1 + static_cast<std::int64_t>(random.below(8)));
+  node.capacity.slot_pool_size = 1 + static_cast<std::int64_t>(random.below(4));
+  live.set_capacity(node.id, node.capacity.cpu_milli, node.capacity.memory_bytes);
+  if (options.light_nodes) {
+    ModelNodeOptions light;
+    light.cpu_milli = node.capacity.cpu_milli;
+    light.memory_bytes = node.capacity.memory_bytes;
+    node.light = std::make_shared<ModelNode>(context.get_executor(), clock, seed * 31 + number, light);
+  } else {
+    node.machine = make_machine(node, number);
   }
-  const std::uint64_t count = options.nodes > 0 ? static_cast<std::uint64_t>(options.nodes) : 1 + random.below(8);
-  for (std::uint64_t n = 0; n < count; ++n) {
-    SimulatedNode node;
-    node.id = NodeId("node-" + std::to_string(n));
-    node.address.ip = "10.0.0.1";
-    node.address.port = static_cast<int>(1000 + n);
-    node.labels["zone"] = random.chance(500) ? "a" : "b";
-    MachineOptions machine;
-    machine.cpu_milli = 1000 + static_cast<std::int64_t>(random.below(8)) * 1000;
-    machine.memory_bytes = (std::int64_t{1} << 30) * (1 + static_cast<std::int64_t>(random.below(8)));
-    machine.slot_pool_size = 1 + static_cast<std::int64_t>(random.below(4));
-    node.machine = std::make_shared<Machine>(context.get_executor(), clock, seed * 31 + n, machine);
-    node.machine->on_error = [this](const Error& error) { violate("an agent does not start: " + error.message()); };
-    node.machine->on_step = [this, name = node.id.str()](std::string_view step, const SandboxId& sandbox) {
-      trace.mix(clock.mono_now(), name + " " + std::string(step) + " " + sandbox.str());
-    };
-    nodes.push_back(std::move(node));
-  }
+  nodes.push_back(std::move(node));
+}
+
+std::shared_ptr<Machine> Cluster::make_machine(const SimulatedNode& node, std::uint64_t number) {
+  auto machine = std::make_shared<Machine>(context.get_executor(), clock, seed * 31 + number, node.capacity);
+  machine->on_error = [this](const Error& error) { violate("an agent does not start: " + error.message()); };
+  machine->on_step = [this, name = node.id.str()](std::string_view step, const SandboxId& sandbox) {
+    trace.mix(clock.mono_now(), name + " " + std::string(step) + " " + sandbox.str());
+  };
+  return machine;
+}
+
+SimulatedNode& Cluster::node_at(std::int64_t number) { return nodes[static_cast<std::size_t>(number) % nodes.size()]; }
+
+void Cluster::set_weather(const Weather& weather) {
+  transport.options.loss_permille = weather.loss_permille;
+  transport.options.duplicate_permille = weather.double_permille;
+  transport.options.late_permille = weather.late_permille;
+  transport.options.delay_spread = weather.delay_spread;
 }
 
 void Cluster::violate(const std::string& what) {
@@ -49,16 +85,26 @@ void Cluster::violate(const std::string& what) {
 }
 
 void Cluster::start_node(SimulatedNode& node) {
-  if (node.machine->is_up()) return;
+  if (node.is_up()) return;
   note("start " + node.id.str());
-  node.machine->start();
-  if (node.machine->is_up()) transport.attach(node.address.port, node.machine->server());
+  if (node.light) {
+    node.light->start();
+  } else {
+    node.machine->start();
+    if (!node.machine->is_up()) return;
+  }
+  const std::shared_ptr<sim::SimNodeServer> server = node.light ? node.light : node.machine->server();
+  transport.attach(node.address.port, guard(*this, node.id, server));
 }
 
 void Cluster::crash_node(SimulatedNode& node) {
-  if (!node.machine->is_up()) return;
+  if (!node.is_up()) return;
   note("crash " + node.id.str());
-  node.machine->crash();
+  if (node.light) {
+    node.light->crash();
+  } else {
+    node.machine->crash();
+  }
   transport.detach(node.address.port);
 }
 
@@ -68,17 +114,19 @@ void Cluster::start_control_plane() {
   if (!opened) return violate("the store does not open: " + opened.error().message());
   auto next = std::make_shared<ControlPlane>();
   next->store = *std::move(opened);
+  if (options.wrap_store) next->store = options.wrap_store(std::move(next->store));
+  ports::NodeTransport& network = wrapped ? *wrapped : transport;
   ++stats.control_plane_lives;
   const std::uint64_t life_seed = seed * 1000 + stats.control_plane_lives;
   next->engine =
-      std::make_unique<orch::Engine>(context.get_executor(), *next->store, transport, clock, config, life_seed);
-  next->service = std::make_unique<orch::SandboxService>(*next->engine, transport, clock);
+      std::make_unique<orch::Engine>(context.get_executor(), *next->store, network, clock, config, life_seed);
+  next->service = std::make_unique<orch::SandboxService>(*next->engine, network, clock);
   plane = next;
   note("control plane starts");
-  tasks.spawn("control plane", live(*this, next));
+  tasks.spawn("control plane", live_on(*this, next));
 }
 
-Task<void> Cluster::live(Cluster& cluster, std::shared_ptr<ControlPlane> plane) {
+Task<void> Cluster::live_on(Cluster& cluster, std::shared_ptr<ControlPlane> plane) {
   auto started = co_await plane->engine->start();
   if (!started) {
     if (!plane->dead) cluster.violate("the control plane does not start: " + started.error().message());
@@ -98,14 +146,14 @@ Task<void> Cluster::live(Cluster& cluster, std::shared_ptr<ControlPlane> plane) 
   }
 }
 
-void Cluster::crash_control_plane(bool power_loss) {
+void Cluster::crash_control_plane(std::size_t kept) {
   if (!plane) return;
   const auto dying = std::exchange(plane, nullptr);
   dying->dead = true;
   dying->serving = false;
-  note(power_loss ? "power loss" : "control plane is killed");
-  // Either way the dying process gets no answer any more; a mere kill leaves to the system what was written.
-  disk->crash(power_loss ? 0 : disk->unsynced());
+  note("control plane is killed; of " + std::to_string(disk->unsynced()) + " writes stay " + std::to_string(kept));
+  // Either way the dying process gets no answer any more.
+  disk->crash(kept);
   deaths.spawn("death", die(*this, dying));
 }
 

@@ -8,53 +8,59 @@
 #include "sim/sim_clock.hpp"
 #include "sim/sim_store.hpp"
 #include "sim/sim_transport.hpp"
+#include "world/ledger.hpp"
+#include "world/live_checker.hpp"
 #include "world/machine.hpp"
+#include "world/model_node.hpp"
 #include "world/trace.hpp"
 #include "world/world.hpp"
 
 #include <boost/asio/io_context.hpp>
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace sandboxd::world {
 
-// What a client knows for sure about an id. The newest life only.
-struct LedgerEntry {
-  std::string uid;           // of the acknowledged create
-  bool may_expire = false;   // it has a time to live
-  bool delete_sent = false;  // from here on it may go at any moment
-  bool delete_acknowledged = false;
-};
-using Ledger = std::map<SandboxId, LedgerEntry>;
+// Of a write to the control plane's disk, until it is synced.
+inline constexpr Duration kStoreDelay = std::chrono::microseconds(400);
 
 // One life of the control plane's process.
 struct ControlPlane {
-  std::unique_ptr<sim::SimStore> store;
+  std::unique_ptr<ports::Store> store;
   std::unique_ptr<orch::Engine> engine;
   std::unique_ptr<orch::SandboxService> service;
   bool serving = false;
   bool dead = false;  // what it still says, nobody hears
 };
 
+// Either a machine with the production agent, or a light stand-in for both.
 struct SimulatedNode {
   NodeId id;
   model::NodeAddress address;
   model::Labels labels;
+  MachineOptions capacity;
   std::shared_ptr<Machine> machine;
+  std::shared_ptr<ModelNode> light;
+
+  [[nodiscard]] bool is_up() const { return machine ? machine->is_up() : light->is_up(); }
+  // What it really has: the records on its disk.
+  [[nodiscard]] std::vector<model::NodeSandbox> records() const;
 };
 
 class Cluster {
  public:
-  Cluster(std::uint64_t seed, const WorldOptions& options);
+  Cluster(std::uint64_t seed, WorldOptions options);
 
   std::uint64_t seed;
+  WorldOptions options;
   boost::asio::io_context context{1};
   sim::SimClock clock;
+  MonoTime began;
   sim::SimTransport transport;
+  std::unique_ptr<ports::NodeTransport> wrapped;  // around `transport`, when the options ask for it
   std::shared_ptr<sim::StoreDisk> disk = std::make_shared<sim::StoreDisk>();
   orch::OrchConfig config;
   std::vector<SimulatedNode> nodes;
@@ -62,23 +68,29 @@ class Cluster {
   Ledger ledger;
   Trace trace;
   WorldStats stats;
+  Weather climate;                      // when nothing special happens
+  std::vector<PlannedFault> struck;     // all so far
   std::vector<std::string> violations;  // found on the way
-  std::int64_t revision_heard = 0;      // by the watcher, over all lives
-  bool quiet = false;                   // no new work, no new faults
-  aio::TaskGroup tasks;                 // clients, faults, observers
-  aio::TaskGroup deaths;                // control planes that are going
+  LiveChecker live;
+  bool quiet = false;     // no new work, no new faults
+  aio::TaskGroup tasks;   // clients, faults, observers
+  aio::TaskGroup deaths;  // control planes that are going
 
   void note(const std::string& line) { trace.add(clock.mono_now(), line); }
   void violate(const std::string& what);
+  [[nodiscard]] SimulatedNode& node_at(std::int64_t number);  // modulo their number
+  void set_weather(const Weather& weather);
 
   void start_control_plane();
-  // Power loss keeps only what was synced; a killed process loses nothing that it had written.
-  void crash_control_plane(bool power_loss);
+  // The first `kept` of the writes that were not synced survive.
+  void crash_control_plane(std::size_t kept);
   void start_node(SimulatedNode& node);
   void crash_node(SimulatedNode& node);
 
  private:
-  [[nodiscard]] static Task<void> live(Cluster& cluster, std::shared_ptr<ControlPlane> plane);
+  void add_node(std::uint64_t number, Random& random);
+  [[nodiscard]] std::shared_ptr<Machine> make_machine(const SimulatedNode& node, std::uint64_t number);
+  [[nodiscard]] static Task<void> live_on(Cluster& cluster, std::shared_ptr<ControlPlane> plane);
   [[nodiscard]] static Task<void> die(Cluster& cluster, std::shared_ptr<ControlPlane> plane);
 };
 

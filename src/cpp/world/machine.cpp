@@ -75,34 +75,39 @@ std::vector<model::NodeSandbox> Machine::believed() const {
   return process_ ? process_->believed() : std::vector<model::NodeSandbox>();
 }
 
-void Machine::end_container(bool out_of_memory) {
+std::string Machine::boot_id() const { return process_ ? process_->boot_id() : std::string(); }
+
+bool Machine::end_container(bool out_of_memory, Random& random) {
   std::vector<std::string> running;
   for (const auto& [key, container] : hardware_.runtime->containers) {
     if (container.found.task == ports::FoundContainer::Task::running) running.push_back(key);
   }
-  if (running.empty()) return;
-  const std::string& key = running[random_.below(running.size())];
+  if (running.empty()) return false;
+  const std::string& key = running[random.below(running.size())];
   if (out_of_memory) {
     hardware_.runtime->out_of_memory(key);
   } else {
     hardware_.runtime->exit(key, 137);
   }
+  return true;
 }
 
-void Machine::fail_runtime() {
+void Machine::fail_runtime(Random& random) {
   static constexpr std::array<const char*, 6> kMethods{"check", "ensure_image", "create", "start", "remove", "list"};
-  const char* method = kMethods[random_.below(kMethods.size())];
-  const int nth = 1 + static_cast<int>(random_.below(3));
-  const bool leaks = random_.chance(500);
+  const char* method = kMethods[random.below(kMethods.size())];
+  const int nth = 1 + static_cast<int>(random.below(3));
+  const bool leaks = random.chance(500);
   hardware_.runtime->fail(method, nth, Error(ErrorCode::runtime_failed, "the runtime failed (simulated)"), leaks);
 }
 
-void Machine::fail_network() {
+bool Machine::fail_network(Random& random) {
   static constexpr std::array<const char*, 7> kMethods{"make_slot",       "destroy_slot", "list_slots", "set_egress",
                                                        "check_port_free", "publish",      "unpublish"};
-  const char* method = kMethods[random_.below(kMethods.size())];
-  const int nth = 1 + static_cast<int>(random_.below(3));
-  if (process_) process_->network().fail(method, nth, Error(ErrorCode::network_failed, "no netlink (simulated)"));
+  const char* method = kMethods[random.below(kMethods.size())];
+  const int nth = 1 + static_cast<int>(random.below(3));
+  if (!process_) return false;
+  process_->network().fail(method, nth, Error(ErrorCode::network_failed, "no netlink (simulated)"));
+  return true;
 }
 
 void Machine::heal() {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -49,11 +50,12 @@ class Machine final : private ports::StepObserver {
   [[nodiscard]] std::vector<model::NodeSandbox> records() const;
   // What the agent believes; nothing while it is down.
   [[nodiscard]] std::vector<model::NodeSandbox> believed() const;
+  [[nodiscard]] std::string boot_id() const;  // of the agent; empty while it is down
 
-  // Trouble. Each picks by the machine's seed.
-  void end_container(bool out_of_memory);
-  void fail_runtime();
-  void fail_network();
+  // Trouble, picked by `random`. False: there was nothing to break.
+  bool end_container(bool out_of_memory, Random& random);
+  void fail_runtime(Random& random);
+  bool fail_network(Random& random);
   // Runtime and disk work again, and no crash is planned any more.
   void heal();
   // A stranger makes a sandbox on the node, past the control plane.

@@ -201,7 +201,7 @@ Task<Result<ports::NodeAnswer>> ModelNode::call(ports::NodeCall call) {
 
 model::NodeReport ModelNode::report() const {
   model::NodeReport out;
-  out.boot_id = "boot-" + std::to_string(life_);
+  out.boot_id = boot_id();
   out.resources.capacity_cpu_milli = options_.cpu_milli;
   out.resources.capacity_memory_bytes = options_.memory_bytes;
   out.resources.allocatable_cpu_milli = options_.cpu_milli;
@@ -219,15 +219,16 @@ void ModelNode::publish(const ports::NodeEvent& event) {
   }
 }
 
-void ModelNode::kill_one() {
-  if (!up_) return;
+bool ModelNode::kill_one() {
+  if (!up_) return false;
   for (auto& [id, sandbox] : machine) {
     if (sandbox.phase != Phase::running || !random_.chance(300)) continue;
     sandbox.phase = Phase::failed;
     sandbox.error = "container app: exited with code 137";
     publish(model::status_of(sandbox));
-    return;
+    return true;
   }
+  return false;
 }
 
 }  // namespace sandboxd::world

@@ -50,8 +50,9 @@ class ModelNode final : public sim::SimNodeServer {
 
   // The machine. Tests plant faults here.
   std::map<SandboxId, model::NodeSandbox> machine;
-  // One running container dies by itself.
-  void kill_one();
+  // One running container dies by itself; false when none does.
+  bool kill_one();
+  [[nodiscard]] std::string boot_id() const { return "boot-" + std::to_string(life_); }
   // Host ports of other programs: found out when a create comes, or only when the port is opened.
   std::set<int> foreign_ports;
   std::set<int> ports_taken_late;

@@ -1,4 +1,4 @@
-// One watcher of one life of the control plane: checks what clients are told, event by event.
+// One watcher of one life of the control plane: hands what clients are told to the live checker, event by event.
 #pragma once
 
 #include "world/cluster.hpp"
@@ -7,7 +7,7 @@
 
 namespace sandboxd::world {
 
-// Revisions without gaps, phases along the table, one life of an id at a time, and nothing below what was heard before.
+// Until that life ends.
 [[nodiscard]] Task<void> observe(Cluster& cluster, std::shared_ptr<ControlPlane> plane);
 
 }  // namespace sandboxd::world

@@ -1,9 +1,9 @@
 #include "world/workload.hpp"
 
+#include <algorithm>
+
 namespace sandboxd::world {
 namespace {
-
-constexpr std::size_t kLiveMax = 30;  // of one client
 
 // Most go on until they are ended; some jobs end well or badly by themselves, or cannot start.
 void draw_command(Random& random, model::Container& container) {
@@ -25,28 +25,34 @@ void draw_command(Random& random, model::Container& container) {
   container.args = std::move(args);
 }
 
-model::SandboxSpec draw_spec(Random& random) {
+std::int64_t draw_step(Random& random, int steps) {
+  return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(std::max(steps, 1))));
+}
+
+model::SandboxSpec draw_spec(Random& random, const Workload& load) {
   model::SandboxSpec spec;
   for (std::uint64_t n = random.chance(150) ? 2 : 1; n > 0; --n) {
     model::Container container;
     container.name = "app" + std::to_string(n);
     container.image = "local/app:1";
     model::ContainerResources& resources = container.resources;
-    resources.request_cpu_milli = 100 + static_cast<std::int64_t>(random.below(10)) * 100;
-    resources.request_memory_bytes = (std::int64_t{64} << 20) * (1 + static_cast<std::int64_t>(random.below(8)));
+    resources.request_cpu_milli = 100 + draw_step(random, load.cpu_milli_max / 100) * 100;
+    resources.request_memory_bytes = (std::int64_t{64} << 20) * (1 + draw_step(random, load.memory_mib_max / 64));
     resources.limit_cpu_milli = {resources.request_cpu_milli, std::to_string(resources.request_cpu_milli) + "m"};
     resources.limit_memory_bytes = {resources.request_memory_bytes, std::to_string(resources.request_memory_bytes)};
     draw_command(random, container);
     spec.containers.push_back(std::move(container));
   }
-  for (std::uint64_t n = random.below(4); n > 0; --n) {
+  for (std::int64_t n = draw_step(random, load.ports_max + 1); n > 0; --n) {
     model::PortSpec port;
     port.container_port = static_cast<int>(8000 + n);
     spec.ports.push_back(port);
   }
-  if (random.chance(100)) spec.ttl_seconds = 1 + static_cast<std::int64_t>(random.below(20));
-  if (random.chance(200)) spec.node_selector["zone"] = random.chance(500) ? "a" : "b";
-  if (random.chance(20)) spec.node_selector["zone"] = "nowhere";
+  if (random.chance(static_cast<std::uint64_t>(load.ttl_permille)))
+    spec.ttl_seconds = 1 + static_cast<std::int64_t>(random.below(20));
+  const auto selecting = static_cast<std::uint64_t>(load.selector_permille);
+  if (random.chance(selecting)) spec.node_selector["zone"] = random.chance(500) ? "a" : "b";
+  if (random.chance(selecting / 10)) spec.node_selector["zone"] = "nowhere";
   if (spec.ttl_seconds > 0 && random.chance(300)) spec.on_expiry = model::OnExpiry::stop;
   return spec;
 }
@@ -60,6 +66,13 @@ struct Client {
   std::vector<SandboxId> past;  // deleted ones, whose ids may be used again
 };
 
+// What was just acknowledged: nothing but a time to live could have taken it away again.
+bool is_durable(const Cluster& cluster, const model::Sandbox& sandbox) {
+  const auto& stored = cluster.disk->durable().sandboxes;
+  const auto found = stored.find(sandbox.id);
+  return sandbox.spec.ttl_seconds > 0 || (found != stored.end() && found->second.uid == sandbox.uid);
+}
+
 Task<void> create(Client& client, std::shared_ptr<ControlPlane> plane) {
   orch::CreateSandbox request;
   if (!client.past.empty() && client.random.chance(200)) {
@@ -68,7 +81,7 @@ Task<void> create(Client& client, std::shared_ptr<ControlPlane> plane) {
   } else {
     request.id = SandboxId("c" + std::to_string(client.number) + "-" + std::to_string(client.created++));
   }
-  request.spec = draw_spec(client.random);
+  request.spec = draw_spec(client.random, client.cluster.options.load);
   request.dialect = "sandboxd_o";
   const SandboxId id = request.id;
   const bool may_expire = request.spec.ttl_seconds > 0;
@@ -79,6 +92,7 @@ Task<void> create(Client& client, std::shared_ptr<ControlPlane> plane) {
   }
   Cluster& cluster = client.cluster;
   if ((*answer)->phase != model::Phase::pending) cluster.violate("create of " + id.str() + " is not answered pending");
+  if (!is_durable(cluster, **answer)) cluster.violate("create of " + id.str() + " was acknowledged, but not stored");
   ++cluster.stats.creates_acknowledged;
   LedgerEntry entry;
   entry.uid = (*answer)->uid;
@@ -108,7 +122,7 @@ Task<void> remove(Client& client, std::shared_ptr<ControlPlane> plane) {
 Task<void> create_again(Client& client, std::shared_ptr<ControlPlane> plane) {
   orch::CreateSandbox request;
   request.id = client.live[client.random.below(client.live.size())];
-  request.spec = draw_spec(client.random);
+  request.spec = draw_spec(client.random, client.cluster.options.load);
   const SandboxId id = request.id;
   const LedgerEntry entry = client.cluster.ledger[id];
   if (entry.may_expire || entry.delete_sent) co_return;
@@ -127,14 +141,17 @@ Task<void> cordon(Client& client, std::shared_ptr<ControlPlane> plane) {
 }  // namespace
 
 Task<void> run_client(Cluster& cluster, std::uint64_t number) {
+  const Workload& load = cluster.options.load;
   Client client{cluster, number, Random(cluster.seed * 97 + number), 0, {}, {}};
+  const auto spread = static_cast<std::uint64_t>((load.pause_max - load.pause_min).count()) + 1;
   while (!cluster.quiet) {
-    const Duration pause = std::chrono::milliseconds(5 + client.random.below(300));
+    const Duration pause = load.pause_min + Duration(static_cast<std::int64_t>(client.random.below(spread)));
     co_await cluster.clock.sleep_for(pause);
     const auto plane = cluster.plane;
     if (!plane || !plane->serving || cluster.quiet) continue;
     const std::uint64_t dice = client.random.below(100);
-    if (client.live.empty() || (dice < 55 && client.live.size() < kLiveMax)) {
+    const bool has_room = client.live.size() < static_cast<std::size_t>(load.live_max);
+    if (client.live.empty() || (dice < 55 && has_room)) {
       co_await create(client, plane);
     } else if (dice < 90) {
       co_await remove(client, plane);

@@ -3,46 +3,71 @@
 #include "base/log.hpp"
 #include "world/checkers.hpp"
 #include "world/cluster.hpp"
-#include "world/fault_plan.hpp"
+#include "world/faults.hpp"
 #include "world/workload.hpp"
+
+#include <algorithm>
+#include <numeric>
 
 namespace sandboxd::world {
 namespace {
 
+// How often whole states are compared: it costs as much as there is.
 constexpr Duration kCheckEvery = std::chrono::milliseconds(500);
+constexpr Duration kCheckLargeEvery = std::chrono::seconds(30);
+constexpr std::size_t kLarge = 100;      // nodes
+constexpr std::size_t kAskedMax = 1000;  // of those who wait: why?
 // Longer than every pause, deadline and time limit of the system, one after another.
 constexpr Duration kSettleTime = std::chrono::seconds(90);
 constexpr int kStepsToStop = 1'000'000;
 
-MachineView look_at(const Machine& machine) {
-  MachineView out;
-  out.is_up = machine.is_up();
-  out.believed = machine.believed();
-  out.network = *machine.hardware().network;
-  out.pool_size = static_cast<std::size_t>(machine.options().slot_pool_size);
-  for (const auto& [key, container] : machine.hardware().runtime->containers) {
-    out.containers[key] = container.found.task == ports::FoundContainer::Task::running;
-  }
-  for (const auto& [key, lines] : machine.hardware().output->logs) out.outputs.insert(key.first);
-  return out;
+Duration at_percent(const std::vector<Duration>& ordered, std::size_t percent) {
+  if (ordered.empty()) return {};
+  return ordered[std::min(ordered.size() - 1, ordered.size() * percent / 100)];
+}
+
+std::int64_t root(std::int64_t square) {
+  std::int64_t low = 0;
+  while ((low + 1) * (low + 1) <= square) ++low;
+  return low;
+}
+
+void add_times(const LiveChecker& live, WorldStats& stats) {
+  std::vector<Duration> times = live.running_times();
+  std::sort(times.begin(), times.end());
+  stats.running_p50 = at_percent(times, 50);
+  stats.running_p95 = at_percent(times, 95);
+  stats.running_max = at_percent(times, 100);
+}
+
+void add_use(const LiveChecker& live, WorldStats& stats) {
+  const std::vector<std::int64_t> use = live.cpu_permille();
+  if (use.empty()) return;
+  const auto count = static_cast<std::int64_t>(use.size());
+  stats.cpu_permille = std::accumulate(use.begin(), use.end(), std::int64_t{0}) / count;
+  std::int64_t squares = 0;
+  for (const std::int64_t one : use) squares += (one - stats.cpu_permille) * (one - stats.cpu_permille);
+  stats.cpu_spread_permille = root(squares / count);
 }
 
 }  // namespace
 
 class World::Impl {
  public:
-  Impl(std::uint64_t seed, const WorldOptions& options) : cluster(seed, options), faults(seed * 3 + 11) {
+  Impl(std::uint64_t seed, WorldOptions world_options)
+      : cluster(seed, std::move(world_options)), faults(seed * 3 + 11) {
+    const WorldOptions& options = cluster.options;
     const LogGuard guard(cluster);
     for (SimulatedNode& node : cluster.nodes) cluster.start_node(node);
     cluster.start_control_plane();
     Random random(seed + 1);
     const std::uint64_t drawn = 1 + random.below(6);
-    const std::uint64_t clients = options.clients > 0 ? static_cast<std::uint64_t>(options.clients) : drawn;
+    const std::uint64_t clients = options.load.clients > 0 ? static_cast<std::uint64_t>(options.load.clients) : drawn;
     for (std::uint64_t n = 0; options.workload && n < clients; ++n) {
       cluster.tasks.spawn("client", run_client(cluster, n));
     }
-    if (options.faults) cluster.tasks.spawn("faults", break_things(cluster));
-    next_check = cluster.clock.mono_now() + kCheckEvery;
+    if (options.faults || options.plan) cluster.tasks.spawn("faults", break_things(cluster));
+    next_check = cluster.clock.mono_now() + check_every();
   }
 
   ~Impl() {
@@ -79,7 +104,7 @@ class World::Impl {
     return true;
   }
 
-  View view();
+  View view() { return look(cluster, settled, is_large() ? 1 : kAskedMax); }
 
   // An error in the log is a defect: it asks for a human.
   class LogGuard {
@@ -98,6 +123,9 @@ class World::Impl {
   bool settled = false;
 
  private:
+  bool is_large() const { return cluster.nodes.size() >= kLarge; }
+  Duration check_every() const { return is_large() ? kCheckLargeEvery : kCheckEvery; }
+
   void poll() {
     cluster.context.restart();
     while (cluster.context.poll() > 0) cluster.context.restart();
@@ -108,7 +136,7 @@ class World::Impl {
     ++cluster.stats.events;
     poll();
     if (cluster.clock.mono_now() < next_check) return;
-    next_check = cluster.clock.mono_now() + kCheckEvery;
+    next_check = cluster.clock.mono_now() + check_every();
     check_now();
   }
 
@@ -117,48 +145,25 @@ class World::Impl {
   }
 
   static Task<void> close(Cluster& cluster, bool& done) {
-    cluster.crash_control_plane(false);
+    cluster.crash_control_plane(cluster.disk->unsynced());
     cluster.transport.cancel();
     cluster.tasks.cancel();
-    for (SimulatedNode& node : cluster.nodes) cluster.crash_node(node);
+    for (SimulatedNode& node : cluster.nodes) {
+      cluster.crash_node(node);
+      if (node.light) node.light->cancel();
+    }
     co_await cluster.tasks.join();
     co_await cluster.deaths.join();
     co_await cluster.transport.join();
-    for (SimulatedNode& node : cluster.nodes) co_await node.machine->stop();
+    for (SimulatedNode& node : cluster.nodes) {
+      if (node.light) co_await node.light->join();
+      if (node.machine) co_await node.machine->stop();
+    }
     done = true;
   }
 };
 
-View World::Impl::view() {
-  View out;
-  const auto plane = cluster.plane;
-  out.is_up = plane && plane->serving;
-  out.is_settled = settled;
-  out.ledger = cluster.ledger;
-  const sim::StoreState& disk = cluster.disk->durable();
-  for (const auto& [id, sandbox] : disk.sandboxes) out.durable.sandboxes.push_back(sandbox);
-  for (const auto& [id, node] : disk.nodes) out.durable.nodes.push_back(node);
-  out.durable.revision = disk.revision;
-  for (const SimulatedNode& node : cluster.nodes) {
-    out.capacities[node.id] = node.machine->options();
-    out.machines[node.id] = node.machine->records();
-    out.hardware[node.id] = look_at(*node.machine);
-  }
-  if (!out.is_up) return out;
-  orch::Engine& engine = *plane->engine;
-  out.is_idle = engine.is_idle();
-  out.revision = engine.state().revision();
-  for (const auto& [id, sandbox] : engine.state().sandboxes()) {
-    out.sandboxes.push_back(*sandbox);
-    if (!out.is_idle || sandbox->phase != model::Phase::pending) continue;
-    auto lines = engine.decisions().explain(id);
-    if (lines) out.refusals[id] = *std::move(lines);
-  }
-  for (const auto& [id, node] : engine.state().nodes()) out.nodes.push_back(*node);
-  return out;
-}
-
-World::World(std::uint64_t seed, WorldOptions options) : impl_(std::make_unique<Impl>(seed, options)) {}
+World::World(std::uint64_t seed, WorldOptions options) : impl_(std::make_unique<Impl>(seed, std::move(options))) {}
 World::~World() = default;
 
 void World::run_for(Duration duration) { impl_->run_until(impl_->cluster.clock.mono_now() + duration); }
@@ -192,11 +197,24 @@ std::uint64_t World::seed() const { return impl_->cluster.seed; }
 WallTime World::now() const { return impl_->cluster.clock.wall_now(); }
 View World::view() { return impl_->view(); }
 
+const WorldOptions& World::options() const { return impl_->cluster.options; }
+Duration World::elapsed() const { return impl_->cluster.clock.mono_now() - impl_->cluster.began; }
+FaultPlan World::plan() const { return {impl_->cluster.climate, impl_->cluster.struck}; }
+
 WorldStats World::stats() const {
-  WorldStats stats = impl_->cluster.stats;
-  stats.messages_spoiled = impl_->cluster.transport.faults();
-  const auto plane = impl_->cluster.plane;
+  const Cluster& cluster = impl_->cluster;
+  WorldStats stats = cluster.stats;
+  const sim::SimTransportCounts& spoiled = cluster.transport.counts();
+  stats.messages_spoiled = spoiled.lost + spoiled.doubled + spoiled.late;
+  if (spoiled.lost > 0) stats.faults_by_kind["message_lost"] = spoiled.lost;
+  if (spoiled.doubled > 0) stats.faults_by_kind["message_doubled"] = spoiled.doubled;
+  if (spoiled.late > 0) stats.faults_by_kind["message_late"] = spoiled.late;
+  stats.placements = cluster.live.placements();
+  add_times(cluster.live, stats);
+  add_use(cluster.live, stats);
+  const auto plane = cluster.plane;
   if (!plane || !plane->serving) return stats;
+  stats.turns = plane->engine->stats().turns;
   for (const auto& [id, sandbox] : plane->engine->state().sandboxes()) {
     ++stats.sandboxes;
     if (sandbox->phase == model::Phase::running) ++stats.running;

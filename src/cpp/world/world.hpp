@@ -6,9 +6,15 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "ports/node_transport.hpp"
+#include "ports/store.hpp"
+#include "world/fault_plan.hpp"
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,22 +22,52 @@ namespace sandboxd::world {
 
 struct View;
 
+// What clients ask for.
+struct Workload {
+  int clients = 0;                                      // 0: 1 to 6, drawn from the seed
+  int live_max = 30;                                    // sandboxes of one client
+  Duration pause_min = std::chrono::milliseconds(5);    // between two calls of one client
+  Duration pause_max = std::chrono::milliseconds(305);  // at least pause_min
+  int cpu_milli_max = 1000;                             // of a container, in steps of 100
+  int memory_mib_max = 512;                             // in steps of 64
+  int ports_max = 3;
+  int ttl_permille = 100;       // how many expire by themselves
+  int selector_permille = 200;  // how many insist on a zone
+
+  friend bool operator==(const Workload&, const Workload&) = default;
+};
+
 struct WorldOptions {
-  int nodes = 0;       // 0: 1 to 8, drawn from the seed
-  int clients = 0;     // 0: 1 to 6, drawn from the seed
-  bool faults = true;  // false: nothing breaks by itself; inject() still works
+  int nodes = 0;             // 0: 1 to 8, drawn from the seed
+  bool light_nodes = false;  // stand-ins for the production agents: for thousands of nodes
+  bool faults = true;        // false: nothing breaks by itself; inject() still works
   bool workload = true;
+  Workload load;
+  std::optional<FaultPlan> plan;  // instead of the faults that would be drawn
+  // What the control plane gets in place of its store and its transport; for tests that corrupt a run. The transport
+  // lives as long as the world.
+  std::function<std::unique_ptr<ports::Store>(std::unique_ptr<ports::Store>)> wrap_store;
+  std::function<std::unique_ptr<ports::NodeTransport>(ports::NodeTransport&)> wrap_transport;
 };
 
 struct WorldStats {
   std::uint64_t events = 0;  // wake-ups of the simulated clock
-  std::uint64_t faults = 0;  // injected, planned or not
+  std::uint64_t faults = 0;  // that struck, planned or not
   std::uint64_t messages_spoiled = 0;
   std::uint64_t creates_acknowledged = 0;
   std::uint64_t deletes_acknowledged = 0;
   std::uint64_t control_plane_lives = 0;
+  std::uint64_t turns = 0;      // of the present life's engine
   std::uint64_t sandboxes = 0;  // known to the control plane now
   std::uint64_t running = 0;
+  std::uint64_t placements = 0;
+  Duration running_p50{};  // from accepted to Running
+  Duration running_p95{};
+  Duration running_max{};
+  // Of the nodes' CPU that is promised now, in tenths of a per cent: their mean and standard deviation.
+  std::int64_t cpu_permille = 0;
+  std::int64_t cpu_spread_permille = 0;
+  std::map<std::string, std::uint64_t> faults_by_kind;  // spoiled messages too
 };
 
 class World {
@@ -45,9 +81,8 @@ class World {
   void run_for(Duration duration);
   // Up to the next thing that happens; false when nothing is left to happen.
   bool step();
-  // Now: "crash_control_plane", "crash_node", "cut_link", "break_streams", "disk_full", "disk_error",
-  // "power_loss" and, to test the checkers, "plant_lost_sandbox", "plant_orphan", "plant_lying_disk". Errors:
-  // invalid_argument for other names.
+  // Now: a name in faults.hpp and, to test the checkers, "plant_lost_sandbox", "plant_orphan", "plant_leaked_slot",
+  // "plant_lying_disk". Errors: invalid_argument for other names.
   [[nodiscard]] Result<void> inject(const std::string& name);
   // Heals everything, stops faults and new work, and gives the cluster time to come to rest.
   void settle();
@@ -58,8 +93,11 @@ class World {
   [[nodiscard]] std::vector<std::string> trace_tail() const;  // the last lines, for a failure report
   [[nodiscard]] WorldStats stats() const;
   [[nodiscard]] std::uint64_t seed() const;
+  [[nodiscard]] const WorldOptions& options() const;
   [[nodiscard]] WallTime now() const;
-  [[nodiscard]] View view();  // checkers.hpp
+  [[nodiscard]] Duration elapsed() const;  // since it began
+  [[nodiscard]] FaultPlan plan() const;    // all that struck or was injected so far
+  [[nodiscard]] View view();               // checkers.hpp
 
  private:
   class Impl;

@@ -55,6 +55,9 @@ class Checkers : public testing::Test {
     machine.pool_size = 1;
     view.durable.sandboxes = view.sandboxes;
     view.durable.nodes = view.nodes;
+    view.host_ports = 10;
+    view.indexes[node.id] = {1000, 1000, 8};
+    view.boot_ids[node.id] = node.boot_id;
   }
 
   View view;
@@ -124,6 +127,30 @@ TEST_F(Checkers, refusals_sees_a_missing_reason) {
 TEST_F(Checkers, refusals_sees_a_failure_without_an_error) {
   view.sandboxes[0].phase = Phase::failed;
   EXPECT_EQ(check_refusals(view).size(), 1U);
+}
+
+TEST_F(Checkers, indexes_see_a_reservation_that_nobody_has) {
+  view.indexes[NodeId("n")].reserved_cpu_milli = 1001;
+  EXPECT_EQ(check_indexes(view).size(), 1U);
+}
+
+TEST_F(Checkers, indexes_see_a_port_that_was_never_given_back) {
+  view.indexes[NodeId("n")].free_ports = 7;
+  EXPECT_EQ(check_indexes(view).size(), 1U);
+  view.is_settled = false;  // then it may be one that was released a moment ago
+  EXPECT_TRUE(check_indexes(view).empty());
+  view.indexes[NodeId("n")].free_ports = 9;
+  EXPECT_EQ(check_indexes(view).size(), 1U);
+}
+
+TEST_F(Checkers, indexes_see_a_queue_with_a_stranger) {
+  view.queued = 1;
+  EXPECT_EQ(check_indexes(view).size(), 1U);
+}
+
+TEST_F(Checkers, settled_sees_a_belief_in_a_dead_incarnation) {
+  view.boot_ids[NodeId("n")] = "another";
+  EXPECT_EQ(check_settled(view).size(), 1U);
 }
 
 TEST_F(Checkers, settled_sees_what_is_under_way) {

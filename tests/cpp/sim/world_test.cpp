@@ -1,59 +1,14 @@
-// Whole clusters from one seed. A failure prints the seed and the last lines of the trace: run that seed again.
+// The world itself: it repeats, it can be broken on purpose, and its checkers see what was planted. seeds_test.cpp runs
+// many.
 #include "world/world.hpp"
 
+#include "support.hpp"
 #include "world/checkers.hpp"
 
-#include <gtest/gtest.h>
-
 #include <chrono>
-#include <cstdio>
 
 namespace sandboxd::world {
 namespace {
-
-std::string tail_of(const World& world) {
-  std::string text = "seed " + std::to_string(world.seed()) + ", the end of its trace:\n";
-  for (const std::string& line : world.trace_tail()) text += "  " + line + "\n";
-  return text;
-}
-
-void expect_well(World& world) {
-  const auto problems = world.check();
-  for (const std::string& problem : problems) ADD_FAILURE() << problem;
-  if (!problems.empty()) FAIL() << tail_of(world);
-}
-
-void print(const char* mode, const World& world) {
-  const WorldStats stats = world.stats();
-  std::printf("%s seed %llu: %llu events, %llu faults, %llu spoiled messages, %llu lives, %llu creates, %llu deletes\n",
-              mode, static_cast<unsigned long long>(world.seed()), static_cast<unsigned long long>(stats.events),
-              static_cast<unsigned long long>(stats.faults), static_cast<unsigned long long>(stats.messages_spoiled),
-              static_cast<unsigned long long>(stats.control_plane_lives),
-              static_cast<unsigned long long>(stats.creates_acknowledged),
-              static_cast<unsigned long long>(stats.deletes_acknowledged));
-}
-
-class Safety : public testing::TestWithParam<int> {};
-class Liveness : public testing::TestWithParam<int> {};
-
-TEST_P(Safety, invariants_hold_while_everything_breaks) {
-  World world(static_cast<std::uint64_t>(GetParam()));
-  world.run_for(std::chrono::seconds(60));
-  print("safety", world);
-  expect_well(world);
-  EXPECT_GT(world.stats().creates_acknowledged, 0U);
-}
-
-TEST_P(Liveness, everything_accepted_comes_to_rest_after_the_faults) {
-  World world(static_cast<std::uint64_t>(GetParam()) + 1000);
-  world.run_for(std::chrono::seconds(30));
-  world.settle();
-  print("liveness", world);
-  expect_well(world);
-}
-
-INSTANTIATE_TEST_SUITE_P(seeds, Safety, testing::Range(1, 21));
-INSTANTIATE_TEST_SUITE_P(seeds, Liveness, testing::Range(1, 21));
 
 TEST(World, same_seed_gives_the_same_run) {
   World first(42);

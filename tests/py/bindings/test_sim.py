@@ -8,10 +8,10 @@ import time
 import pytest
 
 from sandboxd import InvalidRequestError
-from sandboxd.sim import FAULTS, World
+from sandboxd.sim import FAULTS, Workload, World
 
 
-def run(seed: int) -> tuple[int, list[str], dict[str, int]]:
+def run(seed: int) -> tuple[int, list[str], dict[str, int | float]]:
     world = World(seed, nodes=2, clients=2)
     world.run_for(10)
     world.settle()
@@ -43,6 +43,36 @@ def test_every_fault_can_be_injected_and_is_outlasted(fault: str) -> None:
     world.settle()
     assert world.check() == [], world.trace_tail()
     assert world.stats["faults"] >= 1
+
+
+def test_a_run_is_saved_and_replayed() -> None:
+    world = World(8, nodes=3)
+    world.run_for(10)
+    assert world.plan["faults"] and sum(world.faults.values()) > 0
+    again = World.replay(world.scenario())
+    assert again.trace_hash() == world.trace_hash() and again.seed == 8
+    calm = World(8, nodes=3, plan={"faults": []})
+    calm.run_for(10)
+    assert calm.stats["faults"] == 0
+
+
+def test_bad_plans_and_workloads_are_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="earthquake"):
+        World(1, plan={"faults": [{"at_us": 1, "kind": "earthquake"}]})
+    with pytest.raises(InvalidRequestError, match="load"):
+        World(1, workload=Workload(pause_min_ms=10, pause_max_ms=1))
+
+
+def test_a_fleet_of_light_nodes_says_how_it_went() -> None:
+    load = Workload(clients=10, live_max=50, pause_max_ms=20, cpu_milli_max=300)
+    world = World(9, nodes=100, light_nodes=True, workload=load, faults=False)
+    world.run_for(20)
+    stats = world.stats
+    assert stats["placements"] > 100
+    assert 0 < stats["running_p50_ms"] <= stats["running_p95_ms"]
+    assert stats["cpu_permille"] > 0 and stats["cpu_spread_permille"] >= 0
+    world.settle()
+    assert world.check() == []
 
 
 def test_a_planted_fault_is_seen_by_the_checkers() -> None:

@@ -20,7 +20,7 @@ class PlacementTest : public testing::Test {
   void make() {
     sched::ClusterOptions options;
     options.ports = ports_;
-    state_ = std::make_unique<State>(options);
+    state_ = std::make_unique<State>(options, Duration::zero());
     decisions_ = std::make_unique<Decisions>(*state_, config_, "01234567", 1);
   }
 
