@@ -12,10 +12,11 @@ namespace sandboxd::limits {
 // HTTP
 inline constexpr std::size_t kHttpHeaderBytesMax = 64 * 1024;
 inline constexpr std::size_t kHttpBodyBytesMax = 4 * 1024 * 1024;
-inline constexpr std::size_t kHttpConnectionsMax = 8192;
+inline constexpr std::size_t kHttpConnectionsMax = 16384;
 inline constexpr Duration kHttpHeaderTimeout = std::chrono::seconds(5);
 inline constexpr Duration kHttpBodyTimeout = std::chrono::seconds(10);
 inline constexpr Duration kHttpIdleTimeout = std::chrono::seconds(60);
+inline constexpr Duration kHttpIdleGrace = std::chrono::seconds(1);  // nobody younger makes room for another
 inline constexpr Duration kHttpWriteTimeout = std::chrono::seconds(30);
 inline constexpr std::size_t kHttpClientBodyBytesMax = 192 * 1024 * 1024;  // above the log limit
 inline constexpr Duration kSseKeepAlive = std::chrono::seconds(15);

@@ -41,8 +41,8 @@ struct ServerOptions {
   std::size_t header_bytes_max = limits::kHttpHeaderBytesMax;
   // Also bounded by three quarters of the file descriptors that this process may open. At the limit a new connection
   // takes the place of the one that has been idle for longest, if that is at least `idle_grace`.
-  std::size_t connections_max = 16384;
-  Duration idle_grace = std::chrono::seconds(1);
+  std::size_t connections_max = limits::kHttpConnectionsMax;
+  Duration idle_grace = limits::kHttpIdleGrace;
   Duration header_timeout = limits::kHttpHeaderTimeout;  // from a request's first byte to the end of its header
   Duration body_timeout = limits::kHttpBodyTimeout;
   Duration idle_timeout = limits::kHttpIdleTimeout;    // between requests, and before the first
