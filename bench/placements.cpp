@@ -198,7 +198,7 @@ double measure_turns(std::uint64_t nodes, const sched::Policy& policy, int turns
   Random random(kSeed);
   orch::OrchConfig config;
   config.scheduler_policy = sched::policy_json(policy);
-  orch::State state(options(policy, false));
+  orch::State state(options(policy, false), Duration::zero());
   orch::Decisions decisions(state, config, "01234567", kSeed);
   WallTime wall{1'700'000'000'000'000'000};
   MonoTime mono{1'000'000'000};

@@ -30,8 +30,7 @@ void NodeLinks::close(const NodeId& node) {
   ending_.remove_if([](const auto& link) { return link->is_over(); });
   const auto found = links_.find(node);
   if (found == links_.end()) return;
-  found->second->following.cancel();
-  if (found->second->polling) found->second->polling->cancel();
+  found->second->cancel();
   ending_.push_back(std::move(found->second));
   links_.erase(found);
 }
@@ -42,9 +41,9 @@ void NodeLinks::wake(const NodeId& node) {
 }
 
 void NodeLinks::cancel() {
-  for (auto& [node, group] : links_) {
-    group->cancel();
-    ending_.push_back(std::move(group));
+  for (auto& [node, link] : links_) {
+    link->cancel();
+    ending_.push_back(std::move(link));
   }
   links_.clear();
 }

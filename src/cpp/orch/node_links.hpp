@@ -38,6 +38,10 @@ class NodeLinks {
   struct Link {
     explicit Link(const boost::asio::any_io_executor& executor) : following(executor) {}
     [[nodiscard]] bool is_over() const { return following.size() == 0 && (!polling || polling->size() == 0); }
+    void cancel() {
+      following.cancel();
+      if (polling) polling->cancel();
+    }
     aio::TaskGroup following;
     std::unique_ptr<NodePoller> poller;       // while it is polled
     std::unique_ptr<aio::TaskGroup> polling;  // the poller's coroutines

@@ -102,9 +102,23 @@ class PlantedTransport final : public ports::NodeTransport {
     std::unique_ptr<ports::NodeWatch> out = std::make_unique<PlantedWatch>(*std::move(opened), node, plant_);
     co_return out;
   }
-  Task<Result<std::string>> get_json(model::NodeAddress node, std::string path) override {
-    return inner_.get_json(std::move(node), std::move(path));
+  Task<Result<ports::NodeAnswer>> call(model::NodeAddress node, ports::NodeCall call) override {
+    return inner_.call(std::move(node), std::move(call));
   }
+  Task<Result<void>> probe(model::NodeAddress node) override { return inner_.probe(std::move(node)); }
+  Task<Result<model::NodeResources>> resources(model::NodeAddress node) override {
+    return inner_.resources(std::move(node));
+  }
+  Task<Result<ports::SandboxStatuses>> statuses(model::NodeAddress node, std::vector<SandboxId> ids) override {
+    return inner_.statuses(std::move(node), std::move(ids));
+  }
+  Task<Result<std::optional<model::NodeSandboxStatus>>> find_sandbox(model::NodeAddress node, SandboxId id) override {
+    return inner_.find_sandbox(std::move(node), std::move(id));
+  }
+  Task<Result<ports::SandboxPage>> list_sandboxes(model::NodeAddress node, std::string cursor) override {
+    return inner_.list_sandboxes(std::move(node), std::move(cursor));
+  }
+  Task<Result<void>> reconcile(model::NodeAddress node) override { return inner_.reconcile(std::move(node)); }
 
  private:
   ports::NodeTransport& inner_;
