@@ -1,93 +1,138 @@
-"""Run clang-tidy on the sources that changed and print "EXPECTED PASSED FAILED SKIPPED".
+"""Run clang-tidy on the sources that changed and write "EXPECTED PASSED FAILED SKIPPED" into a file.
 
-    tidy_changed.py BUILD_TREE LOG_FILE
+    tidy_changed.py [--all] BUILD_TREE COUNTS_FILE
 
-Changed means against the branch that this one started from; on that branch itself, against the previous commit. A
-changed header stands for the sources that include it by name. Bounded: at most FILES_MAX files, two at a time, and a
-time budget; what did not fit is printed in the log and not counted.
+Changed means: not committed yet, or committed since this branch left another one. On a branch that left none (a fresh
+clone of one branch), it means the last commits. The newest come first; of one commit's files the commit id decides the
+order, so that a clone of depth one checks other files after every commit. A changed header stands for one source that
+sees it. Bounded: FILES_MAX sources, one a processor at a time, none begun after BUDGET_SECONDS; what did not fit is
+printed and not counted. --all takes every source, without a bound.
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 FILES_MAX = 16
-BUDGET_SECONDS = 360
+BUDGET_SECONDS = 180
+COMMITS_MAX = 100
+OTHER_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
-def git(*arguments: str) -> str:
-    """Run git and return its output, or nothing when it refuses."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+def git(root: Path, *arguments: str) -> list[str]:
+    """Run git and return its lines, or none when it refuses."""
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines() if done.returncode == 0 else []
 
 
-def base_commit() -> str:
-    """Where this branch began, else the previous commit, else nothing."""
-    head = git("rev-parse", "HEAD")
-    for name in ("origin/HEAD", "origin/main", "origin/master", "main", "master"):
-        found = git("merge-base", "HEAD", name)
+def fork_point(root: Path) -> str | None:
+    """Where this branch left another one, unless it left none."""
+    head = git(root, "rev-parse", "HEAD")
+    for name in OTHER_BRANCHES:
+        found = git(root, "merge-base", "HEAD", name)
         if found and found != head:
-            return found
-    return git("rev-parse", "--verify", "-q", "HEAD~1")
+            return found[0]
+    return None
 
 
-def changed_sources(tree: Path) -> list[str]:
-    """C++ sources in the compile commands that changed, or that include a header that did."""
-    commands = json.loads((tree / "compile_commands.json").read_text())
-    known = {str(Path(entry["file"]).resolve()) for entry in commands}
-    root = Path.cwd()
-    base = base_commit()
-    names = git("diff", "--name-only", base).splitlines() if base else git("ls-files").splitlines()
-    changed = [root / name for name in names]
-    headers = [path for path in changed if path.suffix == ".hpp"]
-    wanted = {str(path) for path in changed if path.suffix == ".cpp"}
-    for path in sorted(known):
-        if not path.startswith((str(root / "src"), str(root / "bindings"))):
-            continue
-        text = Path(path).read_text(errors="replace")
-        if any(f'"{header.parent.name}/{header.name}"' in text for header in headers):
-            wanted.add(path)
-    return sorted(path for path in wanted if path in known and path.startswith(str(root)) and "/build/" not in path)
+def changed_paths(root: Path) -> Iterator[str]:
+    """Changed files, relative to the root, the newest first; some more than once, some gone again."""
+    yield from git(root, "diff", "--name-only", "HEAD")
+    yield from git(root, "ls-files", "--others", "--exclude-standard")
+    base = fork_point(root)
+    for commit in git(root, "rev-list", "--first-parent", f"-n{COMMITS_MAX}", f"{base}..HEAD" if base else "HEAD"):
+        paths = git(root, "show", "--first-parent", "-m", "--name-only", "--format=", commit)
+        yield from sorted(paths, key=lambda path: hashlib.sha256(f"{commit} {path}".encode()).digest())
 
 
-def tidy(tree: Path, path: str) -> tuple[str, int, str]:
-    """Run clang-tidy on one file."""
-    # -fno-pch-timestamp and friends are for the compiler proper; unknown flags must not fail the check.
-    command = ["clang-tidy-19", "-p", str(tree), "--quiet", "--extra-arg=-Wno-unknown-warning-option", path]
+def source_of(path: Path, sources: Iterable[Path]) -> Path | None:
+    """Return the source that stands for a changed file: itself, a header's own .cpp, else one that includes it."""
+    if path.suffix == ".cpp":
+        return path
+    if path.suffix != ".hpp" or not path.exists():
+        return None
+    own = path.with_suffix(".cpp")
+    if own in sources:
+        return own
+    names = (f'"{path.parent.name}/{path.name}"', f'"{path.name}"')
+    for source in sources:
+        text = source.read_text(errors="replace")
+        if any(f"#include {name}" in text for name in names):
+            return source
+    return None
+
+
+def choose(root: Path, sources: list[Path]) -> list[Path]:
+    """Return the sources of the build that changed, the newest first; without a history all of them."""
+    if not git(root, "rev-parse", "HEAD"):
+        return sources
+    chosen: dict[Path, None] = {}
+    for name in changed_paths(root):
+        source = source_of(root / name, sources)
+        if source in sources:
+            chosen[source] = None
+    return list(chosen)
+
+
+def sources_of_build(root: Path, tree: Path) -> list[Path]:
+    """All our sources in the compile commands: the product's first, then tests and benchmarks."""
+    entries = json.loads((tree / "compile_commands.json").read_text())
+    files = {(Path(entry["directory"]) / entry["file"]).resolve() for entry in entries}
+    ours = [path for path in files if path.is_relative_to(root) and not path.is_relative_to(root / "build")]
+    return sorted(ours, key=lambda path: (not path.is_relative_to(root / "src"), path))
+
+
+def tidy(tree: Path, path: Path, latest_start: float) -> tuple[int | None, float, str]:
+    """Run clang-tidy on one file: its exit code (None when it was too late to begin), seconds and findings."""
+    start = time.monotonic()
+    if start > latest_start:
+        return None, 0.0, ""
+    command = ["clang-tidy-19", "-p", str(tree), "--quiet", "--extra-arg=-Wno-unknown-warning-option", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return path, done.returncode, done.stdout + done.stderr
+    return done.returncode, time.monotonic() - start, done.stdout + done.stderr
 
 
 def main() -> None:
-    """Check what changed within the budget; print the counts."""
-    tree, log = Path(sys.argv[1]), Path(sys.argv[2])
-    files = changed_sources(tree)
-    chosen = files[:FILES_MAX]
-    end = time.monotonic() + BUDGET_SECONDS
-    passed = failed = 0
-    with log.open("w") as out, ThreadPoolExecutor(2) as pool:
-        for path in files[FILES_MAX:]:
-            out.write(f"not checked (more than {FILES_MAX} files changed): {path}\n")
-
-        def one(path: str) -> tuple[str, int, str] | None:
-            return tidy(tree, path) if time.monotonic() < end else None
-
-        for result in pool.map(one, chosen):
-            if result is None:
-                out.write("not checked: out of time\n")
+    """Check what was chosen, say how each file did, and write the counts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--all", action="store_true", help="every source, without a bound")
+    parser.add_argument("tree", type=Path)
+    parser.add_argument("counts", type=Path)
+    options = parser.parse_args()
+    root = Path.cwd().resolve()
+    sources = sources_of_build(root, options.tree)
+    wanted = sources if options.all else choose(root, sources)
+    chosen = wanted if options.all else wanted[:FILES_MAX]
+    for path in wanted[len(chosen) :]:
+        print(f"not checked, more than {FILES_MAX} sources changed: {path.relative_to(root)}")
+    latest_start = float("inf") if options.all else time.monotonic() + BUDGET_SECONDS
+    passed = 0
+    findings: list[str] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = {pool.submit(tidy, options.tree, path, latest_start): path for path in chosen}
+        for number, future in enumerate(as_completed(running), 1):
+            status, seconds, text = future.result()
+            name = running[future].relative_to(root)
+            if status is None:
+                print(f"not checked, out of time: {name}", flush=True)
                 continue
-            path, status, text = result
-            out.write(f"--- {path}: exit {status}\n{text}\n")
+            print(f"[{number}/{len(chosen)}] {name}: {seconds:.0f} s, exit {status}", flush=True)
             if status == 0:
                 passed += 1
             else:
-                failed += 1
-    print(passed + failed, passed, failed, 0)
+                findings.append(text)
+    options.counts.write_text(f"{passed + len(findings)} {passed} {len(findings)} 0\n")
+    if findings:
+        sys.exit("".join(findings))
 
 
 if __name__ == "__main__":
