@@ -75,13 +75,15 @@ void Cluster::search(const Ask& ask, Best& best) {
     if (by_label_[label].size() < index->size()) index = &by_label_[label];
   }
   const bool compares_all = options_.policy.candidates == 0 || !index->is_ordered();
-  const int limit = compares_all ? std::numeric_limits<int>::max() : (options_.policy.candidates + 1) / 2;
-  const Shelves all = shelves_for(ask.cpu_milli, ask.memory_bytes, ask.needs_range);
-  // Half of them from nodes with far more room than asked for, whose score the request hardly lowers.
-  const Shelves roomy =
-      compares_all ? all : all & shelves_for(times(ask.cpu_milli, 8), times(ask.memory_bytes, 8), false);
-  for (const Shelves shelves : {roomy, all & ~roomy}) {
-    int left = limit;
+  const int share = compares_all ? std::numeric_limits<int>::max() / 4 : (options_.policy.candidates + 2) / 3;
+  // A third of them from nodes with far more room than asked for, and so on: the request hardly lowers their score.
+  Shelves visited = 0;
+  int left = 0;
+  for (const std::int64_t factor : {32, 8, 1}) {
+    const Shelves shelves =
+        shelves_for(times(ask.cpu_milli, factor), times(ask.memory_bytes, factor), ask.needs_range) & ~visited;
+    visited |= shelves;
+    left += share;
     index->walk(shelves, [&](Slot slot) {
       if (!fits(rows_[slot], ask)) return true;
       consider(slot, ask, best);
@@ -90,7 +92,7 @@ void Cluster::search(const Ask& ask, Best& best) {
   }
   if (best.slot == kNoSlot || compares_all) return;  // nothing, or everything, was compared
   if (options_.policy.weight(Score::image) > 0) look_where_images_are(ask, best);
-  if (counts_domains_ && ask.domains_max > 0) look_in_empty_domains(ask, all, best);
+  if (counts_domains_ && ask.domains_max > 0) look_in_empty_domains(ask, visited, best);
 }
 
 // The nodes with the image that fewest have. Not in order of promise, so others have their turn the next time.

@@ -7,9 +7,9 @@ namespace {
 
 constexpr int kShelfCount = 64;
 
-// 0 below 125m, then a step for every doubling, 7 from 8000m on.
 int cpu_step(std::int64_t milli) {
-  return milli <= 0 ? 0 : std::min<int>(7, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(milli / 125))));
+  static constexpr std::array<std::int64_t, 7> kFirst{200, 500, 1000, 2000, 4000, 8000, 32000};
+  return static_cast<int>(std::upper_bound(kFirst.begin(), kFirst.end(), milli) - kFirst.begin());
 }
 
 // 0 below 256 MiB, then a step for every four times as much, 3 from 4 GiB on.
