@@ -1,10 +1,10 @@
-// Against what was known, a node has no room: the sandbox waits again. Or a host port is taken by another program of the
-// node's machine: the sandbox gets another one.
+// Against what was known, a node has no room: the sandbox waits again. Or a host port is taken by another program of
+// the node's machine: the sandbox gets another one.
 //
 // The node finds out about a port when it takes the create on, or later when it opens it. The sandbox goes back to be
-// placed; for another port as a new life: what is left of the old one is removed from its node, and late news of it is ignored. The refused port
-// rests for its quarantine like any released one. A line in the sandbox's reasons for each refused port tells the user,
-// and bounds how often.
+// placed; for another port as a new life: what is left of the old one is removed from its node, and late news of it is
+// ignored. The refused port rests for its quarantine like any released one. A line in the sandbox's reasons for each
+// refused port tells the user, and bounds how often.
 #include "lifecycle/sandbox_fsm.hpp"
 #include "model/host_port.hpp"
 #include "orch/decisions.hpp"
