@@ -4,6 +4,7 @@
 #include "codec/sbxlet_found.hpp"
 #include "http/sse.hpp"
 #include "http/wire.hpp"
+#include "model/host_port.hpp"
 
 #include <utility>
 
@@ -14,7 +15,11 @@ namespace sbxlet = codec::sbxlet;
 
 // A stock node answers 400 to every create that it refuses; only the words tell what may be tried again.
 ErrorCode code_of_refusal(std::string_view text) {
-  if (text.starts_with("insufficient ") || text.starts_with("host port already ")) return ErrorCode::resource_exhausted;
+  if (text.starts_with("insufficient ")) return ErrorCode::resource_exhausted;
+  // As our node: a sandbox that has the port may be going away, another program keeps it.
+  if (model::refused_host_port(text)) {
+    return text.find(" (sandbox ") == std::string_view::npos ? ErrorCode::conflict : ErrorCode::resource_exhausted;
+  }
   if (text.starts_with("sandbox already exists: ")) return ErrorCode::already_exists;
   if (text.starts_with("lock timeout for ")) return ErrorCode::unavailable;
   return ErrorCode::invalid_argument;

@@ -110,6 +110,7 @@ TEST_F(NodeTransportTest, a_stock_nodes_refusals_are_told_apart_by_their_words) 
       {"insufficient ip addresses in subnet 10.89.0.0/16: in_use=1 usable=1", ErrorCode::resource_exhausted},
       {"host port already in use: 20000/tcp (sandbox x)", ErrorCode::resource_exhausted},
       {"host port already reserved: 20000/tcp (sandbox x)", ErrorCode::resource_exhausted},
+      {"host port already in use: 20000/tcp (listen tcp: address already in use)", ErrorCode::conflict},
       {"sandbox already exists: a", ErrorCode::already_exists},
       {"lock timeout for a", ErrorCode::unavailable},
       {"duplicate container name: a", ErrorCode::invalid_argument},
