@@ -35,7 +35,7 @@ std::optional<WallTime> end_of_life(const model::Sandbox& sandbox) {
 
 // What facts_of() would not tell apart, without copying texts: heartbeats come by the thousand.
 bool is_same_to_scheduler(const model::Node& a, const model::Node& b) {
-  return a.state == b.state && a.unschedulable == b.unschedulable &&
+  return a.state == b.state && a.unschedulable == b.unschedulable && a.removing == b.removing &&
          a.resources.allocatable_cpu_milli == b.resources.allocatable_cpu_milli &&
          a.resources.allocatable_memory_bytes == b.resources.allocatable_memory_bytes &&
          a.resources.disk_capacity_bytes == b.resources.disk_capacity_bytes &&

@@ -207,7 +207,7 @@ Task<Result<ports::NodeAnswer>> SimTransport::call(model::NodeAddress node, port
 
 template <class T>
 Task<Result<T>> SimTransport::question(int port, std::function<Result<T>(SimNodeServer&)> ask) {
-  const Duration there = draw_delay(port) + draw_delay(port);
+  const Duration there = draw_delay(port);  // and back
   const bool is_lost = draw_fault(options.loss_permille, counts_.lost);
   co_await clock_.sleep_for(there);
   const Peer& peer = peers_[port];

@@ -109,6 +109,14 @@ Task<Result<void>> ModelNode::create(model::NodeCreateRequest request) {
     co_return Error(ErrorCode::already_exists, "sandbox already exists: " + request.id.str());
   }
   SBX_CO_CHECK(admit(request));
+  if (!request.ports.empty() && next_foreign_ports > 0) {
+    --next_foreign_ports;
+    foreign_ports.insert(request.ports[0].host_port);
+  }
+  if (!request.ports.empty() && next_ports_taken_late > 0) {
+    --next_ports_taken_late;
+    ports_taken_late.insert(request.ports[0].host_port);
+  }
   if (auto refusal = refused_port(request.ports, foreign_ports)) co_return Error(ErrorCode::conflict, *refusal);
   model::NodeSandbox sandbox;
   sandbox.id = request.id;

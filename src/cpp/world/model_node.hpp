@@ -56,6 +56,9 @@ class ModelNode final : public sim::SimNodeServer {
   // Host ports of other programs: found out when a create comes, or only when the port is opened.
   std::set<int> foreign_ports;
   std::set<int> ports_taken_late;
+  // The first port of so many further creates joins one of them.
+  int next_foreign_ports = 0;
+  int next_ports_taken_late = 0;
 
  private:
   struct Subscriber;

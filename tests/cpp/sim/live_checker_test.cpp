@@ -103,6 +103,7 @@ TEST_F(Live, sees_a_port_that_is_given_out_twice) {
 }
 
 TEST_F(Live, sees_a_move_that_the_table_does_not_have) {
+  put("a", Phase::running);
   put("a", Phase::pending);
   EXPECT_EQ(said.size(), 1U);
 }

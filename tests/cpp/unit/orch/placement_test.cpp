@@ -95,7 +95,7 @@ class PlacementTest : public testing::Test {
   void remove_now(const std::string& id) {
     const SandboxRef sandbox = get(id);
     ASSERT_TRUE(decisions_->remove(SandboxId(id)));
-    if (state_->find(SandboxId(id))) decisions_->observe(RemoveDone{SandboxId(id), sandbox->uid, {}});
+    if (state_->find(SandboxId(id))) decisions_->observe(RemoveDone{SandboxId(id), sandbox->uid, sandbox->node, {}});
   }
   void remove(const std::string& id) {
     turn([&] { remove_now(id); });

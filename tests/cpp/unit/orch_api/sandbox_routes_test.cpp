@@ -71,8 +71,8 @@ TEST_F(ApiTest, a_sandbox_is_created_got_listed_and_deleted) {
   EXPECT_EQ(running.text("sandbox", "status", "phase"), "Running");
   EXPECT_EQ(running.text("sandbox", "status", "node_name"), "n");
   EXPECT_EQ(running.text("sandbox", "status", "external"), "(none)");
-  EXPECT_EQ(running.text("sandbox", "status", "assigned_ports"),
-            R"([{"host_port":10000,"container_port":80,"protocol":"tcp"}])");
+  EXPECT_THAT(running.text("sandbox", "status", "assigned_ports"),
+              testing::MatchesRegex(R"(\[\{"host_port":[0-9]+,"container_port":80,"protocol":"tcp"\}\])"));
   EXPECT_EQ(get("/api/v1/sandboxes").ids(), "a");
   EXPECT_EQ(ask("DELETE", "/api/v1/sandboxes/a").body, R"({"deleted":"a"})");
   run_for(std::chrono::seconds(1));
