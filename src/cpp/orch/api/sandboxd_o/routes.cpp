@@ -52,13 +52,13 @@ Task<http::Response> create_sandbox(SandboxService& service, http::Request reque
 Task<http::Response> list_sandboxes(SandboxService& service, http::Request) {
   auto list = co_await service.list();
   if (!list) co_return error_response(list.error());
-  codec::json::array items;
-  items.reserve(list->items.size());
-  for (const SandboxRef& sandbox : list->items) items.push_back(sandbox_object(*sandbox));
-  codec::json::object body;
-  body["items"] = std::move(items);
-  body["revision"] = list->revision;
-  co_return ok(body);
+  std::string body = R"({"items":[)";
+  for (const SandboxRef& sandbox : list->items) {
+    if (body.back() == '}') body += ',';
+    codec::append_json(sandbox_object(*sandbox), body);
+  }
+  body += R"(],"revision":)" + std::to_string(list->revision) + '}';
+  co_return raw_json(std::move(body));
 }
 
 Task<http::Response> get_sandbox(SandboxService& service, http::Request request) {
