@@ -215,8 +215,8 @@ ports::StoreTransaction State::transaction() const {
     }
   }
   for (const auto& [id, before] : before_) {
-    if (const SandboxRef now = find(id)) {
-      out.changes.emplace_back(ports::PutSandbox{*now});
+    if (SandboxRef now = find(id)) {
+      out.changes.emplace_back(ports::PutSandbox(std::move(now)));
     } else if (before) {
       out.changes.emplace_back(ports::EraseSandbox{id});
     }
