@@ -6,6 +6,8 @@
 namespace sandboxd::codec {
 namespace {
 
+constexpr std::size_t kScratchBytes = 2048;
+
 std::string_view kind_of(const json::value& value) {
   switch (value.kind()) {
     case json::kind::null: return "null";
@@ -51,7 +53,10 @@ Result<json::value> read_json(std::string_view text, ParseOptions options) {
   json::parse_options syntax;
   syntax.max_depth = options.depth_max;
   syntax.numbers = json::number_precision::precise;  // else a number that is read and written drifts
-  json::stream_parser parser({}, syntax);
+  unsigned char scratch[kScratchBytes];              // for the parser's own work; what is larger goes to the heap
+  json::stream_parser parser({}, syntax, scratch);
+  // One piece of memory for the whole document, which goes as a whole.
+  parser.reset(json::make_shared_resource<json::monotonic_resource>());
   boost::system::error_code failure;
   std::size_t used = parser.write_some(text, failure);
   if (!failure && !parser.done()) parser.finish(failure);  // a number at the end of the text is complete only now

@@ -45,6 +45,8 @@ struct ParseOptions {
 // Compact, in the form of the original systems: `<`, `>`, `&`, U+2028 and U+2029 as \uXXXX, invalid UTF-8 replaced by
 // U+FFFD, members in insertion order. Doubles that are not finite become null.
 [[nodiscard]] std::string write_json(const json::value& value);
+// The same behind `out`: a long list is written item by item, so that its document never stands in memory as a whole.
+void append_json(const json::value& value, std::string& out);
 // `text` with every invalid UTF-8 sequence replaced by U+FFFD, one for each bad byte.
 [[nodiscard]] std::string valid_utf8(std::string_view text);
 

@@ -48,6 +48,20 @@ void write_escape(unsigned code, std::string& out) {
   for (int shift = 12; shift >= 0; shift -= 4) out += kDigits[(code >> shift) & 0xfU];
 }
 
+// Bytes that stand for themselves inside quotes: most of all that is written, so runs of them are copied at once.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = 0x20; c < 0x7f; ++c) plain[c] = true;
+  for (const char c : {'"', '\\', '<', '>', '&'}) plain[static_cast<unsigned char>(c)] = false;
+  return plain;
+}();
+
+std::size_t plain_length(std::string_view text) {
+  std::size_t length = 0;
+  while (length < text.size() && kPlain[static_cast<unsigned char>(text[length])]) ++length;
+  return length;
+}
+
 // One ASCII character inside quotes.
 void write_ascii(char c, std::string& out) {
   switch (c) {
@@ -70,7 +84,11 @@ void write_ascii(char c, std::string& out) {
 
 void write_string(std::string_view text, std::string& out) {
   out += '"';
-  while (!text.empty()) {
+  while (true) {
+    const std::size_t plain = plain_length(text);
+    out.append(text.data(), plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     const std::size_t length = sequence_length(text);
     if (length == 1) {
       write_ascii(text[0], out);
@@ -143,6 +161,8 @@ std::string write_json(const json::value& value) {
   write(value, out);
   return out;
 }
+
+void append_json(const json::value& value, std::string& out) { write(value, out); }
 
 std::string valid_utf8(std::string_view text) {
   std::string out;

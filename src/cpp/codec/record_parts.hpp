@@ -16,6 +16,9 @@
 
 namespace sandboxd::codec::record {
 
+// Room that an object gets at once: growing member by member moves what is there again and again.
+inline constexpr std::size_t kMembers = 8;
+
 [[nodiscard]] json::object spec_object(const model::SandboxSpec& spec);
 void read_spec(const Reader& in, model::SandboxSpec& out);
 
@@ -83,6 +86,7 @@ Result<T> decode_versioned(std::string_view kind, std::string_view id, std::stri
 template <class T, class Read>
 Result<std::vector<T>> decode_list(std::string_view kind, std::string_view id, const char* field, std::string_view text,
                                    Read read) {
+  if (text == "[]") return std::vector<T>();  // most lists of most records
   const auto document = read_json(text, {.code = ErrorCode::storage_failed});
   if (!document) return in_record(document.error().with_context(field), kind, id);
   const json::value wrapped = json::object({{field, *document}});

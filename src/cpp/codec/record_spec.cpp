@@ -61,6 +61,7 @@ void read_amount(const Reader& in, FieldName name, model::Amount& out) {
 
 json::object container_object(const model::Container& c) {
   json::object out;
+  out.reserve(kMembers);
   out["name"] = c.name;
   out["image"] = c.image;
   if (c.command_kind != model::CommandKind::image) out["command"] = name_of(kCommandKinds, c.command_kind);
@@ -188,6 +189,7 @@ std::optional<model::RestartPolicy> parse_restart_policy(std::string_view text) 
 
 json::object spec_object(const model::SandboxSpec& spec) {
   json::object out;
+  out.reserve(kMembers);
   json::array& containers = out["containers"].emplace_array();
   for (const model::Container& container : spec.containers) containers.push_back(container_object(container));
   put_ports(out, spec.ports);

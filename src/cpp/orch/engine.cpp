@@ -11,6 +11,7 @@ namespace sandboxd::orch {
 namespace {
 
 constexpr Log kLog("orch");
+constexpr Duration kNewsPause = std::chrono::milliseconds(1);  // two or three commits long
 constexpr Duration kRetryMin = std::chrono::milliseconds(100);
 constexpr Duration kRetryMax = std::chrono::seconds(5);
 constexpr std::size_t kInstanceLength = 8;
@@ -112,12 +113,17 @@ bool Engine::is_due(MonoTime now) const {
   return deadline && *deadline <= now;
 }
 
-bool Engine::has_work() const { return !inbox_.empty() || (!stopping_ && is_due(clock_.mono_now())); }
+bool Engine::may_begin() const {
+  return inbox_.has_commands() || (!inbox_.empty() && (stopping_ || clock_.mono_now() >= news_at_));
+}
+
+bool Engine::has_work() const { return may_begin() || (!stopping_ && is_due(clock_.mono_now())); }
 
 namespace {
 
-Task<Result<void>> until_arrived(Inbox& inbox, const bool& stopping) {
-  while (inbox.empty() && !stopping) co_await inbox.arrived().wait();
+// `known`: news that are there already do not count.
+Task<Result<void>> until_arrived(Inbox& inbox, bool known, const bool& stopping) {
+  while (!inbox.has_commands() && (known || inbox.empty()) && !stopping) co_await inbox.arrived().wait();
   co_return Result<void>();
 }
 
@@ -128,7 +134,9 @@ Task<Result<void>> Engine::wait_for_work() {
   auto until = decisions_->next_deadline(clock_.wall_now(), now);
   if (!held_.empty() && (!until || retry_at_ < *until)) until = retry_at_;
   if (until && *until < retry_at_) until = retry_at_;
-  auto arrival = until_arrived(inbox_, stopping_);
+  const bool news_wait = !inbox_.empty();
+  if (news_wait && (!until || news_at_ < *until)) until = news_at_;
+  auto arrival = until_arrived(inbox_, news_wait, stopping_);
   if (!until) {
     auto woken = co_await std::move(arrival);
     co_return woken;
@@ -201,6 +209,7 @@ void Engine::decide(std::vector<InboxItem>& items, bool hears) {
 void Engine::note_commit() {
   if (failures_ > 0) kLog.info("the database takes changes again");
   ++stats_.commits;
+  news_at_ = clock_.mono_now() + kNewsPause;
   unsaved_instance_.clear();
   failures_ = 0;
   retry_at_ = MonoTime();  // what is still held back is applied in the next turn

@@ -3,8 +3,9 @@
 // A turn takes what waits in the inbox, applies it to the state through pure decisions (orch/decisions.hpp), and makes
 // all of it durable with ONE store transaction. Only then are callers answered, watchers told and effects released, so
 // nobody ever acts on, or hears of, what a crash could take back. While the store works, the inbox fills: that is the
-// group commit. When the store fails, the turn is undone, writers get storage_failed, and observations wait for the
-// next turn.
+// group commit. News from nodes that come right behind a turn wait a moment for a caller's wish to share the next
+// commit with, since that wish would have to wait for a commit of theirs. When the store fails, the turn is undone,
+// writers get storage_failed, and observations wait for the next turn.
 //
 // One core thread. The engine refers to its ports until stop() has returned.
 #pragma once
@@ -91,6 +92,7 @@ class Engine {
   [[nodiscard]] Task<Result<void>> wait_for_work();
   [[nodiscard]] Task<void> turn();
   [[nodiscard]] bool has_work() const;
+  [[nodiscard]] bool may_begin() const;
   [[nodiscard]] bool is_due(MonoTime now) const;
   void decide(std::vector<InboxItem>& items, bool hears);
   void publish(Released released);
@@ -115,6 +117,7 @@ class Engine {
   // Observations of turns that could not be stored, in order, and when to try them again.
   std::vector<Observation> held_;
   MonoTime retry_at_;
+  MonoTime news_at_;  // until then what arrived is left waiting, unless a caller waits with it
   int failures_ = 0;  // of the store, in a row
   bool in_turn_ = false;
   bool commit_demanded_ = false;

@@ -1,6 +1,11 @@
 #include "orch/inbox.hpp"
 
 namespace sandboxd::orch {
+namespace {
+
+bool is_command(const InboxItem& item) { return std::holds_alternative<std::unique_ptr<Command>>(item); }
+
+}  // namespace
 
 Inbox::Inbox(boost::asio::any_io_executor executor)
     : executor_(executor), arrived_(executor), drained_(std::move(executor)) {}
@@ -14,9 +19,10 @@ std::optional<Error> Inbox::refuse() const {
 }
 
 void Inbox::push(InboxItem item) {
-  const bool was_empty = items_.empty();
+  const bool is_first_command = is_command(item) && commands_++ == 0;
+  const bool is_first = items_.empty();
   items_.push_back(std::move(item));
-  if (was_empty) arrived_.notify();
+  if (is_first || is_first_command) arrived_.notify();
 }
 
 void Inbox::observe(Observation observation) { push(std::move(observation)); }
@@ -30,6 +36,7 @@ std::vector<InboxItem> Inbox::take(std::size_t max) {
   out.reserve(std::min(max, items_.size()));
   const bool was_full = items_.size() >= limits::kEngineInboxMax;
   while (!items_.empty() && out.size() < max) {
+    if (is_command(items_.front())) --commands_;
     out.push_back(std::move(items_.front()));
     items_.pop_front();
   }

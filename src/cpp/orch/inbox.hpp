@@ -114,7 +114,9 @@ class Inbox {
   [[nodiscard]] std::vector<InboxItem> take(std::size_t max);
   [[nodiscard]] bool empty() const { return items_.empty(); }
   [[nodiscard]] std::size_t size() const { return items_.size(); }
-  // Something arrived, or wake() was called.
+  // Somebody waits for an answer.
+  [[nodiscard]] bool has_commands() const { return commands_ > 0; }
+  // The first item arrived, or the first command.
   [[nodiscard]] aio::Notifier& arrived() { return arrived_; }
   // Refuses commands from now on; those inside are still served.
   void close() { closed_ = true; }
@@ -165,6 +167,7 @@ class Inbox {
 
   boost::asio::any_io_executor executor_;
   std::deque<InboxItem> items_;
+  std::size_t commands_ = 0;  // among them
   aio::Notifier arrived_;
   aio::Notifier drained_;
   bool closed_ = false;

@@ -276,7 +276,7 @@ ports::StoreTransaction State::transaction() const {
     if (const NodeRef now = find_node(id)) out.changes.emplace_back(ports::PutNode{*now});
   }
   for (const auto& [id, before] : before_) {
-    if (const SandboxRef now = find(id)) out.changes.emplace_back(ports::PutSandbox{*now});
+    if (SandboxRef now = find(id)) out.changes.emplace_back(ports::PutSandbox(std::move(now)));
   }
   answers_.add_changes(out.changes);
   return out;

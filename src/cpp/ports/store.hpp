@@ -12,14 +12,20 @@
 #include "model/sandbox.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 namespace sandboxd::ports {
 
+// A version that never changes again: the store reads it on its own thread, while others do on theirs.
 struct PutSandbox {
-  model::Sandbox sandbox;
+  explicit PutSandbox(std::shared_ptr<const model::Sandbox> version) : sandbox(std::move(version)) {}
+  explicit PutSandbox(model::Sandbox version) : sandbox(std::make_shared<const model::Sandbox>(std::move(version))) {}
+
+  std::shared_ptr<const model::Sandbox> sandbox;
 };
 struct EraseSandbox {
   SandboxId id;

@@ -18,9 +18,10 @@ void change(StoreState& state, const ports::EraseSandbox& erase) {
   state.sandboxes.erase(found);
 }
 void change(StoreState& state, const ports::PutSandbox& put) {
-  change(state, ports::EraseSandbox{put.sandbox.id});
-  if (!put.sandbox.name.empty()) state.names[name_of(put.sandbox)] = put.sandbox.id;
-  state.sandboxes[put.sandbox.id] = put.sandbox;
+  const model::Sandbox& sandbox = *put.sandbox;
+  change(state, ports::EraseSandbox{sandbox.id});
+  if (!sandbox.name.empty()) state.names[name_of(sandbox)] = sandbox.id;
+  state.sandboxes[sandbox.id] = sandbox;
 }
 void change(StoreState& state, const ports::PutNode& put) { state.nodes[put.node.id] = put.node; }
 void change(StoreState& state, const ports::EraseNode& erase) { state.nodes.erase(erase.id); }
@@ -79,7 +80,7 @@ class NameCheck {
 Result<void> check_names(const StoreState& state, const ports::StoreTransaction& transaction) {
   NameCheck check(state);
   for (const ports::StoreChange& one : transaction.changes) {
-    if (const auto* put = std::get_if<ports::PutSandbox>(&one)) SBX_CHECK(check.put(put->sandbox));
+    if (const auto* put = std::get_if<ports::PutSandbox>(&one)) SBX_CHECK(check.put(*put->sandbox));
     if (const auto* erase = std::get_if<ports::EraseSandbox>(&one)) check.release(erase->id);
   }
   return {};

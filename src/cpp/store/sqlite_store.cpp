@@ -213,10 +213,10 @@ struct SqliteStore::Connection {
   }
 
   Result<void> apply_one(const ports::PutSandbox& put) {
-    const auto done = put_sandbox->run([&](Binder& bind) { bind_sandbox(bind, put.sandbox); });
+    const auto done = put_sandbox->run([&](Binder& bind) { bind_sandbox(bind, *put.sandbox); });
     if (!done && done.error().code() == ErrorCode::already_exists) {
-      return Error(ErrorCode::already_exists, "sandbox " + put.sandbox.id.str() + ": " + put.sandbox.owner +
-                                                  " has another sandbox of the name \"" + put.sandbox.name + "\"");
+      return Error(ErrorCode::already_exists, "sandbox " + put.sandbox->id.str() + ": " + put.sandbox->owner +
+                                                  " has another sandbox of the name \"" + put.sandbox->name + "\"");
     }
     return done;
   }

@@ -107,6 +107,16 @@ TEST_F(EngineTest, creates_that_come_together_share_one_commit) {
   EXPECT_LE(engine_->stats().commits - before, 3U);
 }
 
+TEST_F(EngineTest, news_leave_the_next_commit_to_a_caller_who_comes_at_once) {
+  start_with_node();
+  disk_->faults.delay = std::chrono::milliseconds(1);
+  const std::uint64_t before = engine_->stats().commits;
+  for (int n = 0; n < 40; ++n) ASSERT_TRUE(run(service_->create(sandbox(("s" + std::to_string(n)).c_str()))));
+  EXPECT_LE(engine_->stats().commits - before, 50U);
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("s39")->phase, Phase::running);
+}
+
 TEST_F(EngineTest, a_full_disk_refuses_writes_and_changes_nothing) {
   start_with_node();
   disk_->faults.full = true;

@@ -61,14 +61,16 @@ Task<http::Response> list_sandboxes(SandboxService& service, http::Request reque
   if (!query) co_return invalid_input(query.error());
   auto list = co_await service.list(*std::move(query));
   if (!list) co_return service_error(list.error());
-  codec::json::array items;
-  items.reserve(list->items.size());
-  for (const SandboxRef& sandbox : list->items) items.push_back(sandbox_object(*sandbox));
-  codec::json::object body;
-  body["items"] = std::move(items);
-  codec::put_if(body, "next_cursor", list->next_cursor);
-  body["revision"] = list->revision;
-  co_return ok(body);
+  std::string body = R"({"items":[)";
+  for (const SandboxRef& sandbox : list->items) {
+    if (body.back() == '}') body += ',';
+    codec::append_json(sandbox_object(*sandbox), body);
+  }
+  codec::json::object rest;
+  codec::put_if(rest, "next_cursor", list->next_cursor);
+  rest["revision"] = list->revision;
+  body += "]," + codec::write_json(rest).substr(1);
+  co_return raw_json(std::move(body));
 }
 
 Task<http::Response> get_sandbox(SandboxService& service, http::Request request) {
