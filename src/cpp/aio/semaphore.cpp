@@ -7,14 +7,18 @@ Task<Semaphore::Permit> Semaphore::acquire() {
   struct Ticket {
     ~Ticket() {
       owner->waiting.erase(number);
-      owner->changed.notify();  // whoever is next may go, also when this one was cancelled
+      owner->wake_next();  // also when this one was cancelled
     }
     std::shared_ptr<State> owner;
     std::uint64_t number;
   };
+  if (state->free > 0 && state->waiting.empty()) {
+    --state->free;
+    co_return Permit(state);
+  }
   const Ticket ticket{state, state->next_ticket++};
-  state->waiting.insert(ticket.number);
-  while (state->free == 0 || *state->waiting.begin() != ticket.number) co_await state->changed.wait();
+  Notifier& turn = state->waiting.emplace(ticket.number, state->executor).first->second;
+  while (state->free == 0 || state->waiting.begin()->first != ticket.number) co_await turn.wait();
   --state->free;
   co_return Permit(state);
 }

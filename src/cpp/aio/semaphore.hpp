@@ -8,19 +8,23 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <set>
 #include <utility>
 
 namespace sandboxd::aio {
 
 class Semaphore {
   struct State {
-    State(boost::asio::any_io_executor executor, std::size_t permits) : changed(std::move(executor)), free(permits) {}
-    Notifier changed;
+    State(boost::asio::any_io_executor on, std::size_t permits) : executor(std::move(on)), free(permits) {}
+    // Wakes the next one alone: ten thousand may wait for a few places.
+    void wake_next() {
+      if (free > 0 && !waiting.empty()) waiting.begin()->second.notify();
+    }
+    boost::asio::any_io_executor executor;
     std::size_t free;
     std::uint64_t next_ticket = 0;
-    std::set<std::uint64_t> waiting;  // tickets, the lowest is next
+    std::map<std::uint64_t, Notifier> waiting;  // by ticket, the lowest is next
   };
 
  public:
@@ -39,7 +43,7 @@ class Semaphore {
     void release() {
       if (!state_) return;
       ++state_->free;
-      state_->changed.notify();
+      state_->wake_next();
       state_.reset();
     }
 

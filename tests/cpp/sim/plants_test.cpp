@@ -53,7 +53,11 @@ TEST_F(Plants, a_write_that_is_stored_otherwise) {
   const auto plant = plant_store(options);
   plant->on_apply = [](ports::StoreTransaction& transaction) {
     for (ports::StoreChange& change : transaction.changes) {
-      if (auto* put = std::get_if<ports::PutSandbox>(&change)) put->sandbox.ip += "0";
+      auto* put = std::get_if<ports::PutSandbox>(&change);
+      if (put == nullptr) continue;
+      model::Sandbox other = *put->sandbox;
+      other.ip += "0";
+      *put = ports::PutSandbox(std::move(other));
     }
     return true;
   };
@@ -84,8 +88,8 @@ TEST_F(Plants, a_deletion_that_a_restart_takes_back) {
       if (const auto* erase = std::get_if<ports::EraseSandbox>(&change)) erased.insert(erase->id);
       const auto* put = std::get_if<ports::PutSandbox>(&change);
       if (put == nullptr) continue;
-      erased.erase(put->sandbox.id);
-      if (put->sandbox.phase == model::Phase::running) versions[put->sandbox.id] = put->sandbox;
+      erased.erase(put->sandbox->id);
+      if (put->sandbox->phase == model::Phase::running) versions[put->sandbox->id] = *put->sandbox;
     }
     return true;
   };

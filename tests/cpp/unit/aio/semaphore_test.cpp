@@ -55,5 +55,21 @@ TEST(Semaphore, who_gives_up_waiting_does_not_block_the_rest) {
   EXPECT_EQ(semaphore.available(), 1U);
 }
 
+TEST(Semaphore, wakes_one_of_thousands_who_wait) {
+  boost::asio::io_context context;
+  Semaphore semaphore(context.get_executor(), 1);
+  Notifier release(context.get_executor());
+  std::vector<int> order;
+  TaskGroup waiting(context.get_executor());
+  for (int who = 0; who < 1000; ++who) waiting.spawn("hold", hold(semaphore, release, order, who));
+  context.poll();
+  release.notify();
+  EXPECT_LT(context.poll(), 20U) << "handlers that ran";
+  EXPECT_EQ(order, (std::vector<int>{0, 1}));
+  waiting.cancel();
+  test::run_task(context, waiting.join());
+  EXPECT_EQ(semaphore.available(), 1U);
+}
+
 }  // namespace
 }  // namespace sandboxd::aio
