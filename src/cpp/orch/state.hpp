@@ -51,7 +51,7 @@ struct Released {
 
 class State {
  public:
-  explicit State(sched::ClusterOptions options) : cluster_(std::move(options)) {}
+  explicit State(sched::ClusterOptions options) : cluster_(options) {}
 
   // Fills an empty state from the store.
   void load(ports::StoreContents contents, MonoTime now);
