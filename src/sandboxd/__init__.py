@@ -59,7 +59,10 @@ _NATIVE = {
 
 def __getattr__(name: str) -> Any:
     if name in _NATIVE:
-        return getattr(import_module(f"sandboxd.{_NATIVE[name]}"), name)
+        value = getattr(import_module(f"sandboxd.{_NATIVE[name]}"), name)
+        if isinstance(value, type):
+            value.__module__ = __name__  # as below
+        return value
     raise AttributeError(f"module 'sandboxd' has no attribute {name!r}")
 
 
