@@ -10,7 +10,7 @@ namespace sandboxd::sched {
 namespace {
 
 constexpr std::size_t kHopelessMax = 1024;
-constexpr std::size_t kImageLooks = 32;
+constexpr std::size_t kImageLooks = 48;
 constexpr std::size_t kDomainsConsidered = 64;  // with more, the general search has enough variety
 constexpr std::size_t kDomainsTried = 3;
 constexpr int kDomainLooks = 32;
