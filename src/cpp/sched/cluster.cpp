@@ -108,6 +108,8 @@ void Cluster::set_labels(Slot slot, const model::Labels& labels) {
   node.memberships.clear();
   for (const auto& [key, value] : labels) row.labels.push_back(labels_.acquire(joined(key, value)));
   std::sort(row.labels.begin(), row.labels.end());
+  row.label_bits = 0;
+  for (const std::uint32_t label : row.labels) row.label_bits |= bit_of(label);
   by_label_.resize(std::max(by_label_.size(), labels_.limit()));
   for (const std::uint32_t label : row.labels) node.memberships.push_back(by_label_[label].add(slot, node.cell));
   if (const auto domain = labels.find(options_.policy.domain_label); domain != labels.end()) {

@@ -10,7 +10,8 @@ namespace sandboxd::sched {
 namespace {
 
 constexpr std::size_t kHopelessMax = 1024;
-constexpr std::size_t kImageLooks = 32;
+constexpr std::size_t kImageLooks = 48;
+constexpr std::size_t kLooksAhead = 4;          // their rows lie anywhere in memory: fetched before they are needed
 constexpr std::size_t kDomainsConsidered = 64;  // with more, the general search has enough variety
 constexpr std::size_t kDomainsTried = 3;
 constexpr int kDomainLooks = 32;
@@ -30,9 +31,11 @@ std::int64_t times(std::int64_t amount, std::int64_t factor) {
 
 void Cluster::resolve_labels(const model::Labels& selector, Ask& ask) const {
   ask.labels.clear();
+  ask.label_bits = 0;
   for (const auto& [key, value] : selector) {
     ask.text.assign(key).append(1, '\0').append(value);
     ask.labels.push_back(labels_.find(ask.text));
+    ask.label_bits |= bit_of(ask.labels.back());
   }
 }
 
@@ -104,6 +107,7 @@ void Cluster::look_where_images_are(const Ask& ask, Best& best) {
   }
   if (nodes == nullptr || nodes->empty()) return;
   for (std::size_t looks = std::min(kImageLooks, nodes->size()); looks > 0; --looks) {
+    __builtin_prefetch(&rows_[(*nodes)[(image_turn_ + kLooksAhead) % nodes->size()]]);
     const Slot slot = (*nodes)[image_turn_++ % nodes->size()];
     if (fits(rows_[slot], ask)) consider(slot, ask, best);
   }

@@ -44,13 +44,18 @@ class Whole {
   int shift_ = 0;
 };
 
+// Sets of labels as bits, of which several labels share each: a set that lacks a bit lacks the label, which most nodes
+// that lack one are told by without a look at the list.
+[[nodiscard]] inline std::uint64_t bit_of(std::uint32_t label) { return std::uint64_t{1} << (label % 64); }
+
 struct Row {
   explicit Row(const PortRange& range, std::uint64_t seed) : ports(range, seed) {}
 
   bool ready = false;
   bool cordoned = false;
   bool held = false;
-  std::uint32_t domain = 0;  // the number of its failure domain's label; 0: none
+  std::uint64_t label_bits = 0;  // see bit_of()
+  std::uint32_t domain = 0;      // the number of its failure domain's label; 0: none
   std::int64_t free_cpu_milli = 0;
   std::int64_t free_memory_bytes = 0;
   std::int64_t free_disk_bytes = kNoDiskLimit;
@@ -67,6 +72,7 @@ struct Ask {
   std::int64_t memory_bytes = 0;
   std::int64_t disk_bytes = 0;
   std::vector<std::uint32_t> labels;  // 0: no node has this one
+  std::uint64_t label_bits = 0;
   std::vector<std::uint32_t> images;  // likewise
   std::uint32_t group = 0;            // 0: no sandbox of it is anywhere
   const std::vector<int>* host_ports = nullptr;

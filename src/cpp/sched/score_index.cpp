@@ -7,16 +7,18 @@ namespace {
 
 constexpr int kShelfCount = 64;
 
-int cpu_step(std::int64_t milli) {
-  static constexpr std::array<std::int64_t, 7> kFirst{200, 500, 1000, 2000, 4000, 8000, 32000};
-  return static_cast<int>(std::upper_bound(kFirst.begin(), kFirst.end(), milli) - kFirst.begin());
+template <std::size_t N>
+int step(const std::array<std::int64_t, N>& first, std::int64_t amount) {
+  return static_cast<int>(std::upper_bound(first.begin(), first.end(), amount) - first.begin());
 }
 
-// 0 below 256 MiB, then a step for every four times as much, 3 from 4 GiB on.
-int memory_step(std::int64_t bytes) {
-  if (bytes <= 0) return 0;
-  return std::min<int>(3, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(bytes >> 28)) + 1) / 2);
-}
+// Where each step but the lowest begins.
+constexpr std::array<std::int64_t, 7> kCpuMilli{200, 500, 1000, 2000, 4000, 8000, 32000};
+constexpr std::array<std::int64_t, 3> kMemoryBytes{std::int64_t{512} << 20, std::int64_t{4} << 30,
+                                                   std::int64_t{32} << 30};
+
+int cpu_step(std::int64_t milli) { return step(kCpuMilli, milli); }
+int memory_step(std::int64_t bytes) { return step(kMemoryBytes, bytes); }
 
 }  // namespace
 

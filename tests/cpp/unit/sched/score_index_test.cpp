@@ -29,7 +29,7 @@ TEST(Shelves, a_request_looks_on_every_shelf_where_it_may_fit) {
 
 TEST(Shelves, what_is_far_too_full_is_skipped) {
   EXPECT_FALSE(shelves_for(1000, kGib, false) >> shelf_of(400, 8 * kGib, true) & 1);
-  EXPECT_FALSE(shelves_for(1000, kGib, false) >> shelf_of(64000, kGib / 8, true) & 1);
+  EXPECT_FALSE(shelves_for(1000, kGib, false) >> shelf_of(64000, kGib / 4, true) & 1);
   EXPECT_FALSE(shelves_for(0, 0, true) >> shelf_of(64000, 8 * kGib, false) & 1);
   EXPECT_TRUE(shelves_for(0, 0, false) >> shelf_of(-7, -7, false) & 1);
 }
