@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <csignal>
 #include <mutex>
 #include <thread>
 #include <unistd.h>
@@ -106,6 +107,11 @@ LogWriter::~LogWriter() {
 }
 
 void LogWriter::run(const std::shared_ptr<Shared>& shared) {
+  // A reader of our output that has gone costs the lines, and not the process.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   Shared& s = *shared;
   std::unique_lock lock(s.mutex);
   const auto has_work = [&] { return !s.waiting.empty() || s.stopping || s.flushes_asked > s.flushes_done; };

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -212,6 +213,17 @@ TEST_F(WriterTest, a_reader_that_has_stopped_costs_lines_and_no_time_and_is_told
   };
   while (!is_told()) all += read_some(out_[0]);
   EXPECT_THAT(all, ContainsRegex("\ndropped [0-9]+ [0-9]+\n"));
+}
+
+TEST_F(WriterTest, a_reader_that_has_gone_costs_lines_and_not_the_process) {
+  LogWriter writer(options());
+  const auto before = std::signal(SIGPIPE, SIG_DFL);  // whoever started the tests may have it ignored
+  ::close(out_[0]);
+  writer.put("nobody", LogWriter::Kind::plain);
+  writer.put("is told", LogWriter::Kind::error);
+  EXPECT_EQ(read_some(error_[0]), "is told\n");
+  std::signal(SIGPIPE, before);
+  out_[0] = -1;
 }
 
 TEST_F(WriterTest, an_owner_can_leave_while_the_thread_is_stuck) {
