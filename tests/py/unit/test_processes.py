@@ -47,7 +47,9 @@ def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
 
 def test_processes_are_found_by_their_arguments_and_ended() -> None:
     mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
-    with sleeper("import time; time.sleep(60)", mark) as process:
+    with sleeper("import time; print('up', flush=True); time.sleep(60)", mark) as process:
+        # Before it says so, the kernel may not have its arguments yet.
+        assert process.stdout is not None and process.stdout.readline() == b"up\n"
         assert find_processes(lambda words: mark in words) == [process.pid]
         assert command_line(process.pid)[-1] == mark
         assert pid_alive(process.pid) and not wait_for_exit(process.pid, 0.01)
