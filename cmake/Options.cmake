@@ -36,7 +36,7 @@ target_include_directories(sandboxd_flags INTERFACE ${CMAKE_SOURCE_DIR}/src/cpp)
 target_include_directories(sandboxd_flags SYSTEM INTERFACE ${SANDBOXD_BOOST_INCLUDE_DIR})
 target_compile_definitions(sandboxd_flags INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
-  BOOST_ASIO_NO_TS_EXECUTORS SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL)
+  BOOST_ASIO_NO_TS_EXECUTORS)
 target_compile_options(sandboxd_flags INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast -Werror)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
@@ -62,7 +62,7 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_compile_options(sandboxd_pch PUBLIC "SHELL:-Xclang -fno-pch-timestamp")
   set(SANDBOXD_PCH CMakeFiles/sandboxd_pch.dir/cmake_pch.hxx.pch)
   set(_pch_facts "${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_CXX_FLAGS} ${CMAKE_BUILD_TYPE} ${CMAKE_CXX_FLAGS_DEBUG}")
-  string(SHA256 _pch_sum "${_pch_facts} ${CMAKE_CXX_FLAGS_RELEASE} ${SANDBOXD_SANITIZE} ${_boost} ${spdlog_VERSION}")
+  string(SHA256 _pch_sum "${_pch_facts} ${CMAKE_CXX_FLAGS_RELEASE} ${SANDBOXD_SANITIZE} ${_boost}")
   file(WRITE ${CMAKE_BINARY_DIR}/${SANDBOXD_PCH}.sum ${_pch_sum})
 endif()
 
