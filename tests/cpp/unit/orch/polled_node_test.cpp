@@ -195,6 +195,17 @@ TEST_F(PolledNodeTest, a_failure_that_was_none_is_taken_back) {
   EXPECT_EQ(get("a")->ports.size(), 1U) << "and its ports were never given away";
 }
 
+TEST_F(PolledNodeTest, one_that_the_node_makes_again_is_not_running_meanwhile) {
+  start_with_stock_node();
+  create_running("a");
+  record("a").phase = Phase::creating;
+  run_for(seconds(21));
+  EXPECT_EQ(phase("a"), Phase::creating);
+  record("a").phase = Phase::running;
+  run_for(seconds(21));
+  EXPECT_EQ(phase("a"), Phase::running);
+}
+
 TEST_F(PolledNodeTest, what_is_called_missing_is_asked_for_by_itself) {
   start_with_stock_node();
   create_running("a");

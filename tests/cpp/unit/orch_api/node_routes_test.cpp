@@ -185,6 +185,10 @@ TEST_F(NodesTest, sandboxes_of_a_node_deleted_by_force_become_failed) {
   ASSERT_EQ(ask("DELETE", "/api/v1/nodes/n?force=true").status, 200);
   const Answer left = get("/api/v1/sandboxes/s");
   EXPECT_EQ(left.text("sandbox", "status"), R"({"phase":"Failed","last_error":"node removed"})");
+  // Without its node there is nobody to ask.
+  EXPECT_EQ(ask("DELETE", "/api/v1/sandboxes/s").body, R"({"deleted":"s"})");
+  EXPECT_EQ(get("/api/v1/sandboxes/s").status, 404);
+  EXPECT_TRUE(model_->machine.contains(SandboxId("s"))) << "by force the node is not asked";
 }
 
 // ---- heartbeat

@@ -1,5 +1,6 @@
 // /api/v1/sandboxes: statuses, bodies and orders of checks, lists with filters and pages, idempotency keys.
 #include "api_fixture.hpp"
+#include "orch/api/sandboxd_o/wire.hpp"
 
 namespace sandboxd::orch::sandboxd_o {
 namespace {
@@ -137,6 +138,56 @@ TEST_F(ApiTest, a_sandbox_that_waits_says_why_for_every_node_as_it_is_now) {
               HasSubstr("closed for new sandboxes (unschedulable)"));
   ASSERT_EQ(ask("DELETE", "/api/v1/nodes/n?force=true").status, 200);
   EXPECT_EQ(get("/api/v1/sandboxes/big").text("sandbox", "status", "reasons"), R"(["no nodes are registered"])");
+}
+
+// ---- what reaches a node, and which node
+
+TEST_F(ApiTest, everything_of_a_spec_reaches_the_node) {
+  add_node();
+  const std::string spec =
+      R"({"egress":true,"volumes":[{"name":"data","ephemeral_storage":"64Mi"}],"containers":[{"name":"app",)"
+      R"("image":"local/app:1","args":["-v","x"],"env":["A=b"],"work_dir":"/srv","cap_add":["NET_ADMIN"],)"
+      R"("cap_drop":["ALL"],"security_opt":["no-new-privileges:false"],"read_only":true,)"
+      R"("tmpfs":[{"mount_path":"/run","options":"size=1m"}],"volume_mounts":[{"name":"data","mount_path":"/d"}],)"
+      R"("resource":{"cpu":"100m","memory":"1Mi","ephemeral_storage":"96Mi"}},{"name":"db","image":"local/db:1",)"
+      R"("volume_mounts":[{"name":"data","mount_path":"/e","read_only":true}],)"
+      R"("resource":{"cpu":"50m","memory":"2Mi"}}],"readiness_probe":{"protocol":"http","port":80,"path":"/up",)"
+      R"("initial_delay_seconds":1,"period_seconds":2,"timeout_seconds":3,"success_threshold":4,)"
+      R"("failure_threshold":5}})";
+  const Answer made = ask("POST", "/api/v1/sandboxes", R"({"id":"a","spec":)" + spec + "}");
+  ASSERT_EQ(made.status, 201) << made.body;
+  EXPECT_EQ(made.text("sandbox", "spec"), spec) << "echoed as sent";
+  run_for(std::chrono::seconds(1));
+  const auto sent = decode_create(R"({"id":"a","spec":)" + spec + "}");
+  EXPECT_EQ(model_->machine.at(SandboxId("a")).spec, sent->spec);
+}
+
+TEST_F(ApiTest, a_host_port_that_is_named_is_echoed_and_ignored) {
+  add_node();
+  const std::string ports = R"([{"host_port":1,"container_port":80},{"container_port":81},)"
+                            R"({"host_port":99999999999,"container_port":53,"protocol":"UDP"}])";
+  const Answer made = create("a", R"(,"ports":)" + ports);
+  ASSERT_EQ(made.status, 201) << made.body;
+  run_for(std::chrono::seconds(1));
+  const Answer running = get("/api/v1/sandboxes/a");
+  EXPECT_EQ(running.text("sandbox", "spec", "ports"), ports);
+  EXPECT_EQ(running.text("sandbox", "status", "phase"), "Running");
+  const auto assigned = running.json("sandbox", "status", "assigned_ports");
+  for (const auto& port : assigned.as_array()) {
+    EXPECT_GE(port.at("host_port").as_int64(), config_.host_port_min);
+    EXPECT_LE(port.at("host_port").as_int64(), config_.host_port_max);
+  }
+}
+
+TEST_F(ApiTest, a_selector_waits_for_a_node_with_its_labels) {
+  add_node();
+  ASSERT_EQ(create("a", R"(,"node_selector":{"zone":"x"})").status, 201);
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("/api/v1/sandboxes/a").text("sandbox", "status", "reasons"), R"(["node n: lacks the labels zone=x"])");
+  EXPECT_TRUE(model_->machine.empty());
+  ASSERT_EQ(ask("PATCH", "/api/v1/nodes/n", R"({"metadata":{"labels":{"zone":"x"}}})").status, 200);
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("/api/v1/sandboxes?phase=Running&node=n").ids(), "a");
 }
 
 // ---- lists

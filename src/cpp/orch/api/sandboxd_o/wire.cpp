@@ -3,6 +3,8 @@
 #include "model/quantity.hpp"
 #include "orch/api/sandboxd_o/wire_parts.hpp"
 
+#include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -70,6 +72,35 @@ void read_probe(const Reader& in, model::ReadinessProbe& probe) {
   in.read("failure_threshold", probe.failure_threshold);
 }
 
+// The original takes any host port, ignores it and echoes it: it is kept apart, for the echo alone.
+std::string host_port_key(std::size_t index) { return "sandboxd_o.host_port." + std::to_string(index); }
+
+void read_port(const Reader& in, model::SandboxSpec& spec) {
+  std::int64_t host_port = 0;
+  in.read("host_port", host_port);
+  if (host_port != 0) spec.annotations[host_port_key(spec.ports.size())] = std::to_string(host_port);
+  model::PortSpec& port = spec.ports.emplace_back();
+  in.read("container_port", port.container_port);
+  in.read("protocol", port.protocol_text);
+}
+
+json::array ports_array(const model::SandboxSpec& spec) {
+  json::array list;
+  for (const model::PortSpec& port : spec.ports) {
+    json::object item;
+    const auto sent = spec.annotations.find(host_port_key(list.size()));
+    if (sent != spec.annotations.end()) {
+      item["host_port"] = json::parse(sent->second);
+    } else if (port.host_port != 0) {
+      item["host_port"] = port.host_port;
+    }
+    item["container_port"] = port.container_port;
+    codec::put_if(item, "protocol", port.protocol_text);
+    list.push_back(std::move(item));
+  }
+  return list;
+}
+
 void read_spec(const Reader& in, model::SandboxSpec& spec) {
   bool egress = false;
   in.read("egress", egress);
@@ -77,12 +108,7 @@ void read_spec(const Reader& in, model::SandboxSpec& spec) {
   in.read("ttl_seconds", spec.ttl_seconds);
   in.read("node_selector", spec.node_selector);
   in.read("labels", spec.labels);
-  in.each("ports", [&](const Reader& item) {
-    model::PortSpec& port = spec.ports.emplace_back();
-    item.read("host_port", port.host_port);
-    item.read("container_port", port.container_port);
-    item.read("protocol", port.protocol_text);
-  });
+  in.each("ports", [&](const Reader& item) { read_port(item, spec); });
   in.each("volumes", [&](const Reader& item) {
     model::Volume& volume = spec.volumes.emplace_back();
     item.read("name", volume.name);
@@ -155,17 +181,7 @@ json::object spec_object(const model::SandboxSpec& spec) {
   out["egress"] = spec.egress.mode != model::EgressMode::none;
   if (spec.ttl_seconds != 0) out["ttl_seconds"] = spec.ttl_seconds;
   codec::put_if(out, "node_selector", spec.node_selector);
-  if (!spec.ports.empty()) {
-    json::array list;
-    for (const model::PortSpec& port : spec.ports) {
-      json::object item;
-      if (port.host_port != 0) item["host_port"] = port.host_port;
-      item["container_port"] = port.container_port;
-      codec::put_if(item, "protocol", port.protocol_text);
-      list.push_back(std::move(item));
-    }
-    out["ports"] = std::move(list);
-  }
+  if (!spec.ports.empty()) out["ports"] = ports_array(spec);
   if (!spec.volumes.empty()) {
     json::array list;
     for (const model::Volume& volume : spec.volumes) {
