@@ -117,6 +117,8 @@ class Interpreter:
             text, origin = given[name]
             if rows[name].original_low and self._is_low(rows[name], text):
                 given[name] = (rows[name].original_low, f"{origin}, corrected")
+            elif rows[name].kind == "list":
+                given[name] = (text.upper(), origin)  # its lists are names of chains
         if has_file:
             for row in self._rows:
                 if row.original_default:

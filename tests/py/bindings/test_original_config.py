@@ -67,6 +67,7 @@ def test_a_file_that_says_nothing_has_the_originals_defaults(tmp_path: Path) -> 
     loaded = load(tmp_path, {})
     assert of(loaded, "listen", "heartbeat_interval", "probe_timeout") == (":8082", "10s", "3s")
     assert of(loaded, "host_port_min", "host_port_max", "shutdown_timeout") == ("10000", "32767", "5s")
+    assert of(loaded, "status_sync_interval", "status_sync_timeout", "status_sync_batch_size") == ("20s", "5s", "50")
     assert of(loaded, "create_rps") == ("0",), "no limit unless one is set"
 
 
@@ -120,6 +121,9 @@ def test_an_unreadable_file_is_an_error(tmp_path: Path) -> None:
         ({"probe_timeout": "soon"}, {"probe_timeout": "3s"}),  # ignored
         ({"probe_timeout": "-1s", "sandbox_op_timeout": "0s"}, {"probe_timeout": "3s", "sandbox_op_timeout": "60s"}),
         ({"ready_success_threshold": 0, "notready_failure_threshold": -3}, {"ready_success_threshold": "1"}),
+        ({"heartbeat_interval": "0s", "status_sync_batch_size": 0}, {"status_sync_batch_size": "50"}),
+        ({"heartbeat_interval": "-1s", "status_sync_interval": "0s"}, {"status_sync_interval": "20s"}),
+        ({"status_sync_timeout": "0s", "shutdown_timeout": "0s"}, {"status_sync_timeout": "5s"}),
         ({"host_port_min": 0, "host_port_max": 1}, {"host_port_min": "10000", "host_port_max": "32767"}),
         ({"host_port_min": 20000, "host_port_max": 15000}, {"host_port_min": "20000", "host_port_max": "32767"}),
         ({"create_rps": 0, "create_burst": 0}, {"create_rps": "20", "create_burst": "40"}),
@@ -150,6 +154,9 @@ def test_what_was_ignored_is_told(tmp_path: Path) -> None:
         ("ORCH_SANDBOX_OP_TIMEOUT", "soon", "sandbox_op_timeout", "7s"),
         ("ORCH_HTTP_ADDR", " 127.0.0.1:9 ", "listen", "127.0.0.1:9"),
         ("ORCH_HTTP_ADDR", "  ", "listen", "127.0.0.1:8"),
+        ("ORCH_STATUS_SYNC_INTERVAL", "45s", "status_sync_interval", "45s"),
+        ("ORCH_STATUS_SYNC_TIMEOUT", "9s", "status_sync_timeout", "9s"),
+        ("ORCH_STATUS_SYNC_BATCH_SIZE", "7", "status_sync_batch_size", "7"),
         ("ORCH_HOSTPORT_MIN", "many", "host_port_min", "12000"),
         ("ORCH_HOSTPORT_MIN", "0", "host_port_min", "10000"),
         ("ORCH_CREATE_RPS", "2.5", "create_rps", "2.5"),
@@ -188,3 +195,15 @@ def test_a_nodes_file_takes_sizes_as_quantities(tmp_path: Path) -> None:
     loaded = _config.load("node", file=file, environ={})
     assert loaded.get("default_ephemeral_storage") == str(256 << 20)
     assert set(loaded.foreign) == {"state_base_dir", "lock_dir"}
+
+
+def test_lists_are_split_trimmed_and_in_capitals(tmp_path: Path) -> None:
+    file = tmp_path / "sbxlet_config.json"
+    file.write_text(json.dumps({"shared_secret": "s", "forward_hook_chains": ["forward"]}))
+    assert _config.load("node", file=file, environ={}).get("forward_hook_chains") == "FORWARD"
+    environ = {"SANDBOX_FORWARD_HOOK_CHAINS": " forward, docker-user ,"}
+    assert _config.load("node", file=file, environ=environ).get("forward_hook_chains") == "FORWARD,DOCKER-USER"
+    assert (
+        _config.load("node", file=file, environ={"SANDBOX_FORWARD_HOOK_CHAINS": " "}).get("forward_hook_chains")
+        == "FORWARD"
+    )
