@@ -1,0 +1,33 @@
+"""What holds for every route that the description names, whatever it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+from api.plane import Plane
+
+PUBLIC = {"/healthz", "/readyz", "/openapi.json"}
+
+
+def operations(plane: Plane) -> Iterator[tuple[str, str]]:
+    """Method and path, with something in place of each parameter."""
+    for path, methods in plane.client.get("/openapi.json").json()["paths"].items():
+        for method in methods:
+            yield method.upper(), re.sub(r"\{[^}]*\}", "x", path)
+
+
+def test_every_operation_but_the_public_ones_wants_the_token(plane: Plane) -> None:
+    seen = 0
+    with httpx.Client(base_url=plane.url, timeout=30, trust_env=False) as stranger:
+        for method, path in operations(plane):
+            for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic hush"}):
+                answer = stranger.request(method, path, headers=header, json={})
+                if path in PUBLIC:
+                    assert answer.status_code == 200, (method, path)
+                else:
+                    assert (answer.status_code, answer.text) == (401, '{"error":"unauthorized"}'), (method, path)
+            seen += 1
+    assert seen > 25
+    assert plane.client.get("/api/v1/nodes/x").status_code == 404, "with the token it is another matter"
