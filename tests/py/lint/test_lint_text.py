@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lint import names, text
+from lint import acceptance, names, text
 from lint.cpp_text import cpp_files
 
 from sandboxd._exceptions import ERROR_CODES
@@ -45,6 +45,22 @@ def test_missing_readme_is_found(tmp_path: Path) -> None:
     (tmp_path / "src/cpp/base").mkdir(parents=True)
     (tmp_path / "src/cpp/base/CMakeLists.txt").write_text("")
     assert text.check_readmes(tmp_path)
+
+
+def test_acceptance_pages_name_tests_that_exist() -> None:
+    known = acceptance.known_tests(ROOT)
+    pages = sorted((ROOT / "docs/api").glob("acceptance-*.md"))
+    assert pages
+    for page in pages:
+        found = acceptance.check_page(page.read_text(), known)
+        assert not found, f"{page.name}:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "row", ["| `TestA` | `Suite.gone` | |", "| `TestA` | `test_a.py::test_gone` | |", "| `TestA` | | |"]
+)
+def test_missing_acceptance_tests_are_found(row: str) -> None:
+    assert acceptance.check_page(row, {"Suite.there", "test_a.py::test_there"})
 
 
 def test_error_codes_are_the_same_in_both_languages() -> None:
