@@ -10,7 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._client import AsyncClient, Client
+from ._async_client import AsyncClient
+from ._client import Client
 from ._endpoint import Endpoint, find_endpoint
 from ._exceptions import (
     ApiError,
@@ -34,7 +35,7 @@ from ._exceptions import (
     WaitTimeoutError,
     WatchExpiredError,
 )
-from ._models import Event, LogLine, NodeInfo, NodeResources, Port, Probe, SandboxInfo
+from ._models import Event, ExternalInfo, LogLine, NodeInfo, NodeResources, Port, Probe, SandboxInfo
 from ._retry import NO_RETRY, RetryPolicy
 from .sandbox import AsyncSandbox, Sandbox
 
@@ -79,6 +80,7 @@ __all__ = [
     "DeadlineError",
     "Endpoint",
     "Event",
+    "ExternalInfo",
     "ForbiddenError",
     "InvalidRequestError",
     "LogLine",

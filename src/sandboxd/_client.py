@@ -1,113 +1,24 @@
-"""Client and AsyncClient: the sending loops around _protocol.py."""
+"""Client: the blocking sending loop around _protocol.py."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx
 
 from . import _protocol
-from ._endpoint import Endpoint, find_endpoint
-from ._exceptions import ConnectError, RequestTimeout, SandboxdError, TransportError
-from ._models import Event, Json, LogLine, NodeInfo, SandboxInfo
+from ._client_base import BaseClient, read_events
+from ._exceptions import SandboxdError, TransportError
+from ._models import Event, ExternalInfo, Json, LogLine, NodeInfo, SandboxInfo
 from ._retry import RetryPolicy
-from ._sse import SseMessage, SseParser
+from ._sse import SseParser
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _documented_like(other: Callable[..., Any]) -> Callable[[F], F]:
-    def copy(function: F) -> F:
-        function.__doc__ = other.__doc__
-        return function
-
-    return copy
-
-
-class BaseClient:
-    """What both clients share: address, headers, limits, reading of answers. No I/O."""
-
-    def __init__(
-        self,
-        url: str | None = None,
-        token: str | None = None,
-        *,
-        timeout: float = 30.0,
-        retry: RetryPolicy | None = None,
-        run_dir: str | Path | None = None,
-        seed: int | None = None,
-    ) -> None:
-        self._endpoint: Endpoint = find_endpoint(url, token, run_dir=run_dir)
-        self._timeout = timeout
-        self._retry = retry if retry is not None else RetryPolicy()
-        self._random = random.Random(seed)
-
-    @property
-    def url(self) -> str:
-        """Address of the control plane, without a trailing slash."""
-        return self._endpoint.url
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.url!r})"
-
-    def _options(self) -> dict[str, Any]:
-        headers = {"Accept": "application/json", "User-Agent": "sandboxd-python"}
-        if self._endpoint.token:
-            headers["Authorization"] = f"Bearer {self._endpoint.token}"
-        return {
-            "base_url": self.url,
-            "headers": headers,
-            "timeout": httpx.Timeout(self._timeout),
-            "limits": httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            # Proxies of the environment are for the internet: they would swallow loopback and private addresses.
-            "trust_env": False,
-        }
-
-    def _arguments(self, request: _protocol.Request[Any]) -> dict[str, Any]:
-        out: dict[str, Any] = {"params": dict(request.query) or None}
-        if request.body is not None:
-            out["json"] = request.body
-        if request.seconds is not None:
-            out["timeout"] = httpx.Timeout(max(request.seconds, self._timeout), connect=self._timeout)
-        return out
-
-    def _parse(self, request: _protocol.Request[T], response: httpx.Response) -> T:
-        what = f"{request.method} {request.path}"
-        if response.status_code >= 300:
-            raise _protocol.parse_error(response.status_code, response.headers, response.content, what)
-        return request.parse(_protocol.parse_body(response.content, what))
-
-    def _transport_error(self, error: httpx.HTTPError, what: str) -> SandboxdError:
-        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-            return ConnectError(
-                f"{what}: nobody answers at {self.url} ({self._endpoint.source}). Start the platform with "
-                f"`sandboxd up`, or set SANDBOXD_URL."
-            )
-        if isinstance(error, httpx.TimeoutException):
-            return RequestTimeout(f"{what}: no answer within the time limit; the outcome is unknown")
-        return TransportError(f"{what}: {str(error) or type(error).__name__}")
-
-    def _watch_arguments(self, since: str | None, sandbox: str | None, read_timeout: float | None) -> dict[str, Any]:
-        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
-        if since:
-            headers["Last-Event-ID"] = since
-        timeout = httpx.Timeout(self._timeout, read=read_timeout)
-        return {"headers": headers, "params": _protocol.watch_query(sandbox), "timeout": timeout}
-
-
-def _events(messages: Iterator[SseMessage]) -> Iterator[Event]:
-    for message in messages:
-        event = _protocol.parse_event(message)
-        if event is not None:
-            yield event
 
 
 class Client(BaseClient):
@@ -144,7 +55,7 @@ class Client(BaseClient):
         self._http = httpx.Client(transport=transport, **self._options())
 
     def _send(self, request: _protocol.Request[T]) -> T:
-        attempt = 0
+        attempt, lost = 0, None
         while True:
             attempt += 1
             try:
@@ -154,27 +65,75 @@ class Client(BaseClient):
                     raise self._transport_error(error, f"{request.method} {request.path}") from error
                 return self._parse(request, response)
             except SandboxdError as error:
-                delay = self._retry.delay(attempt, request.method, error, self._random)
+                delay = self._delay(attempt, request, error, lost)
                 if delay is None:
                     raise
+                lost = error if isinstance(error, TransportError) else lost
             time.sleep(delay)
 
     def health(self) -> bool:
         """Tell whether the control plane answers that it is well."""
         return self._send(_protocol.health())
 
-    def create_sandbox(self, spec: Json, id: str | None = None) -> SandboxInfo:
+    def create_sandbox(self, spec: Json, id: str | None = None, *, idempotency_key: str | None = None) -> SandboxInfo:
         """Create a sandbox from a specification in the API's own form; see `Sandbox.create` for the usual way.
+
+        Args:
+            id: 1 to 128 of letters, digits and _.- ; None makes one up.
+            idempotency_key: 1 to 255 visible ASCII characters. The same request with the same key, within 24 hours,
+                gets the first answer again instead of another sandbox. None makes one up where this client repeats
+                calls, so that a lost answer is no lost sandbox; "" sends none.
 
         Raises:
             InvalidRequestError: the specification is wrong; the message names the field.
-            ConflictError: a sandbox with that id exists.
+            ConflictError: a sandbox with that id exists, or the key belongs to another request.
+            RequestTimeout: no answer within the time limit, whatever was repeated; the outcome is unknown.
         """
-        return self._send(_protocol.create_sandbox(spec, id))
+        return self._send(self._create(spec, id, idempotency_key))
 
-    def list_sandboxes(self) -> list[SandboxInfo]:
-        """List all sandboxes, oldest first."""
-        return self._send(_protocol.list_sandboxes())
+    def list_sandboxes(
+        self,
+        *,
+        phase: str | Sequence[str] = (),
+        labels: Mapping[str, str | None] | None = None,
+        node: str | None = None,
+    ) -> list[SandboxInfo]:
+        """List sandboxes in the order of their creation, in one answer; `iter_sandboxes` takes long lists in pages.
+
+        Args:
+            phase: only in this phase, or one of these: Pending, Scheduled, Running, Paused, Stopped, Failed, Deleting.
+            labels: only with all of these labels; a value of None takes any value.
+            node: only on the node with this id.
+
+        Raises:
+            InvalidRequestError: there is no such phase.
+        """
+        return self._send(_protocol.list_sandboxes(_protocol.filter_query("phase", phase, labels, node))).items
+
+    def iter_sandboxes(
+        self,
+        *,
+        phase: str | Sequence[str] = (),
+        labels: Mapping[str, str | None] | None = None,
+        node: str | None = None,
+        page_size: int = 200,
+    ) -> Iterator[SandboxInfo]:
+        """Go through sandboxes as `list_sandboxes`, asking for one page after the other while they are consumed.
+
+        What comes or goes meanwhile may or may not be seen; what stays is seen exactly once.
+
+        Args:
+            page_size: sandboxes an answer, 1 to 1000.
+        """
+        query = _protocol.filter_query("phase", phase, labels, node)
+        return self._pages(lambda cursor: _protocol.list_sandboxes(query, page_size, cursor))
+
+    def _pages(self, ask: Callable[[str], _protocol.Request[_protocol.Page[T]]]) -> Iterator[T]:
+        cursor, is_last = "", False
+        while not is_last:
+            page = self._send(ask(cursor))
+            yield from page.items
+            cursor, is_last = page.next_cursor, not page.next_cursor
 
     def get_sandbox(self, id: str) -> SandboxInfo:
         """Look one sandbox up.
@@ -209,9 +168,34 @@ class Client(BaseClient):
         """Register a node, or replace its address, labels and cordon."""
         return self._send(_protocol.put_node(id, ip, port, labels, unschedulable))
 
-    def list_nodes(self) -> list[NodeInfo]:
-        """List all nodes by id."""
-        return self._send(_protocol.list_nodes())
+    def list_nodes(
+        self, *, state: str | Sequence[str] = (), labels: Mapping[str, str | None] | None = None
+    ) -> list[NodeInfo]:
+        """List nodes by id, in one answer; `iter_nodes` takes long lists in pages.
+
+        Args:
+            state: only in this state, or one of these: Unknown, Ready, NotReady.
+            labels: only with all of these labels; a value of None takes any value.
+
+        Raises:
+            InvalidRequestError: there is no such state.
+        """
+        return self._send(_protocol.list_nodes(_protocol.filter_query("state", state, labels))).items
+
+    def iter_nodes(
+        self,
+        *,
+        state: str | Sequence[str] = (),
+        labels: Mapping[str, str | None] | None = None,
+        page_size: int = 200,
+    ) -> Iterator[NodeInfo]:
+        """Go through nodes as `list_nodes`, asking for one page after the other while they are consumed.
+
+        Args:
+            page_size: nodes an answer, 1 to 1000.
+        """
+        query = _protocol.filter_query("state", state, labels)
+        return self._pages(lambda cursor: _protocol.list_nodes(query, page_size, cursor))
 
     def get_node(self, id: str) -> NodeInfo:
         """Look one node up.
@@ -220,6 +204,40 @@ class Client(BaseClient):
             NotFoundError: there is none with that id.
         """
         return self._send(_protocol.get_node(id))
+
+    def put_external(self, id: str, node: str, external: str) -> None:
+        """Tell where a node is reached from outside, or change it; its sandboxes show it at once.
+
+        Args:
+            id: name of this binding; a node has one, and it has one node.
+            node: id of the node.
+            external: address or host name, shown as it is.
+
+        Raises:
+            InvalidRequestError: there is no such node, or an argument is blank.
+            ConflictError: the id is bound to another node, or the node has another id.
+        """
+        self._send(_protocol.put_external(id, node, external))
+
+    def list_externals(self) -> list[ExternalInfo]:
+        """List all Externals by id."""
+        return self._send(_protocol.list_externals())
+
+    def get_external(self, id: str) -> ExternalInfo:
+        """Look one External up.
+
+        Raises:
+            NotFoundError: there is none with that id.
+        """
+        return self._send(_protocol.get_external(id))
+
+    def delete_external(self, id: str) -> None:
+        """Unbind an External from its node.
+
+        Raises:
+            NotFoundError: there is none with that id.
+        """
+        self._send(_protocol.delete_external(id))
 
     @contextlib.contextmanager
     def watch(
@@ -244,7 +262,7 @@ class Client(BaseClient):
                     body = response.read()
                     raise _protocol.parse_error(response.status_code, response.headers, body, "watch")
                 parser = SseParser()
-                yield _events(message for chunk in response.iter_bytes() for message in parser.feed(chunk))
+                yield read_events(message for chunk in response.iter_bytes() for message in parser.feed(chunk))
         except httpx.HTTPError as error:
             raise self._transport_error(error, "watch") from error
 
@@ -261,110 +279,4 @@ class Client(BaseClient):
         self.close()
 
 
-class AsyncClient(BaseClient):
-    """A connection to a control plane, for asyncio. The same methods and arguments as `Client`, awaited."""
-
-    def __init__(
-        self,
-        url: str | None = None,
-        token: str | None = None,
-        *,
-        timeout: float = 30.0,
-        retry: RetryPolicy | None = None,
-        run_dir: str | Path | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        super().__init__(url, token, timeout=timeout, retry=retry, run_dir=run_dir)
-        self._http = httpx.AsyncClient(transport=transport, **self._options())
-
-    async def _send(self, request: _protocol.Request[T]) -> T:
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                try:
-                    response = await self._http.request(request.method, request.path, **self._arguments(request))
-                except httpx.HTTPError as error:
-                    raise self._transport_error(error, f"{request.method} {request.path}") from error
-                return self._parse(request, response)
-            except SandboxdError as error:
-                delay = self._retry.delay(attempt, request.method, error, self._random)
-                if delay is None:
-                    raise
-            await asyncio.sleep(delay)
-
-    @_documented_like(Client.health)
-    async def health(self) -> bool:
-        return await self._send(_protocol.health())
-
-    @_documented_like(Client.create_sandbox)
-    async def create_sandbox(self, spec: Json, id: str | None = None) -> SandboxInfo:
-        return await self._send(_protocol.create_sandbox(spec, id))
-
-    @_documented_like(Client.list_sandboxes)
-    async def list_sandboxes(self) -> list[SandboxInfo]:
-        return await self._send(_protocol.list_sandboxes())
-
-    @_documented_like(Client.get_sandbox)
-    async def get_sandbox(self, id: str) -> SandboxInfo:
-        return await self._send(_protocol.get_sandbox(id))
-
-    @_documented_like(Client.delete_sandbox)
-    async def delete_sandbox(self, id: str) -> None:
-        await self._send(_protocol.delete_sandbox(id))
-
-    @_documented_like(Client.sandbox_logs)
-    async def sandbox_logs(self, id: str, container: str | None = None) -> list[LogLine]:
-        return await self._send(_protocol.sandbox_logs(id, container))
-
-    @_documented_like(Client.put_node)
-    async def put_node(
-        self, id: str, ip: str, port: int, labels: Mapping[str, str] | None = None, unschedulable: bool = False
-    ) -> NodeInfo:
-        return await self._send(_protocol.put_node(id, ip, port, labels, unschedulable))
-
-    @_documented_like(Client.list_nodes)
-    async def list_nodes(self) -> list[NodeInfo]:
-        return await self._send(_protocol.list_nodes())
-
-    @_documented_like(Client.get_node)
-    async def get_node(self, id: str) -> NodeInfo:
-        return await self._send(_protocol.get_node(id))
-
-    @contextlib.asynccontextmanager
-    @_documented_like(Client.watch)
-    async def watch(
-        self, since: str | None = None, *, sandbox: str | None = None, read_timeout: float | None = 60.0
-    ) -> AsyncIterator[AsyncIterator[Event]]:
-        try:
-            async with self._http.stream(
-                "GET", _protocol.WATCH_PATH, **self._watch_arguments(since, sandbox, read_timeout)
-            ) as response:
-                if response.status_code >= 300:
-                    body = await response.aread()
-                    raise _protocol.parse_error(response.status_code, response.headers, body, "watch")
-                yield self._read_events(response)
-        except httpx.HTTPError as error:
-            raise self._transport_error(error, "watch") from error
-
-    @staticmethod
-    async def _read_events(response: httpx.Response) -> AsyncIterator[Event]:
-        parser = SseParser()
-        async for chunk in response.aiter_bytes():
-            for event in _events(parser.feed(chunk)):
-                yield event
-
-    @_documented_like(Client.close)
-    async def close(self) -> None:
-        await self._http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-
-__all__ = ["AsyncClient", "BaseClient", "Client"]
+__all__ = ["Client"]

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from ._client import BaseClient
+from ._client_base import BaseClient
 from ._exceptions import SandboxFailedError
 from ._models import LogLine, SandboxInfo
 from ._waiter import Waiter
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def documented_like(other: Callable[..., Any]) -> Callable[[F], F]:
-    """Decorator: take the docstring of the blocking twin."""
-
-    def copy(function: F) -> F:
-        function.__doc__ = other.__doc__
-        return function
-
-    return copy
 
 
 class BaseSandbox:
@@ -92,4 +79,4 @@ class BaseSandbox:
         return SandboxFailedError(text, sandbox=info, last_error=info.last_error, logs=logs)
 
 
-__all__ = ["BaseSandbox", "documented_like"]
+__all__ = ["BaseSandbox"]

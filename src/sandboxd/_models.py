@@ -132,6 +132,11 @@ class SandboxInfo:
         return _mapping(self.raw.get("spec"))
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels given at its creation; lists can be filtered by them."""
+        return {str(key): str(value) for key, value in _mapping(self.spec.get("labels")).items()}
+
+    @property
     def is_running(self) -> bool:
         return self.phase == "Running"
 
@@ -194,6 +199,29 @@ class NodeInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalInfo:
+    """Where a node is reached from outside: an address or a host name, told to its sandboxes."""
+
+    id: str
+    node: str
+    external: str
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, data: Json) -> Self:
+        return cls(
+            id=_text(data.get("id")),
+            node=_text(data.get("node_id")),
+            external=_text(data.get("external")),
+            created_at=parse_time(data.get("created_at")),
+            updated_at=parse_time(data.get("updated_at")),
+            raw=data,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One change of one object.
 
@@ -246,6 +274,7 @@ def parse_log_lines(lines: Sequence[str]) -> list[LogLine]:
 
 __all__ = [
     "Event",
+    "ExternalInfo",
     "Json",
     "LogLine",
     "NodeInfo",

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from ._exceptions import ApiError, WatchExpiredError, make_api_error
-from ._models import Event, Json, LogLine, NodeInfo, Probe, SandboxInfo, parse_log_lines
+from ._models import Event, ExternalInfo, Json, LogLine, NodeInfo, Probe, SandboxInfo, parse_log_lines
 from ._sse import SseMessage
 
 T = TypeVar("T")
@@ -28,8 +28,25 @@ class Request(Generic[T]):
     path: str
     parse: Callable[[Json], T]
     body: Any = None
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None  # time limit of this call when it differs from the client's
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the server knows a repetition of it again."""
+        return KEY_HEADER in self.headers
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """A part of a list. An empty `next_cursor` ends the list."""
+
+    items: list[T]
+    next_cursor: str = ""
+
+
+KEY_HEADER = "Idempotency-Key"
 
 
 _CODE_BY_STATUS = {
@@ -138,6 +155,7 @@ def build_spec(
     probe: Probe | None = None,
     work_dir: str = "",
     node_selector: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Build the specification of a sandbox with one container named "main".
 
@@ -167,18 +185,52 @@ def build_spec(
         spec["readiness_probe"] = probe.to_json()
     if node_selector:
         spec["node_selector"] = dict(node_selector)
+    if labels:
+        spec["labels"] = dict(labels)
     return spec
 
 
-def create_sandbox(spec: Json, id: str | None = None) -> Request[SandboxInfo]:
+def create_sandbox(spec: Json, id: str | None = None, key: str = "") -> Request[SandboxInfo]:
     body = {"id": id if id is not None else generate_id(), "spec": spec}
-    return Request("POST", "/api/v1/sandboxes", _sandbox, body=body)
+    return Request("POST", "/api/v1/sandboxes", _sandbox, body=body, headers={KEY_HEADER: key} if key else {})
 
 
-def list_sandboxes() -> Request[list[SandboxInfo]]:
-    return Request(
-        "GET", "/api/v1/sandboxes", lambda data: [SandboxInfo.from_json(item) for item in data.get("items") or []]
-    )
+def generate_key() -> str:
+    return secrets.token_hex(16)
+
+
+def filter_query(
+    word_name: str = "",
+    words: str | Sequence[str] = (),
+    labels: Mapping[str, str | None] | None = None,
+    node: str | None = None,
+) -> list[tuple[str, str]]:
+    """The query of a filtered list: any of the words, all of the labels, one node."""
+    out = []
+    if words:
+        out.append((word_name, words if isinstance(words, str) else ",".join(words)))
+    out += [("label", key if value is None else f"{key}={value}") for key, value in (labels or {}).items()]
+    if node is not None:
+        out.append(("node", node))
+    return out
+
+
+def _list_of(
+    read: Callable[[Json], T], path: str, query: Sequence[tuple[str, str]], limit: int | None, cursor: str
+) -> Request[Page[T]]:
+    paging = [("limit", str(limit))] if limit is not None else []
+    paging += [("cursor", cursor)] if cursor else []
+
+    def parse(data: Json) -> Page[T]:
+        return Page([read(item) for item in data.get("items") or []], str(data.get("next_cursor") or ""))
+
+    return Request("GET", path, parse, query=[*query, *paging])
+
+
+def list_sandboxes(
+    query: Sequence[tuple[str, str]] = (), limit: int | None = None, cursor: str = ""
+) -> Request[Page[SandboxInfo]]:
+    return _list_of(SandboxInfo.from_json, "/api/v1/sandboxes", query, limit, cursor)
 
 
 def get_sandbox(id: str) -> Request[SandboxInfo]:
@@ -214,12 +266,38 @@ def put_node(
     return Request("POST", "/api/v1/nodes", _node, body=body)
 
 
-def list_nodes() -> Request[list[NodeInfo]]:
-    return Request("GET", "/api/v1/nodes", lambda data: [NodeInfo.from_json(item) for item in data.get("items") or []])
+def list_nodes(
+    query: Sequence[tuple[str, str]] = (), limit: int | None = None, cursor: str = ""
+) -> Request[Page[NodeInfo]]:
+    return _list_of(NodeInfo.from_json, "/api/v1/nodes", query, limit, cursor)
 
 
 def get_node(id: str) -> Request[NodeInfo]:
     return Request("GET", f"/api/v1/nodes/{_segment(id)}", _node)
+
+
+# --- externals -------------------------------------------------------------------------------------------------------
+
+
+def put_external(id: str, node: str, external: str) -> Request[None]:
+    body = {"id": id, "spec": {"node_id": node, "external": external}}
+    return Request("POST", "/api/v1/externals", _nothing, body=body)
+
+
+def list_externals() -> Request[list[ExternalInfo]]:
+    return Request(
+        "GET", "/api/v1/externals", lambda data: [ExternalInfo.from_json(item) for item in data.get("items") or []]
+    )
+
+
+def get_external(id: str) -> Request[ExternalInfo]:
+    return Request(
+        "GET", f"/api/v1/externals/{_segment(id)}", lambda data: ExternalInfo.from_json(data.get("external") or {})
+    )
+
+
+def delete_external(id: str) -> Request[None]:
+    return Request("DELETE", f"/api/v1/externals/{_segment(id)}", _nothing)
 
 
 def health() -> Request[bool]:
@@ -255,22 +333,30 @@ def parse_event(message: SseMessage) -> Event | None:
 
 
 __all__ = [
+    "KEY_HEADER",
     "WATCH_PATH",
+    "Page",
     "Request",
     "build_spec",
     "cpu_text",
     "create_sandbox",
+    "delete_external",
     "delete_sandbox",
+    "filter_query",
     "generate_id",
+    "generate_key",
+    "get_external",
     "get_node",
     "get_sandbox",
     "health",
+    "list_externals",
     "list_nodes",
     "list_sandboxes",
     "memory_text",
     "parse_body",
     "parse_error",
     "parse_event",
+    "put_external",
     "put_node",
     "sandbox_logs",
     "watch_query",

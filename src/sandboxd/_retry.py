@@ -5,32 +5,35 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ._exceptions import ConnectError, OverloadedError, RequestTimeout, SandboxdError, UnavailableError
+from ._exceptions import OverloadedError, SandboxdError, TransportError, UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """At most `attempts` tries, waiting `first_delay` seconds and then twice as long each time.
 
-    A call that may have changed something is repeated only when the server certainly did not take it.
+    A call that may have changed something is repeated only when the server certainly did not take it, or when it
+    carries an idempotency key, by which the server knows it again.
     """
 
     attempts: int = 3
     first_delay: float = 0.1
     delay_max: float = 5.0
 
-    def delay(self, attempt: int, method: str, error: SandboxdError, source: random.Random) -> float | None:
+    def delay(
+        self, attempt: int, method: str, error: SandboxdError, source: random.Random, *, has_key: bool = False
+    ) -> float | None:
         """Seconds to wait before try number `attempt` + 1; None to give up."""
         if attempt >= self.attempts:
             return None
-        is_read = method == "GET"
+        is_harmless = method == "GET" or has_key
         asked: float | None = None
         if isinstance(error, OverloadedError | UnavailableError):
             asked = error.retry_after
             was_refused = isinstance(error, OverloadedError) or asked is not None
-            if not is_read and not was_refused:
+            if not is_harmless and not was_refused:
                 return None
-        elif not (is_read and isinstance(error, ConnectError | RequestTimeout)):
+        elif not (is_harmless and isinstance(error, TransportError)):
             return None
         if asked is not None:
             return asked if asked <= self.delay_max else None

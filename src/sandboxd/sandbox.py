@@ -10,9 +10,11 @@ from types import TracebackType
 from typing import Self
 
 from . import _protocol
-from ._client import AsyncClient, Client
+from ._async_client import AsyncClient
+from ._client import Client
+from ._client_base import documented_like
 from ._exceptions import NotFoundError, SandboxdError
-from ._handle import BaseSandbox, documented_like
+from ._handle import BaseSandbox
 from ._models import LogLine, Probe, SandboxInfo
 from ._waiter import Waiter
 
@@ -47,7 +49,9 @@ class Sandbox(BaseSandbox):
         probe: Probe | None = None,
         work_dir: str = "",
         node_selector: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
         id: str | None = None,
+        idempotency_key: str | None = None,
         client: Client | None = None,
     ) -> Self:
         """Create a sandbox; returns as soon as the control plane has it durably, before it runs.
@@ -64,12 +68,15 @@ class Sandbox(BaseSandbox):
             probe: what must answer before it counts as running.
             work_dir: working directory; empty means the image's.
             node_selector: labels that its node must carry.
+            labels: its own labels, for filtered lists.
             id: its id, 1 to 128 of letters, digits and _.- ; None makes one up.
+            idempotency_key: the same call with the same key gets this sandbox instead of another one, for 24 hours;
+                None makes one up for the client's own repetitions.
             client: the connection to use; None makes one, closed with this object.
 
         Raises:
             InvalidRequestError: an argument is wrong; the message names it.
-            ConflictError: a sandbox with that id exists.
+            ConflictError: a sandbox with that id exists, or the key belongs to another request.
             ConnectError: nobody answers at the address.
         """
         spec = _protocol.build_spec(
@@ -84,10 +91,12 @@ class Sandbox(BaseSandbox):
             probe=probe,
             work_dir=work_dir,
             node_selector=node_selector,
+            labels=labels,
         )
         used = client if client is not None else Client()
         try:
-            return cls(used, used.create_sandbox(spec, id), owns_client=client is None)
+            info = used.create_sandbox(spec, id, idempotency_key=idempotency_key)
+            return cls(used, info, owns_client=client is None)
         except BaseException:
             if client is None:
                 used.close()
@@ -252,7 +261,9 @@ class AsyncSandbox(BaseSandbox):
         probe: Probe | None = None,
         work_dir: str = "",
         node_selector: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
         id: str | None = None,
+        idempotency_key: str | None = None,
         client: AsyncClient | None = None,
     ) -> Self:
         spec = _protocol.build_spec(
@@ -267,10 +278,12 @@ class AsyncSandbox(BaseSandbox):
             probe=probe,
             work_dir=work_dir,
             node_selector=node_selector,
+            labels=labels,
         )
         used = client if client is not None else AsyncClient()
         try:
-            return cls(used, await used.create_sandbox(spec, id), owns_client=client is None)
+            info = await used.create_sandbox(spec, id, idempotency_key=idempotency_key)
+            return cls(used, info, owns_client=client is None)
         except BaseException:
             if client is None:
                 await used.close()

@@ -13,6 +13,7 @@ from client.fake_server import FakeControlPlane
 
 import sandboxd
 from sandboxd import (
+    NO_RETRY,
     AsyncClient,
     AsyncSandbox,
     Client,
@@ -98,17 +99,123 @@ def test_a_create_is_repeated_with_the_same_id_when_the_server_refused_it() -> N
     assert seen[0].content == seen[1].content
 
 
-def test_a_create_whose_outcome_is_unknown_is_not_repeated() -> None:
-    seen: list[httpx.Request] = []
+def losing(seen: list[httpx.Request], *answers: httpx.Response) -> httpx.MockTransport:
+    """The first answer is lost; then these come."""
+    queue = list(answers)
 
     def handle(request: httpx.Request) -> httpx.Response:
         seen.append(request)
-        raise httpx.ReadTimeout("slow")
+        if len(seen) == 1 or not queue:
+            raise httpx.ReadTimeout("slow")
+        return queue.pop(0)
 
-    client = Client("http://a.test", transport=httpx.MockTransport(handle), retry=QUICK)
+    return httpx.MockTransport(handle)
+
+
+def test_a_create_whose_answer_is_lost_is_repeated_with_its_key() -> None:
+    seen: list[httpx.Request] = []
+    done = httpx.Response(201, json={"sandbox": {"id": "x"}}, headers={"Idempotent-Replayed": "true"})
+    with Client("http://a.test", transport=losing(seen, done), retry=QUICK) as client:
+        assert client.create_sandbox({}).id == "x"
+    first, second = seen
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"] and first.content == second.content
+    other: list[httpx.Request] = []
+    with Client("http://a.test", transport=answer_with(other, done), retry=QUICK) as client:
+        client.create_sandbox({})
+    assert other[0].headers["Idempotency-Key"] != first.headers["Idempotency-Key"], "another call, another key"
+
+
+@pytest.mark.parametrize(("retry", "key"), [(QUICK, ""), (NO_RETRY, None)])
+def test_without_a_key_a_create_whose_outcome_is_unknown_is_not_repeated(retry: RetryPolicy, key: str | None) -> None:
+    seen: list[httpx.Request] = []
+    client = Client("http://a.test", transport=losing(seen), retry=retry)
+    with client, pytest.raises(RequestTimeout, match="unknown"):
+        client.create_sandbox({}, idempotency_key=key)
+    assert len(seen) == 1 and "Idempotency-Key" not in seen[0].headers
+
+
+def test_a_key_of_ones_own_is_sent() -> None:
+    seen: list[httpx.Request] = []
+    done = httpx.Response(201, json={"sandbox": {"id": "x"}})
+    with Client("http://a.test", transport=answer_with(seen, done), retry=NO_RETRY) as client:
+        sandbox = Sandbox.create("img", labels={"team": "red"}, idempotency_key="order-7", client=client)
+    assert seen[0].headers["Idempotency-Key"] == "order-7" and sandbox.id == "x"
+    assert b'"labels":{"team":"red"}' in seen[0].content.replace(b" ", b"")
+
+
+def test_a_server_without_keys_that_calls_our_own_work_a_duplicate_leaves_the_outcome_unknown() -> None:
+    seen: list[httpx.Request] = []
+    text = "constraint failed: UNIQUE constraint failed: sandboxes.id (1555)"
+    client = Client("http://a.test", transport=losing(seen, httpx.Response(500, json={"error": text})), retry=QUICK)
     with client, pytest.raises(RequestTimeout, match="unknown"):
         client.create_sandbox({})
-    assert len(seen) == 1
+    assert len(seen) == 2
+
+
+# --- lists and Externals
+
+
+def test_filters_travel_in_the_query() -> None:
+    seen: list[httpx.Request] = []
+    empty = httpx.Response(200, json={"items": []})
+    with Client("http://a.test", transport=answer_with(seen, *[empty] * 4)) as client:
+        client.list_sandboxes(phase=["Running", "Failed"], labels={"team": "a&b", "x": None}, node="n 1")
+        client.list_sandboxes(phase="Pending")
+        client.list_nodes(state="Ready", labels={"zone": ""})
+        client.list_nodes()
+    assert [list(request.url.params.multi_items()) for request in seen] == [
+        [("phase", "Running,Failed"), ("label", "team=a&b"), ("label", "x"), ("node", "n 1")],
+        [("phase", "Pending")],
+        [("state", "Ready"), ("label", "zone=")],
+        [],
+    ]
+
+
+PAGES = [{"items": [{"id": "a"}, {"id": "b"}], "next_cursor": "2.b"}, {"items": [{"id": "c"}]}]
+
+
+def test_pages_are_asked_for_while_they_are_consumed() -> None:
+    seen: list[httpx.Request] = []
+    answers = [httpx.Response(200, json=page) for page in PAGES]
+    with Client("http://a.test", transport=answer_with(seen, *answers)) as client:
+        items = client.iter_sandboxes(phase="Running", page_size=2)
+        assert seen == [], "nothing before the first is wanted"
+        assert [next(items).id, next(items).id] == ["a", "b"] and len(seen) == 1
+        assert [item.id for item in items] == ["c"]
+    assert [str(request.url.query, "ascii") for request in seen] == [
+        "phase=Running&limit=2",
+        "phase=Running&limit=2&cursor=2.b",
+    ]
+
+
+def test_the_async_form_follows_pages_too() -> None:
+    seen: list[httpx.Request] = []
+    answers = [httpx.Response(200, json=page) for page in PAGES]
+
+    async def scenario() -> list[str]:
+        async with AsyncClient("http://a.test", transport=answer_with(seen, *answers)) as client:
+            return [node.id async for node in client.iter_nodes(state="Ready", page_size=2)]
+
+    assert asyncio.run(scenario()) == ["a", "b", "c"]
+    assert [request.url.params.get("cursor") for request in seen] == [None, "2.b"]
+
+
+def test_externals_are_bound_read_and_unbound() -> None:
+    seen: list[httpx.Request] = []
+    external = {"id": "e/1", "node_id": "n", "external": "h.example", "created_at": "2026-01-02T03:04:05Z"}
+    answers = [{"ok": True}, {"items": [external]}, {"external": external}, {"deleted": "e/1"}]
+    transport = answer_with(seen, *(httpx.Response(200, json=answer) for answer in answers))
+    with Client("http://a.test", transport=transport) as client:
+        client.put_external("e/1", "n", "h.example")
+        (listed,) = client.list_externals()
+        assert client.get_external("e/1") == listed
+        client.delete_external("e/1")
+    assert (listed.id, listed.node, listed.external) == ("e/1", "n", "h.example") and listed.created_at is not None
+    assert seen[0].content == b'{"id":"e/1","spec":{"node_id":"n","external":"h.example"}}'
+    assert [(request.method, request.url.raw_path.decode()) for request in seen[2:]] == [
+        ("GET", "/api/v1/externals/e%2F1"),
+        ("DELETE", "/api/v1/externals/e%2F1"),
+    ]
 
 
 def test_overload_is_given_up_after_the_last_try() -> None:

@@ -13,6 +13,7 @@ from sandboxd._exceptions import (
     OverloadedError,
     RequestTimeout,
     SandboxdError,
+    TransportError,
     UnavailableError,
     WaitTimeoutError,
     WatchExpiredError,
@@ -22,6 +23,7 @@ from sandboxd._retry import NO_RETRY, RetryPolicy
 from sandboxd._waiter import Waiter
 
 SOURCE = random.Random(1)
+LOST = TransportError("x")
 OVERLOADED = OverloadedError("x", retry_after=1.5)
 
 
@@ -38,6 +40,8 @@ OVERLOADED = OverloadedError("x", retry_after=1.5)
         ("POST", OVERLOADED, True),
         ("GET", InvalidRequestError("x"), False),
         ("GET", NotFoundError("x"), False),
+        ("GET", LOST, True),
+        ("POST", LOST, False),
     ],
 )
 def test_only_harmless_repetitions_are_made(method: str, error: SandboxdError, is_repeated: bool) -> None:
