@@ -11,6 +11,7 @@ from .._exceptions import ConnectError, SandboxdError
 from . import _output
 from .daemons import node, orch
 from .information import config, doctor, version
+from .nodes import external, nodes
 from .platform import down, image, reload, up
 from .sandboxes import logs, ps, rm, run
 
@@ -35,6 +36,8 @@ app.command("ps")(ps)
 app.command("run", context_settings={"allow_interspersed_args": False})(run)
 app.command("logs")(logs)
 app.command("rm")(rm)
+app.command("nodes")(nodes)
+app.add_typer(external, name="external")
 app.add_typer(image, name="image")
 app.command("config")(config)
 app.command("version")(version)

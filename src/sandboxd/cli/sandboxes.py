@@ -18,16 +18,38 @@ from . import _output
 UrlOption = Annotated[str | None, typer.Option("--url", help="Address of the control plane.")]
 RunDirOption = Annotated[str | None, typer.Option("--run-dir", help="Run directory of the installation meant.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+LabelOption = Annotated[
+    list[str] | None, typer.Option("--label", "-l", help="Only with this label: KEY=VALUE or KEY; may be repeated.")
+]
+
+
+def parse_labels(texts: list[str] | None) -> dict[str, str | None]:
+    """KEY=VALUE and KEY, as the client takes them."""
+    out: dict[str, str | None] = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not key.strip():
+            raise typer.BadParameter(f"{text!r}: write KEY=VALUE or KEY", param_hint="--label")
+        out[key] = value if equals else None
+    return out
 
 
 def _ports_text(info: SandboxInfo) -> str:
     return ", ".join(f"{port.host_port}->{port.container_port}" for port in info.ports)
 
 
-def ps(url: UrlOption = None, run_dir: RunDirOption = None, json: JsonOption = False) -> None:
+def ps(
+    phase: Annotated[list[str] | None, typer.Option("--phase", help="Only in this phase; may be repeated.")] = None,
+    label: LabelOption = None,
+    node: Annotated[str | None, typer.Option("--node", help="Only on this node.")] = None,
+    url: UrlOption = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
     """List sandboxes."""
+    labels = parse_labels(label)
     with Client(url, run_dir=run_dir) as client:
-        sandboxes = client.list_sandboxes()
+        sandboxes = client.list_sandboxes(phase=phase or (), labels=labels, node=node)
     if json:
         _output.print_json({"items": [sandbox.raw for sandbox in sandboxes]})
         return
@@ -35,7 +57,8 @@ def ps(url: UrlOption = None, run_dir: RunDirOption = None, json: JsonOption = F
         [item.id, item.phase, item.node, _ports_text(item), _output.age(item.created_at), item.last_error]
         for item in sandboxes
     ]
-    empty = "no sandboxes; start one with `sandboxd run IMAGE`"
+    is_filtered = bool(phase or labels or node)
+    empty = "no such sandboxes" if is_filtered else "no sandboxes; start one with `sandboxd run IMAGE`"
     _output.print_table(["ID", "PHASE", "NODE", "PORTS", "AGE", "LAST ERROR"], rows, empty)
 
 
@@ -44,6 +67,7 @@ def run(
     command: Annotated[list[str] | None, typer.Argument(help="Command in place of the image's.")] = None,
     port: Annotated[list[int] | None, typer.Option("--port", "-p", help="Port in the sandbox to publish.")] = None,
     env: Annotated[list[str] | None, typer.Option("--env", "-e", help="KEY=VALUE.")] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", "-l", help="KEY=VALUE; may be repeated.")] = None,
     id: Annotated[str | None, typer.Option("--id", help="Its id; made up when absent.")] = None,
     cpu: Annotated[str, typer.Option(help="CPU, such as 200m or 1.")] = "200m",
     memory: Annotated[str, typer.Option(help="Memory, such as 256Mi.")] = "256Mi",
@@ -58,7 +82,8 @@ def run(
 ) -> None:
     """Create a sandbox, wait until it runs, print its id and addresses."""
     words = command[1:] if command and command[0] == "--" else command
-    variables = dict(_parse_variable(item) for item in env or [])
+    variables = dict(_parse_pair(item, "--env") for item in env or [])
+    labels = dict(_parse_pair(item, "--label") for item in label or [])
     with Client(url, run_dir=run_dir) as client:
         sandbox = Sandbox.create(
             image,
@@ -70,6 +95,7 @@ def run(
             memory=memory,
             lifetime=lifetime,
             egress=egress,
+            labels=labels,
             client=client,
         )
         if not detach:
@@ -90,10 +116,10 @@ def run(
             sandbox.delete()
 
 
-def _parse_variable(text: str) -> tuple[str, str]:
+def _parse_pair(text: str, option: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise typer.BadParameter(f"{text!r}: write KEY=VALUE", param_hint="--env")
+        raise typer.BadParameter(f"{text!r}: write KEY=VALUE", param_hint=option)
     return key, value
 
 

@@ -40,6 +40,8 @@ def test_help_names_every_command() -> None:
         "run",
         "logs",
         "rm",
+        "nodes",
+        "external",
         "image",
         "config",
         "version",
@@ -47,7 +49,7 @@ def test_help_names_every_command() -> None:
         assert command in done.stdout
 
 
-@pytest.mark.parametrize("words", [("ps",), ("logs", "a"), ("rm", "a"), ("run", "img")])
+@pytest.mark.parametrize("words", [("ps",), ("nodes",), ("external", "ls"), ("logs", "a"), ("rm", "a"), ("run", "img")])
 def test_nobody_there_is_exit_code_3_with_one_sentence(words: tuple[str, ...]) -> None:
     done = sandboxd(*words)
     assert done.returncode == 3
@@ -56,7 +58,18 @@ def test_nobody_there_is_exit_code_3_with_one_sentence(words: tuple[str, ...]) -
 
 @pytest.mark.parametrize(
     "words",
-    [("nix",), ("rm",), ("rm", "a", "--all"), ("run", "--env", "novalue", "img"), ("ps", "--nix"), ("down", "--purge")],
+    [
+        ("nix",),
+        ("rm",),
+        ("rm", "a", "--all"),
+        ("run", "--env", "novalue", "img"),
+        ("run", "--label", "novalue", "img"),
+        ("ps", "--nix"),
+        ("ps", "--label", "=x"),
+        ("external",),
+        ("external", "set", "e"),
+        ("down", "--purge"),
+    ],
 )
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
     done = sandboxd(*words)
