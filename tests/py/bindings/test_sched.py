@@ -98,6 +98,16 @@ def test_policies_choose_differently() -> None:
     assert sum(racks) == 3
 
 
+def test_the_original_policy_looks_at_free_cpu_alone() -> None:
+    """Memory does not count; of equals the lowest id."""
+    full_of_memory = NodeView("b", 4000, 8 * GIB, 4000, GIB)
+    nodes = [node("a", cpu=3800), full_of_memory, node("c", cpu=3800)]
+    request = PlacementRequest(cpu_milli=100, memory_bytes=GIB)
+    assert place(nodes, request, policy="original").node == "b"
+    assert place(nodes, request, policy="spread").node == "a"
+    assert place(nodes[::2], request, policy="original").node == "a"
+
+
 def test_policies_are_data_and_checked() -> None:
     names = [policy.name for policy in SchedulingPolicy.built_in()]
     assert names == ["spread", "pack", "original"]
