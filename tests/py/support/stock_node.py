@@ -223,6 +223,16 @@ class StockNode:
             answer["next_cursor"] = ids[limit - 1]
         return answer
 
+    def logs(self, id: str, container: str) -> Json:
+        """What every container writes: one line."""
+        names = [item["name"] for item in self.read(id).request["containers"]]
+        if container and container not in names:
+            raise Refused(404, "logs not found")
+        line = "2026-01-02T03:04:05Z stdout F hello"
+        if container:
+            return {"sandbox_id": id, "container": container, "logs": {"lines": [line]}}
+        return {"sandbox_id": id, "logs": {"lines": [f"[{name}] {line}" for name in names]}}
+
     def statuses(self, body: Json) -> Json:
         ids = list(dict.fromkeys(id.strip() for id in body.get("ids") or [] if id.strip()))
         if len(ids) > 200:
@@ -312,7 +322,12 @@ class _Handler(BaseHTTPRequestHandler):
         is_one = len(parts) == 4 and path.startswith("/v1/sandboxes/") and bool(parts[3])
         known = {("GET", "/v1/node/status"), ("POST", "/v1/sandboxes"), ("GET", "/v1/sandboxes")}
         known |= {("POST", "/v1/sandboxes/statuses"), ("POST", "/v1/reconcile")}
-        if key not in known and not (is_one and self.command in ("GET", "DELETE")):
+        logs = re.fullmatch(r"/v1/sandboxes/([^/]+)(?:/containers/([^/]+))?/logs", path)
+        if (
+            key not in known
+            and not (is_one and self.command in ("GET", "DELETE"))
+            and not (logs and self.command == "GET")
+        ):
             return 404, None
         if node.secret and self.headers.get("Authorization") != f"Bearer {node.secret}":
             raise Refused(401, "unauthorized")
@@ -327,6 +342,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return 200, node.statuses(json.loads(raw))
             if key == ("POST", "/v1/reconcile"):
                 return 200, {"ok": True}
+            if logs:
+                return 200, node.logs(unquote(logs[1]), unquote(logs[2] or ""))
             if is_one:
                 return 200, {"sandbox": node.read(unquote(parts[3])).data}
             return 200, node.list(query)
