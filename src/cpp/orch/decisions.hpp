@@ -109,7 +109,9 @@ class Decisions {
   void lose(const model::Sandbox& sandbox);
   void collect(const NodeId& node, const SandboxId& id, const std::string& uid);
   [[nodiscard]] bool is_ours(const std::string& uid) const;
+  [[nodiscard]] bool is_kept_aside(const SandboxId& id) const;
   [[nodiscard]] bool is_being_removed(const NodeId& node) const;
+  void name_missing_nodes() const;
   // Sends what its removal still needs.
   void go_on_removing(const NodeId& node);
   void end_removal(const model::Node& node, const std::string& failure);

@@ -228,7 +228,7 @@ void Decisions::apply_status(const model::Node& node, const Stream& stream, cons
   // A look at a polled node may fall into a moment in which its runtime did not answer.
   const bool is_alive_after_all = stream.polled && event == lifecycle::Event::node_running &&
                                   sandbox.phase == Phase::failed && sandbox.ports.size() == sandbox.spec.ports.size();
-  if (is_alive_after_all) event = lifecycle::Event::node_recovered;
+  if (is_alive_after_all && !state_.is_stand_in(sandbox)) event = lifecycle::Event::node_recovered;
   const auto phase = event ? lifecycle::next(sandbox.phase, *event) : std::nullopt;
   if (!phase) return;
   if (*phase == Phase::failed && choose_other_port(sandbox, bounded(status.error))) return;
