@@ -119,7 +119,8 @@ struct SqliteNodeStore::Connection {
     ports::NodeStoreContents out;
     std::vector<ports::DamagedRecord> damaged;
     std::vector<model::NodeSandbox> stand_ins;
-    SBX_TRY(sandboxes, database.prepare("SELECT id, record, uid, slot, updated_at_ns, phase FROM sandboxes ORDER BY id"));
+    SBX_TRY(sandboxes,
+            database.prepare("SELECT id, record, uid, slot, updated_at_ns, phase FROM sandboxes ORDER BY id"));
     SBX_CHECK(sandboxes.each({}, [&](const Row& row) -> Result<void> {
       auto sandbox = record::decode_node_sandbox(row.text(0), row.text(1));
       if (!sandbox) {

@@ -114,15 +114,17 @@ TEST_F(DamagedStores, what_is_kept_aside_puts_the_row_back_byte_for_byte) {
   change(control_plane_schema(),
          "UPDATE sandboxes SET spec = 'it''s \xe2\x82\xac ' || CAST(x'ff0001' AS TEXT), last_error = x'80' || '',"
          "expires_at_ns = NULL");
-  const std::string everything = "SELECT hex(spec) || '|' || hex(last_error) || '|' || hex(containers) || '|' || phase "
-                                 "|| '|' || revision || '|' || ifnull(expires_at_ns, 'none') FROM sandboxes";
+  const std::string everything =
+      "SELECT hex(spec) || '|' || hex(last_error) || '|' || hex(containers) || '|' || phase "
+      "|| '|' || revision || '|' || ifnull(expires_at_ns, 'none') FROM sandboxes";
   const std::string before = text(control_plane_schema(), everything);
   static_cast<void>(load());
   EXPECT_NE(text(control_plane_schema(), everything), before);
   change(control_plane_schema(), text(control_plane_schema(), "SELECT row_sql FROM quarantine"));
   EXPECT_EQ(text(control_plane_schema(), everything), before);
-  EXPECT_EQ(text(control_plane_schema(), "SELECT source || key || (quarantined_at_ns > 1600000000000000000) "
-                                         "FROM quarantine"),
+  EXPECT_EQ(text(control_plane_schema(),
+                 "SELECT source || key || (quarantined_at_ns > 1600000000000000000) "
+                 "FROM quarantine"),
             "sandboxesb1");
 }
 
@@ -225,8 +227,8 @@ TEST_F(DamagedStores, a_file_that_is_no_database_stops_the_start_and_is_left_as_
   const auto failed = SqliteStore::open(options());
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code(), ErrorCode::storage_failed);
-  EXPECT_THAT(failed.error().message(), AllOf(HasSubstr(options().path), HasSubstr("restore a copy"),
-                                              HasSubstr("move it away")));
+  EXPECT_THAT(failed.error().message(),
+              AllOf(HasSubstr(options().path), HasSubstr("restore a copy"), HasSubstr("move it away")));
   std::ifstream file(options().path);
   EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), rubbish);
 }
