@@ -40,6 +40,14 @@ void NodeLinks::wake(const NodeId& node) {
   if (found != links_.end() && found->second->poller) found->second->poller->wake();
 }
 
+void NodeLinks::configure(const LinkSettings& settings) {
+  if (context_.settings == settings) return;
+  context_.settings = settings;
+  for (auto& [node, link] : links_) {
+    if (link->poller) link->poller->reconsider();
+  }
+}
+
 void NodeLinks::cancel() {
   for (auto& [node, link] : links_) {
     link->cancel();
