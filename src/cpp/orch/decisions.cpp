@@ -17,18 +17,6 @@ constexpr std::size_t kUidLength = 32;
 constexpr std::int64_t kTtlSecondsMax = std::int64_t{100} * 365 * 24 * 3600;
 
 constexpr Log kLog("orch");
-constexpr std::size_t kNamesMax = 5;
-
-std::string first_names(const std::set<NodeId>& nodes) {
-  std::string out;
-  std::size_t named = 0;
-  for (const NodeId& node : nodes) {
-    if (named++ == kNamesMax) return out + " and " + std::to_string(nodes.size() - kNamesMax) + " more";
-    out += (out.empty() ? "" : ", ") + node.str();
-  }
-  return out;
-}
-
 Error sandbox_missing() { return {ErrorCode::not_found, "sandbox not found"}; }
 Error node_missing() { return {ErrorCode::not_found, "node not found"}; }
 
@@ -75,6 +63,7 @@ void Decisions::name_missing_nodes() const {
 void Decisions::resume(MonoTime now) {
   name_missing_nodes();
   warm_at_ = now + liveness::kReportTtl;
+  news_.begin(now + liveness::kReportTermMax);
   for (const auto& [id, node] : state_.nodes()) {
     heartbeats_.renew(id, now, liveness::report_term(state_.nodes().size(), random_.next()));
     state_.release(OpenNode{id, node->address});

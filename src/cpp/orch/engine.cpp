@@ -210,6 +210,7 @@ void Engine::decide(std::vector<InboxItem>& items, bool hears) {
     ++stats_.commands;
     if (command->writes()) command->run(*this);
   }
+  decisions_->tell_news();
   if (hears) decisions_->place_pending();
 }
 

@@ -93,9 +93,6 @@ Task<void> NodeLinks::follow(Link& link, NodeId node, model::NodeAddress address
       const bool spoke = co_await read(node, std::move(watch));
       if (spoke) failures = 0;
     } else {
-      if (failures == 0) {
-        kLog.warn("node stream cannot be opened", {{"node", node.str()}, {"error", opened.error().message()}});
-      }
       context_.inbox.observe(LinkFailed{node, opened.error().message()});
     }
     const Duration length = pause_length(failures);
