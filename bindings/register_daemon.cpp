@@ -74,9 +74,11 @@ void register_daemon(py::module_& module) {
              py::arg("app") = "sandboxd", "What the core logs, and as whom.");
   module.def(
       "start_log_writer",
-      [](const std::string& directory, const std::string& prefix) { unwrap(start_log_writer(directory, prefix)); },
-      py::kw_only(), py::arg("directory") = "", py::arg("prefix") = "sandboxd",
-      "From here on a thread writes the log, also to hourly files in `directory`.");
+      [](const std::string& directory, const std::string& prefix, std::int64_t keep_files, std::int64_t keep_bytes) {
+        unwrap(start_log_writer(directory, prefix, LogKeep{keep_files, keep_bytes}));
+      },
+      py::kw_only(), py::arg("directory") = "", py::arg("prefix") = "sandboxd", py::arg("keep_files") = 0,
+      py::arg("keep_bytes") = 0, "From here on a thread writes the log, also to hourly files in `directory`.");
   module.def("log_line", &log_line, py::arg("level"), py::arg("message"),
              py::arg("fields") = std::map<std::string, std::string>(), py::arg("group") = "", "Log one line.");
   module.def("flush_log", [] { without_gil([] { flush_log(); }); }, "Wait until what was logged is written.");

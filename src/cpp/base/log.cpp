@@ -241,12 +241,12 @@ void configure_logging(const LogOptions& options) {
 
 void set_log_level(LogLevel level) { logging().level.store(level, std::memory_order_relaxed); }
 
-Result<void> start_log_writer(const std::string& directory, const std::string& prefix) {
+Result<void> start_log_writer(const std::string& directory, const std::string& prefix, const LogKeep& keep) {
   LogWriter::Options options;
   options.now = wall_now;
   options.drops_line = drops_line;
   if (!directory.empty()) {
-    SBX_TRY(file, HourlyFile::open(directory, prefix, wall_now()));
+    SBX_TRY(file, HourlyFile::open(directory, prefix, wall_now(), keep));
     options.file = std::move(file);
   }
   auto writer = std::make_shared<LogWriter>(std::move(options));

@@ -12,6 +12,7 @@
 // to standard error: standard output is the host's.
 #pragma once
 
+#include "base/log_keep.hpp"
 #include "base/result.hpp"
 
 #include <concepts>
@@ -78,9 +79,10 @@ void configure_logging(const LogOptions& options);
 void set_log_level(LogLevel level);
 
 // From here on a thread of its own writes: below `error` to standard output, `error` to standard error, and everything
-// to <directory>/<prefix>-YYYYMMDD-HH.log (UTC) when a directory is given. Again: to another directory. Errors: those
-// of making the directory and opening the file; then nothing has changed.
-[[nodiscard]] Result<void> start_log_writer(const std::string& directory, const std::string& prefix);
+// to <directory>/<prefix>-YYYYMMDD-HH.log (UTC) when a directory is given, of which `keep` are kept. Again: to another
+// directory. Errors: those of making the directory and opening the file; then nothing has changed.
+[[nodiscard]] Result<void> start_log_writer(const std::string& directory, const std::string& prefix,
+                                            const LogKeep& keep = {});
 // Returns when everything logged before is written, or after two seconds. Also done when the process ends.
 void flush_log();
 // Lines that the writer could not take since the process began.

@@ -17,6 +17,7 @@ namespace sandboxd::liveness {
 
 // Three reports of a node may be lost before it counts as silent.
 inline constexpr Duration kReportTtl = std::chrono::seconds(16);
+inline constexpr Duration kReportTermMax = kReportTtl * 9 / 4;  // of report_term()
 
 // The term that a report gives a node in a cluster of `nodes`: kReportTtl, up to twice that in a large cluster, where
 // reports queue up, and up to an eighth more by `draw` (any number), so that nodes which were cut off together do not

@@ -63,6 +63,7 @@ class Agent::Impl {
   Caretaker caretaker_;
 
  private:
+  void take_records(ports::NodeStoreContents& contents);
   Result<void> check_request(const model::NodeCreateRequest& request) const;
   Task<Result<std::optional<model::NodeSandbox>>> settle_with_existing(SandboxId id, std::string uid);
   Task<Result<void>> accept(EntryPtr entry);
@@ -84,6 +85,22 @@ std::optional<Error> Agent::Impl::degraded() const {
   return std::nullopt;
 }
 
+void Agent::Impl::take_records(ports::NodeStoreContents& contents) {
+  for (auto& record : contents.sandboxes) {
+    if (record.phase == model::Phase::running) {
+      for (const auto& container : record.spec.containers) core_.images.used(container.image);
+    }
+    const bool holds = record.phase != model::Phase::stopped && record.phase != model::Phase::failed;
+    core_.table.insert(std::move(record), holds)->accepted = true;
+  }
+  for (const auto& tombstone : contents.tombstones) core_.table.remember(tombstone);
+  for (const auto& damaged : contents.damaged) {
+    const EntryPtr entry = core_.table.find(SandboxId(damaged.key));
+    if (entry) entry->stand_in = true;
+    if (!entry || entry->record.slot.empty()) core_.unsure = true;
+  }
+}
+
 Task<Result<void>> Agent::Impl::start() {
   auto contents = co_await core_.ports.store.load();
   if (!contents) co_return contents.error();
@@ -91,14 +108,7 @@ Task<Result<void>> Agent::Impl::start() {
   SBX_CO_CHECK(co_await core_.ports.output.start());
   core_.capacity.usable_addresses = core_.ports.network.usable_addresses();
   core_.capacity.subnet = core_.ports.network.subnet();
-  for (auto& record : contents->sandboxes) {
-    if (record.phase == model::Phase::running) {
-      for (const auto& container : record.spec.containers) core_.images.used(container.image);
-    }
-    const bool holds = record.phase != model::Phase::stopped && record.phase != model::Phase::failed;
-    core_.table.insert(std::move(record), holds)->accepted = true;
-  }
-  for (const auto& tombstone : contents->tombstones) core_.table.remember(tombstone);
+  take_records(*contents);
   core_.loaded = true;
   core_.reported = core_.table.usage();
 

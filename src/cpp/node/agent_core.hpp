@@ -45,6 +45,7 @@ struct AgentCore {
   bool stopping = false;      // broken streams are our own doing
   bool loaded = false;        // the records are in the table
   bool converged = false;     // they were compared with the machine
+  bool unsure = false;        // a damaged record does not tell whose it was: what nobody owns may be its sandbox's
   bool pool_adopted = false;  // free slots of an earlier run were taken over
   std::uint64_t looks = 0;    // comparisons with the machine so far
   Usage reported;

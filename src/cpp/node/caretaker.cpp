@@ -60,6 +60,7 @@ void Caretaker::act(const EntryPtr& entry, const Found& found, bool first) {
     const auto slot = found.slots.find(entry->record.slot);
     if (slot != found.slots.end()) entry->slot = slot->second;
   }
+  if (entry->stand_in && verdict != Verdict::erase) return;
   switch (verdict) {
     case Verdict::none: return;
     case Verdict::keep:
@@ -129,15 +130,21 @@ Task<Result<void>> Caretaker::restore_once(EntryPtr entry) {
 
 Task<void> Caretaker::release(EntryPtr entry) { co_await remover_.take_down(entry); }
 
+// A damaged record does not name its containers.
+bool Caretaker::is_kept_aside(const SandboxId& sandbox) const {
+  const EntryPtr entry = core_.table.find(sandbox);
+  return core_.unsure || (entry && entry->stand_in && entry->record.phase != model::Phase::deleting);
+}
+
 Task<void> Caretaker::remove_orphans(Found found) {
   for (const auto& [key, container] : found.containers) {
-    if (core_.table.find_by_container(key)) continue;
+    if (core_.table.find_by_container(key) || is_kept_aside(container.sandbox)) continue;
     kLog.info("removing a container that no sandbox owns", {{"container", key}});
     auto removed = co_await aio::shield(core_.ports.runtime.remove(key));
     if (!removed) kLog.warn("orphan left for later", {{"container", key}, {"error", removed.error().message()}});
   }
   for (const auto& [name, slot] : found.slots) {
-    if (core_.table.owns_slot(name) || core_.pool.owns(name)) continue;
+    if (core_.unsure || core_.table.owns_slot(name) || core_.pool.owns(name)) continue;
     const bool complete = !slot.ip.empty() && !slot.namespace_path.empty();
     // At a later look it may have been claimed, used and destroyed since the list was made.
     if (complete && !core_.pool_adopted && core_.pool.adopt(slot)) continue;
@@ -148,6 +155,7 @@ Task<void> Caretaker::remove_orphans(Found found) {
 }
 
 Task<void> Caretaker::remove_orphan_traces() {
+  if (core_.unsure) co_return;
   auto outputs = co_await core_.ports.output.list();
   if (outputs) {
     for (const SandboxId& id : *outputs) {

@@ -31,6 +31,7 @@ class Caretaker {
   Task<Result<void>> restore_once(EntryPtr entry);
   Task<void> release(EntryPtr entry);
   Task<void> remove_orphans(Found found);
+  [[nodiscard]] bool is_kept_aside(const SandboxId& sandbox) const;
   Task<void> remove_orphan_traces();
 
   AgentCore& core_;

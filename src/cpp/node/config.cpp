@@ -22,6 +22,12 @@ constexpr Field reloadable(Field row) {
   return row;
 }
 
+// What the original does when its file is used and does not say.
+constexpr Field originally(Field row, std::string_view otherwise) {
+  row.original_default = otherwise;
+  return row;
+}
+
 const std::array kFields{
     field("listen", &C::listen, "Address and port of the node API.", "http_addr", "HTTP_ADDR"),
     reloadable(field("token", &C::token, "Bearer token that requests must carry; may be empty on a loopback listener.",
@@ -54,6 +60,10 @@ const std::array kFields{
     field("log_dir", &C::log_dir, "Directory of log files; empty: standard output only.", "log_dir", "SANDBOX_LOG_DIR"),
     field("log_file_prefix", &C::log_file_prefix, "First part of the log file's name.", "log_file_prefix",
           "SANDBOX_LOG_FILE_PREFIX"),
+    originally(field("log_keep_files", &C::log_keep_files,
+                     "Hourly log files that are kept; older ones are removed with each new one; 0: all."),
+               "0"),
+    originally(field("log_keep_bytes", &C::log_keep_bytes, "Bytes of hourly log files that are kept; 0: all."), "0"),
     field("max_alloc_percent", &C::max_alloc_percent, "Share of the machine that sandboxes may reserve, in percent.",
           "max_alloc_percent", "SANDBOX_MAX_ALLOC_PERCENT"),
     field("default_ephemeral_storage", &C::default_ephemeral_storage,
@@ -119,6 +129,8 @@ std::vector<std::string> NodeConfig::validate() const {
   require(default_ephemeral_storage > 0, "default_ephemeral_storage: must be positive");
   require(slot_pool_size >= 0 && slot_pool_size <= 1024, "slot_pool_size: must be between 0 and 1024");
   require(provision_parallel >= 1 && provision_parallel <= 1024, "provision_parallel: must be between 1 and 1024");
+  require(log_keep_files >= 0, "log_keep_files: must not be negative; 0 keeps all");
+  require(log_keep_bytes >= 0, "log_keep_bytes: must not be negative; 0 keeps all");
   require(log_bytes_max >= 4096, "log_bytes_max: must be at least 4096");
   require(
       log_level == "debug" || log_level == "info" || log_level == "warn" || log_level == "error" || log_level == "off",

@@ -31,6 +31,8 @@ struct NodeConfig {
   std::string log_level = "info";
   std::string log_dir;
   std::string log_file_prefix = "sandboxd";
+  std::int64_t log_keep_files = 168;  // of log_dir: a week
+  std::int64_t log_keep_bytes = std::int64_t{1} << 30;
   std::int64_t max_alloc_percent = 90;
   std::int64_t default_ephemeral_storage = 128 * 1024 * 1024;
   std::int64_t rootfs_ratio_percent = 80;         // of the ephemeral storage; /tmp has the rest

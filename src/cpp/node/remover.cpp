@@ -7,6 +7,8 @@
 #include "node/gather.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -78,7 +80,20 @@ Task<Result<void>> Remover::close_ports(EntryPtr entry) {
   co_return co_await aio::shield(core_.ports.network.unpublish(slot));
 }
 
+// Their keys were lost with the record. In the order of keys, so that the root of a pod goes last.
+Task<Result<void>> Remover::remove_unrecorded(SandboxId id) {
+  auto found = co_await core_.ports.runtime.list();
+  if (!found) co_return found.error();
+  std::set<std::string> keys;
+  for (const ports::FoundContainer& container : *found) {
+    if (container.sandbox == id) keys.insert(container.key);
+  }
+  for (const std::string& key : keys) SBX_CO_CHECK(co_await aio::shield(core_.ports.runtime.remove(key)));
+  co_return Result<void>();
+}
+
 Task<Result<void>> Remover::remove_containers(EntryPtr entry) {
+  if (entry->stand_in) SBX_CO_CHECK(co_await remove_unrecorded(entry->id()));
   std::vector<Task<Result<void>>> removals;
   for (const auto& container : entry->record.containers)
     removals.push_back(aio::shield(core_.ports.runtime.remove(container.key)));

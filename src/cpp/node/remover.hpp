@@ -38,6 +38,7 @@ class Remover {
 
  private:
   Task<Result<void>> close_ports(EntryPtr entry);
+  Task<Result<void>> remove_unrecorded(SandboxId id);
   Task<Result<void>> remove_containers(EntryPtr entry);
   Task<Result<void>> remove_network(EntryPtr entry);
   Task<Result<void>> remove_files(EntryPtr entry);

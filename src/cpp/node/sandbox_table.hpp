@@ -37,6 +37,7 @@ struct Entry {
   bool holds = true;              // counts in admission: CPU, memory, ports, an address
   bool started = false;           // all containers' processes were started
   bool ending = false;            // an exit or a failure is being handled
+  bool stand_in = false;          // its record was damaged (ports/damaged_record.hpp): what it has is left alone
   bool redoing = false;           // what an earlier run left is being taken down; its exits mean nothing
   std::uint64_t alive_since = 0;  // AgentCore::looks when it came to run
   bool unsaved = false;           // the record on disk is older than the one here

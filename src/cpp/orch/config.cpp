@@ -49,17 +49,23 @@ constexpr std::array kFields{
     field("log_dir", &C::log_dir, "Directory of hourly log files; empty: none.", "log_dir", "ORCH_LOG_DIR"),
     field("log_file_prefix", &C::log_file_prefix, "How the names of log files begin.", "log_file_prefix",
           "ORCH_LOG_FILE_PREFIX"),
+    lenient(field("log_keep_files", &C::log_keep_files,
+                  "Hourly log files that are kept; older ones are removed with each new one; 0: all."),
+            {}, "0"),
+    lenient(field("log_keep_bytes", &C::log_keep_bytes, "Bytes of hourly log files that are kept; 0: all."), {}, "0"),
     reloadable(field("access_log", &C::access_log,
                      "Requests that are logged: all, changes (and failures), failures (400 and above) or off.")),
-    lenient(field("heartbeat_interval", &C::heartbeat_interval, "Time between two looks at a node that is polled.",
-                  "heartbeat_interval", "ORCH_HEARTBEAT_INTERVAL"),
-            "10s"),
-    lenient(field("probe_timeout", &C::probe_timeout, "Time limit of a health probe and of opening a node's stream.",
-                  "probe_timeout", "ORCH_NODE_PROBE_TIMEOUT"),
-            "3s"),
-    lenient(field("sandbox_op_timeout", &C::sandbox_op_timeout, "Time limit of one call to a node.",
-                  "sandbox_op_timeout", "ORCH_SANDBOX_OP_TIMEOUT"),
-            "60s"),
+    reloadable(
+        lenient(field("heartbeat_interval", &C::heartbeat_interval, "Time between two looks at a node that is polled.",
+                      "heartbeat_interval", "ORCH_HEARTBEAT_INTERVAL"),
+                "10s")),
+    reloadable(lenient(
+        field("probe_timeout", &C::probe_timeout, "Time limit of a health probe and of opening a node's stream.",
+              "probe_timeout", "ORCH_NODE_PROBE_TIMEOUT"),
+        "3s")),
+    reloadable(lenient(field("sandbox_op_timeout", &C::sandbox_op_timeout, "Time limit of one call to a node.",
+                             "sandbox_op_timeout", "ORCH_SANDBOX_OP_TIMEOUT"),
+                       "60s")),
     reloadable(lenient(field("ready_success_threshold", &C::ready_success_threshold,
                              "Successful probes in a row that make a polled node Ready.", "ready_success_threshold",
                              "ORCH_READY_SUCCESS_THRESHOLD"),
@@ -162,6 +168,8 @@ std::vector<std::string> OrchConfig::validate() const {
   if (log_file_prefix.empty() || log_file_prefix.find('/') != std::string::npos) {
     problems.push_back("log_file_prefix: \"" + log_file_prefix + "\" is no beginning of a file name");
   }
+  if (log_keep_files < 0) problems.emplace_back("log_keep_files: must not be negative; 0 keeps all");
+  if (log_keep_bytes < 0) problems.emplace_back("log_keep_bytes: must not be negative; 0 keeps all");
   check_choice(problems, "access_log", access_log, {"all", "changes", "failures", "off"});
   check_choice(problems, "place_or_fail", place_or_fail, {"queue", "fail"});
   check_positive(problems, "heartbeat_interval", heartbeat_interval);

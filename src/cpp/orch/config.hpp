@@ -20,6 +20,8 @@ struct OrchConfig {
   std::string log_level = "info";
   std::string log_dir;
   std::string log_file_prefix = "orchestrator";
+  std::int64_t log_keep_files = 168;  // of log_dir: a week
+  std::int64_t log_keep_bytes = std::int64_t{1} << 30;
   std::string access_log = "all";  // "all", "changes", "failures" or "off"
   Duration heartbeat_interval = std::chrono::seconds(10);
   Duration resource_sync_interval = std::chrono::seconds(30);

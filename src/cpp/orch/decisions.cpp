@@ -3,6 +3,7 @@
 
 #include "base/assert.hpp"
 #include "base/limits.hpp"
+#include "base/log.hpp"
 #include "lifecycle/sandbox_fsm.hpp"
 
 #include <algorithm>
@@ -15,6 +16,7 @@ using model::Phase;
 constexpr std::size_t kUidLength = 32;
 constexpr std::int64_t kTtlSecondsMax = std::int64_t{100} * 365 * 24 * 3600;
 
+constexpr Log kLog("orch");
 Error sandbox_missing() { return {ErrorCode::not_found, "sandbox not found"}; }
 Error node_missing() { return {ErrorCode::not_found, "node not found"}; }
 
@@ -44,8 +46,24 @@ void move(model::Sandbox& sandbox, lifecycle::Event event) {
 Decisions::Decisions(State& state, const OrchConfig& config, std::string instance, std::uint64_t seed)
     : state_(state), config_(config), instance_(std::move(instance)), random_(seed) {}
 
+// A node that was lost from the database. Nothing is decided for its sandboxes: registered again, it has them still.
+void Decisions::name_missing_nodes() const {
+  std::set<NodeId> missing;
+  std::size_t sandboxes = 0;
+  for (const auto& [id, sandbox] : state_.sandboxes()) {
+    if (sandbox->node.empty() || state_.find_node(sandbox->node)) continue;
+    missing.insert(sandbox->node);
+    ++sandboxes;
+  }
+  if (missing.empty()) return;
+  kLog.warn("sandboxes are on nodes that the database does not have: register those nodes again",
+            {{"nodes", first_names(missing)}, {"sandboxes", sandboxes}});
+}
+
 void Decisions::resume(MonoTime now) {
+  name_missing_nodes();
   warm_at_ = now + liveness::kReportTtl;
+  news_.begin(now + liveness::kReportTermMax);
   for (const auto& [id, node] : state_.nodes()) {
     heartbeats_.renew(id, now, liveness::report_term(state_.nodes().size(), random_.next()));
     state_.release(OpenNode{id, node->address});

@@ -13,6 +13,7 @@
 #include "liveness/node_fsm.hpp"
 #include "orch/config.hpp"
 #include "orch/inbox.hpp"
+#include "orch/node_news.hpp"
 #include "orch/service.hpp"
 #include "orch/state.hpp"
 
@@ -62,6 +63,7 @@ class Decisions {
   void expire_sandboxes();
   void remove_orphans();
   [[nodiscard]] std::vector<NodeId> take_silent_nodes();
+  void tell_news() { news_.tell_rest(state_.mono_now()); }
   // Tries those who wait, when something that could help has changed, and fails those who waited too long.
   void place_pending();
   // True when place_pending() has not come to an end yet.
@@ -109,7 +111,9 @@ class Decisions {
   void lose(const model::Sandbox& sandbox);
   void collect(const NodeId& node, const SandboxId& id, const std::string& uid);
   [[nodiscard]] bool is_ours(const std::string& uid) const;
+  [[nodiscard]] bool is_kept_aside(const SandboxId& id) const;
   [[nodiscard]] bool is_being_removed(const NodeId& node) const;
+  void name_missing_nodes() const;
   // Sends what its removal still needs.
   void go_on_removing(const NodeId& node);
   void end_removal(const model::Node& node, const std::string& failure);
@@ -144,6 +148,7 @@ class Decisions {
   Random random_;
   liveness::Heartbeats heartbeats_;
   std::map<NodeId, Stream> streams_;
+  NodeNews news_;
   // What nobody knows any more, with the moment of its removal; and the same in that order.
   std::map<Orphan, MonoTime> orphans_;
   std::set<std::pair<MonoTime, Orphan>> orphans_by_time_;

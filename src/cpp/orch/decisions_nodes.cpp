@@ -177,11 +177,13 @@ void Decisions::observe_health(const NodeId& id, liveness::Signal signal, const 
   const liveness::HealthPolicy policy{config_.ready_success_threshold, config_.notready_failure_threshold};
   model::Node next = *node;
   liveness::set_health(next, liveness::next(liveness::health_of(*node), signal, bounded(text), policy));
+  const bool is_first_failure = signal == liveness::Signal::link_failed && node->failure_streak == 0;
+  if (is_first_failure) news_.tell(id, "node stream cannot be opened", text, state_.mono_now());
   if (next.state == node->state) return state_.touch_node(std::move(next));
   if (next.state == model::NodeState::ready) {
     kLog.info("node is ready", {{"node", id.str()}});
   } else {
-    kLog.warn("node is not ready", {{"node", id.str()}, {"error", next.last_error}});
+    news_.tell(id, "node is not ready", next.last_error, state_.mono_now());
   }
   state_.put_node(std::move(next));
 }
@@ -228,7 +230,7 @@ void Decisions::apply_status(const model::Node& node, const Stream& stream, cons
   // A look at a polled node may fall into a moment in which its runtime did not answer.
   const bool is_alive_after_all = stream.polled && event == lifecycle::Event::node_running &&
                                   sandbox.phase == Phase::failed && sandbox.ports.size() == sandbox.spec.ports.size();
-  if (is_alive_after_all) event = lifecycle::Event::node_recovered;
+  if (is_alive_after_all && !state_.is_stand_in(sandbox)) event = lifecycle::Event::node_recovered;
   const auto phase = event ? lifecycle::next(sandbox.phase, *event) : std::nullopt;
   if (!phase) return;
   if (*phase == Phase::failed && choose_other_port(sandbox, bounded(status.error))) return;
@@ -326,6 +328,7 @@ std::optional<MonoTime> Decisions::next_deadline(WallTime wall, MonoTime mono) c
     sooner(mono + wait);
   };
   if (const auto expiry = state_.next_expiry()) at_wall(expiry->first);
+  if (const auto news = news_.deadline()) sooner(*news);
   if (!orphans_by_time_.empty()) sooner(orphans_by_time_.begin()->first);
   if (const auto oldest = state_.queue().oldest()) {
     at_wall(give_up_time(oldest->first));

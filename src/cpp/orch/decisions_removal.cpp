@@ -146,11 +146,17 @@ void Decisions::observe_remove(const RemoveDone& done) {
 
 bool Decisions::is_ours(const std::string& uid) const { return uid.size() == kUidLength && uid.starts_with(instance_); }
 
+// A damaged record may have lost its node or its uid: then what a node has of it looks like somebody else's.
+bool Decisions::is_kept_aside(const SandboxId& id) const {
+  const SandboxRef sandbox = state_.find(id);
+  return sandbox ? state_.is_stand_in(*sandbox) : state_.lacks_sandboxes();
+}
+
 // Something on a node that this control plane once asked for and has no record of. What others made there has another
 // mark in its uid, or none, and is left alone. It is given a while, since whoever keeps records may yet correct them;
 // but not when it stands in the way of a sandbox that belongs there.
 void Decisions::collect(const NodeId& node, const SandboxId& id, const std::string& uid) {
-  if (!is_ours(uid)) return;
+  if (!is_ours(uid) || is_kept_aside(id)) return;
   Orphan orphan{node, id, uid};
   if (orphans_.contains(orphan)) return;
   const SandboxRef present = state_.find(id);

@@ -35,6 +35,9 @@ class Effects {
   Effects(boost::asio::any_io_executor executor, ports::NodeTransport& transport, ports::Clock& clock, Inbox& inbox,
           Duration call_timeout, std::uint64_t seed);
 
+  // For calls from now on.
+  void set_call_timeout(Duration timeout) { call_timeout_ = timeout; }
+
   // Where a node is. Calls to an unknown node end: creates silently, removes as done.
   void set_address(const NodeId& node, model::NodeAddress address);
   void forget_node(const NodeId& node);

@@ -93,6 +93,13 @@ Task<void> Engine::stop() {
   if (hub_) hub_->close();
 }
 
+ConfigReload Engine::reload(const OrchConfig& next) {
+  ConfigReload done = take_reloadable(config_, next);
+  effects_.set_call_timeout(config_.sandbox_op_timeout);
+  links_.configure(link_settings(config_));
+  return done;
+}
+
 Task<void> Engine::run() {
   while (!stopping_ || !inbox_.empty()) {
     if (!has_work()) {
@@ -203,6 +210,7 @@ void Engine::decide(std::vector<InboxItem>& items, bool hears) {
     ++stats_.commands;
     if (command->writes()) command->run(*this);
   }
+  decisions_->tell_news();
   if (hears) decisions_->place_pending();
 }
 

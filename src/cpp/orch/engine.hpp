@@ -83,7 +83,7 @@ class Engine {
   // In `decide`: this turn writes to the store even if nothing changed.
   void demand_commit() { commit_demanded_ = true; }
   // Takes over what may change while it runs.
-  ConfigReload reload(const OrchConfig& next) { return take_reloadable(config_, next); }
+  ConfigReload reload(const OrchConfig& next);
   // Nothing waits and no turn is in hand: memory and store say the same.
   [[nodiscard]] bool is_idle() const { return !in_turn_ && inbox_.empty() && held_.empty(); }
 

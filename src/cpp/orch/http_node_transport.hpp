@@ -22,6 +22,7 @@ class HttpNodeTransport final : public ports::NodeTransport {
 
   // For calls from now on; streams that are open stay as they are.
   void set_token(std::string token) { token_ = std::move(token); }
+  void set_limits(NodeCallLimits limits) { limits_ = limits; }
 
   [[nodiscard]] Task<Result<void>> create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) override;
   [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;

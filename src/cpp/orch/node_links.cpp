@@ -40,6 +40,14 @@ void NodeLinks::wake(const NodeId& node) {
   if (found != links_.end() && found->second->poller) found->second->poller->wake();
 }
 
+void NodeLinks::configure(const LinkSettings& settings) {
+  if (context_.settings == settings) return;
+  context_.settings = settings;
+  for (auto& [node, link] : links_) {
+    if (link->poller) link->poller->reconsider();
+  }
+}
+
 void NodeLinks::cancel() {
   for (auto& [node, link] : links_) {
     link->cancel();
@@ -85,9 +93,6 @@ Task<void> NodeLinks::follow(Link& link, NodeId node, model::NodeAddress address
       const bool spoke = co_await read(node, std::move(watch));
       if (spoke) failures = 0;
     } else {
-      if (failures == 0) {
-        kLog.warn("node stream cannot be opened", {{"node", node.str()}, {"error", opened.error().message()}});
-      }
       context_.inbox.observe(LinkFailed{node, opened.error().message()});
     }
     const Duration length = pause_length(failures);

@@ -31,6 +31,8 @@ class NodeLinks {
   void close(const NodeId& node);
   // What the node has to do has changed: if it is polled, it is looked at now.
   void wake(const NodeId& node);
+  // From now on; nodes that are polled are looked at when the new intervals say so.
+  void configure(const LinkSettings& settings);
   void cancel();
   [[nodiscard]] Task<void> join();
 

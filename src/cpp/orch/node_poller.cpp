@@ -57,7 +57,13 @@ NodePoller::NodePoller(LinkContext& context, NodeId node, model::NodeAddress add
       address_(std::move(address)),
       generation_(generation),
       woken_(context.executor),
+      reconsidered_(context.executor),
       batch_max_(std::clamp<std::size_t>(context.settings.batch_size, 1, limits::kStatusIdsMax)) {}
+
+void NodePoller::reconsider() {
+  ++reconsiderations_;
+  reconsidered_.notify();
+}
 
 void NodePoller::wake() {
   ++wakes_;
@@ -97,7 +103,9 @@ Task<void> NodePoller::watch_health() {
     context_.inbox.observe(NodeProbed{node_, generation_, std::move(outcome)});
     const Duration regular = context_.jittered(settings.heartbeat_interval);
     const Duration pause = is_soon ? std::min(kSoon, regular) : regular;
-    co_await context_.clock.sleep_for(pause);
+    auto changing = until_reconsidered(*this, reconsiderations_);
+    const auto ended = co_await aio::with_deadline(context_.clock, pause, std::move(changing), "pause");
+    static_cast<void>(ended);
   }
 }
 
@@ -158,6 +166,11 @@ Task<void> NodePoller::rest(Duration length) {
 
 Task<Result<void>> NodePoller::until_woken(NodePoller& poller, std::uint64_t seen) {
   while (poller.wakes_ == seen) co_await poller.woken_.wait();
+  co_return Result<void>();
+}
+
+Task<Result<void>> NodePoller::until_reconsidered(NodePoller& poller, std::uint64_t seen) {
+  while (poller.reconsiderations_ == seen) co_await poller.reconsidered_.wait();
   co_return Result<void>();
 }
 

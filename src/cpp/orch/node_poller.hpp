@@ -36,6 +36,8 @@ struct LinkSettings {
   Duration status_timeout = std::chrono::seconds(5);
   std::size_t batch_size = 50;
   std::int64_t ready_threshold = 2;
+
+  friend bool operator==(const LinkSettings&, const LinkSettings&) = default;
 };
 
 // A sandbox that the control plane believes to be on the node.
@@ -74,6 +76,8 @@ class NodePoller {
   [[nodiscard]] Task<void> watch_sandboxes();
   // The roster has changed.
   void wake();
+  // Intervals have changed: the health is looked at now, and from then on as they say.
+  void reconsider();
 
  private:
   using Entries = std::vector<RosterEntry>;
@@ -89,6 +93,7 @@ class NodePoller {
   [[nodiscard]] Task<void> sweep();
   [[nodiscard]] Task<void> rest(Duration length);
   [[nodiscard]] static Task<Result<void>> until_woken(NodePoller& poller, std::uint64_t seen);
+  [[nodiscard]] static Task<Result<void>> until_reconsidered(NodePoller& poller, std::uint64_t seen);
   [[nodiscard]] std::vector<Entries> batches_of(const Entries& entries) const;
   [[nodiscard]] Task<void> say(model::NodeEvent event);
   void note(const Error& error);
@@ -99,6 +104,8 @@ class NodePoller {
   std::uint64_t generation_;
   aio::Notifier woken_;
   std::uint64_t wakes_ = 0;
+  aio::Notifier reconsidered_;
+  std::uint64_t reconsiderations_ = 0;
   bool failed_ = false;                               // the last question was not answered
   std::int64_t successes_ = 0;                        // of the probe, in a row
   MonoTime next_resources_;                           // from then on they are old

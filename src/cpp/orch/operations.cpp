@@ -54,6 +54,10 @@ Task<void> Operations::probe() {
   probed_.notify();
 }
 
+std::size_t Operations::damaged_records() const {
+  return engine_->state().damaged_sandboxes() + engine_->state().damaged_nodes();
+}
+
 Figures Operations::figures() const {
   Figures out;
   const State& state = engine_->state();
@@ -68,6 +72,8 @@ Figures Operations::figures() const {
     ++out.nodes[node->state];
     if (node->unschedulable) ++out.nodes_cordoned;
   }
+  out.damaged_sandboxes = state.damaged_sandboxes();
+  out.damaged_nodes = state.damaged_nodes();
   const EngineStats& stats = engine_->stats();
   out.turns = stats.turns;
   out.commits = stats.commits;

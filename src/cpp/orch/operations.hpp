@@ -25,6 +25,8 @@ struct Figures {
   std::map<model::Phase, std::size_t> sandboxes;
   std::map<model::NodeState, std::size_t> nodes;
   std::size_t nodes_cordoned = 0;
+  std::size_t damaged_sandboxes = 0;  // records that could not be read and were kept aside
+  std::size_t damaged_nodes = 0;
   std::uint64_t turns = 0;
   std::uint64_t commits = 0;
   std::uint64_t failed_commits = 0;
@@ -50,6 +52,7 @@ class Operations {
   // within two seconds), each with a reason for humans.
   [[nodiscard]] Task<Result<void>> check_ready();
   [[nodiscard]] Figures figures() const;
+  [[nodiscard]] std::size_t damaged_records() const;
 
   // After the engine has stopped.
   [[nodiscard]] Task<void> join();

@@ -168,6 +168,7 @@ class Orchestrator::Impl {
     engine_->reload(config_);
     tokens_->replace(config_.token, config_.more_tokens);
     transport_->set_token(token_for_nodes(config_));
+    transport_->set_limits(call_limits(config_));
     create_limit_.configure(config_.create_rps, config_.create_burst);
     server_->set_access_log(http::parse_access_log(config_.access_log).value_or(http::AccessLog::all));
     set_log_level(parse_log_level(config_.log_level).value_or(LogLevel::info));

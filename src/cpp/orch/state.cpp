@@ -2,6 +2,8 @@
 
 #include "base/assert.hpp"
 
+#include <algorithm>
+
 namespace sandboxd::orch {
 namespace {
 
@@ -47,14 +49,46 @@ bool is_same_to_scheduler(const model::Node& a, const model::Node& b) {
 
 std::optional<WallTime> State::expiry_of(const model::Sandbox& sandbox) const {
   const auto end = end_of_life(sandbox);
-  if (sandbox.phase != model::Phase::failed || failed_retention_.count() == 0) return end;
+  if (sandbox.phase != model::Phase::failed || failed_retention_.count() == 0 || is_stand_in(sandbox)) return end;
   // Nothing changes a failed one any more, so its last change is its failure.
   const WallTime kept_until = sandbox.updated_at + failed_retention_;
   return end && *end < kept_until ? *end : kept_until;
 }
 
+void State::note_damage(const ports::StoreContents& contents) {
+  std::set<std::string> sandboxes;
+  for (const ports::DamagedRecord& record : contents.damaged) {
+    if (record.kind == "nodes") damaged_.nodes.emplace(record.key);
+    if (record.kind == "sandboxes") sandboxes.insert(record.key);
+  }
+  if (sandboxes.empty()) return;
+  for (const model::Sandbox& sandbox : contents.sandboxes) {
+    if (sandboxes.contains(sandbox.id.str())) damaged_.lives.emplace(sandbox.id, sandbox.uid);
+  }
+  damaged_.nameless = sandboxes.size() - damaged_.lives.size();
+}
+
+bool State::is_stand_in(const model::Sandbox& sandbox) const {
+  const auto found = damaged_.lives.find(sandbox.id);
+  return found != damaged_.lives.end() && found->second == sandbox.uid;
+}
+
+std::size_t State::damaged_sandboxes() const {
+  const auto is_here = [this](const auto& life) {
+    const SandboxRef sandbox = find(life.first);
+    return sandbox && sandbox->uid == life.second;
+  };
+  return damaged_.nameless + static_cast<std::size_t>(std::ranges::count_if(damaged_.lives, is_here));
+}
+
+std::size_t State::damaged_nodes() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(damaged_.nodes, [this](const NodeId& id) { return nodes_.contains(id); }));
+}
+
 void State::load(ports::StoreContents contents, MonoTime now) {
   mono_ = now;
+  note_damage(contents);
   revision_ = contents.revision;
   for (model::Node& node : contents.nodes) {
     const NodeId id = node.id;

@@ -103,6 +103,15 @@ class State {
   void set_foreign(const NodeId& id, sched::Reservation foreign);
   [[nodiscard]] bool has_foreign(const NodeId& id) const { return foreign_.contains(id); }
 
+  // Its record was damaged: this is what stands in its place (ports/damaged_record.hpp). What its node has is nobody's
+  // to take away, other than by deleting it.
+  [[nodiscard]] bool is_stand_in(const model::Sandbox& sandbox) const;
+  // There is a damaged record of which sandbox nobody can tell: any that is not known may be the one.
+  [[nodiscard]] bool lacks_sandboxes() const { return damaged_.nameless > 0; }
+  // Damaged records, for as long as their objects are here.
+  [[nodiscard]] std::size_t damaged_sandboxes() const;
+  [[nodiscard]] std::size_t damaged_nodes() const;
+
   // A turn.
   void begin(WallTime wall, MonoTime mono);
   [[nodiscard]] WallTime wall_now() const { return wall_; }
@@ -127,6 +136,7 @@ class State {
   void replace(const SandboxId& id, SandboxRef after, bool quarantine);
   void replace_reservation(const model::Sandbox* before, const model::Sandbox* after, bool quarantine);
   void replace_node(const NodeId& id, NodeRef after);
+  void note_damage(const ports::StoreContents& contents);
   [[nodiscard]] sched::NodeFacts facts_of(const model::Node& node) const;
   [[nodiscard]] std::optional<WallTime> expiry_of(const model::Sandbox& sandbox) const;
 
@@ -146,6 +156,14 @@ class State {
   std::set<NodeId> confirmed_;
   KeptAnswers answers_;
   std::map<NodeId, sched::Reservation> foreign_;  // only nodes where it is not zero
+
+  // As it was loaded. What has gone since does not count any more.
+  struct Damage {
+    std::map<SandboxId, std::string> lives;  // uids
+    std::set<NodeId> nodes;
+    std::size_t nameless = 0;
+  };
+  Damage damaged_;
 
   // The turn in hand. A null version means "was not there".
   WallTime wall_;

@@ -9,6 +9,7 @@
 #include "base/task.hpp"
 #include "base/time.hpp"
 #include "model/node_sandbox.hpp"
+#include "ports/damaged_record.hpp"
 
 #include <string>
 #include <vector>
@@ -25,11 +26,14 @@ struct Tombstone {
 struct NodeStoreContents {
   std::vector<model::NodeSandbox> sandboxes;  // by id
   std::vector<Tombstone> tombstones;
+  // Kept aside by this load or an earlier one, until the record of that id is erased.
+  std::vector<DamagedRecord> damaged;
 };
 
 class NodeStore {
  public:
   virtual ~NodeStore() = default;
+  // A record that cannot be read is kept aside, with a stand-in in its place (ports/damaged_record.hpp).
   [[nodiscard]] virtual Task<Result<NodeStoreContents>> load() = 0;
   // Durable on success. Concurrent calls are allowed and are committed together. Errors: storage_failed.
   [[nodiscard]] virtual Task<Result<void>> put(model::NodeSandbox sandbox) = 0;

@@ -10,6 +10,7 @@
 #include "model/kept_answer.hpp"
 #include "model/node.hpp"
 #include "model/sandbox.hpp"
+#include "ports/damaged_record.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -59,13 +60,16 @@ struct StoreContents {
   std::vector<model::Node> nodes;          // by id
   std::vector<model::KeptAnswer> answers;  // by owner, then key
   std::int64_t revision = 0;
+  // Kept aside by this load or an earlier one, until the record of that id is erased.
+  std::vector<DamagedRecord> damaged;
   std::string instance;  // marks the uids that this database's control plane handed out; empty: never set
 };
 
 class Store {
  public:
   virtual ~Store() = default;
-  // Everything that was ever applied and not erased. Errors: storage_failed.
+  // Everything that was ever applied and not erased. A record that cannot be read is kept aside, with a stand-in in its
+  // place (ports/damaged_record.hpp). Errors: storage_failed.
   [[nodiscard]] virtual Task<Result<StoreContents>> load() = 0;
   // Durable when it returns success: survives kill -9 and power loss. On an error nothing of it was applied.
   // Errors: storage_failed (disk full, I/O), already_exists (two sandboxes of one owner would have the same name).

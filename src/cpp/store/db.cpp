@@ -39,11 +39,15 @@ Result<void> sync_directory(const std::string& path) {
 // The extended code carries the cause in its low byte.
 int primary(int code) { return code & 0xff; }
 
+constexpr const char* kDamagedAdvice =
+    "; the file is damaged or no database, and is left as it is: restore a copy of it, or move it away together with "
+    "its -wal and -shm files to begin without what it holds";
+
 std::string advice(int code) {
   switch (primary(code)) {
     case SQLITE_FULL: return "; the disk is full: free some space, the database is intact";
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return "; the file is damaged or no database: restore a copy or name another file";
+    case SQLITE_NOTADB: return kDamagedAdvice;
     case SQLITE_READONLY: return "; the file or its directory cannot be written by this user";
     default: return "";
   }
@@ -73,6 +77,13 @@ Database::~Database() { close(); }
 void Database::close() {
   if (handle_) sqlite3_close_v2(handle_);
   handle_ = nullptr;
+}
+
+Result<void> Database::check_integrity() {
+  // Pages and their links; what a row means is judged by who reads it.
+  SBX_TRY(verdict, query_text("PRAGMA quick_check(1)"));
+  if (verdict == "ok") return {};
+  return Error(ErrorCode::storage_failed, "database " + path_ + ": " + verdict + kDamagedAdvice);
 }
 
 Result<Database> Database::open(Options options) {

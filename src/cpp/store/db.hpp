@@ -35,6 +35,8 @@ class Database {
   Database& operator=(Database&& other) noexcept;
   ~Database();
 
+  // Looks through the whole file. Errors: storage_failed, with what to do about a damaged one.
+  [[nodiscard]] Result<void> check_integrity();
   // Turns the write-ahead log on. Errors: storage_failed.
   [[nodiscard]] Result<void> enable_log(const std::string& synchronous);
 

@@ -90,6 +90,19 @@ constexpr const char* kControlPlane3 = R"sql(
 ALTER TABLE nodes ADD COLUMN removing INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// Step 4: rows that could not be read, kept aside. For a node: step 2.
+constexpr const char* kQuarantine = R"sql(
+CREATE TABLE quarantine (
+  id INTEGER PRIMARY KEY,
+  source TEXT NOT NULL,
+  key TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  row_sql TEXT NOT NULL,
+  quarantined_at_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX quarantine_key ON quarantine (source, key);
+)sql";
+
 // Step 1 of a node. A tombstone is one life of an id, so the id alone is no key.
 constexpr const char* kNode1 = R"sql(
 CREATE TABLE sandboxes (
@@ -110,8 +123,8 @@ CREATE TABLE tombstones (
 CREATE INDEX tombstones_deleted_at ON tombstones (deleted_at_ns);
 )sql";
 
-constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2, kControlPlane3};
-constexpr std::array kNodeSteps{kNode1};
+constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2, kControlPlane3, kQuarantine};
+constexpr std::array kNodeSteps{kNode1, kQuarantine};
 
 Error refuse(const Database& database, const std::string& why) {
   return {ErrorCode::unsupported, "database " + database.path() + " " + why};
@@ -151,6 +164,7 @@ const Schema& node_schema() {
 Result<Database> open_database(Database::Options options, const Schema& schema) {
   SBX_TRY(database, Database::open(options));
   SBX_TRY(version, check(database, schema));
+  SBX_CHECK(database.check_integrity());
   SBX_CHECK(database.enable_log(options.synchronous));
   const auto newest = static_cast<std::int64_t>(schema.steps.size());
   for (std::int64_t step = version + 1; step <= newest; ++step) {

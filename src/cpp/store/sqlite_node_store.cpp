@@ -1,7 +1,9 @@
 #include "store/sqlite_node_store.hpp"
 
+#include "base/limits.hpp"
 #include "codec/record.hpp"
 #include "store/migrations.hpp"
+#include "store/quarantine.hpp"
 #include "store/statement.hpp"
 
 #include <atomic>
@@ -30,6 +32,20 @@ INSERT INTO tombstones (id, uid, deleted_at_ns) VALUES (?1, ?2, ?3)
 ON CONFLICT (id, uid) DO UPDATE SET deleted_at_ns = max(deleted_at_ns, ?3)
 )sql";
 
+// What is left of a sandbox whose record is damaged: its id, its life, its network slot. A deletion goes on; all else
+// has failed, since what the sandbox should be is not known.
+model::NodeSandbox stand_in(const Row& row, const std::string& damage) {
+  model::NodeSandbox out;
+  out.id = SandboxId(row.text(0));
+  out.uid = row.text(2);
+  out.slot = row.text(3);
+  out.created_at = out.updated_at = row.time(4);
+  out.phase = row.text(5) == to_string(model::Phase::deleting) ? model::Phase::deleting : model::Phase::failed;
+  out.error = "the node's record is damaged and was kept aside (" + damage +
+              "); what is there of this sandbox is left alone until it is deleted";
+  return out;
+}
+
 }  // namespace
 
 struct SqliteNodeStore::Operation {
@@ -38,10 +54,11 @@ struct SqliteNodeStore::Operation {
 };
 
 struct SqliteNodeStore::Connection {
-  explicit Connection(Database opened) : database(std::move(opened)) {}
+  explicit Connection(Database opened) : database(std::move(opened)), quarantine(database) {}
 
   // After construction, when the database has its final place.
   Result<void> prepare() {
+    SBX_CHECK(quarantine.prepare());
     SBX_CHECK(prepare_one(put, kPut));
     SBX_CHECK(prepare_one(erase, "DELETE FROM sandboxes WHERE id = ?1"));
     SBX_CHECK(prepare_one(bury, kBury));
@@ -88,6 +105,7 @@ struct SqliteNodeStore::Connection {
     });
   }
   Result<void> apply(const ports::Tombstone& tombstone) {
+    SBX_CHECK(quarantine.forget("sandboxes", tombstone.id.str()));
     SBX_CHECK(erase->run([&](Binder& bind) { bind.bind(tombstone.id.str()); }));
     if (tombstone.uid.empty()) return {};
     return bury->run(
@@ -99,18 +117,43 @@ struct SqliteNodeStore::Connection {
 
   Result<ports::NodeStoreContents> load() {
     ports::NodeStoreContents out;
-    SBX_TRY(sandboxes, database.prepare("SELECT id, record FROM sandboxes ORDER BY id"));
+    std::vector<ports::DamagedRecord> damaged;
+    std::vector<model::NodeSandbox> stand_ins;
+    SBX_TRY(sandboxes,
+            database.prepare("SELECT id, record, uid, slot, updated_at_ns, phase FROM sandboxes ORDER BY id"));
     SBX_CHECK(sandboxes.each({}, [&](const Row& row) -> Result<void> {
-      SBX_TRY(sandbox, record::decode_node_sandbox(row.text(0), row.text(1)));
-      out.sandboxes.push_back(std::move(sandbox));
+      auto sandbox = record::decode_node_sandbox(row.text(0), row.text(1));
+      if (!sandbox) {
+        damaged.push_back({"sandboxes", row.text(0), sandbox.error().message()});
+        if (!model::is_valid_name(row.text(0), limits::kSandboxIdLengthMax)) return {};
+        stand_ins.push_back(stand_in(row, sandbox.error().message()));
+        sandbox = stand_ins.back();
+      }
+      out.sandboxes.push_back(*std::move(sandbox));
       return {};
     }));
+    SBX_CHECK(set_aside(damaged, stand_ins));
     SBX_TRY(tombstones, database.prepare("SELECT id, uid, deleted_at_ns FROM tombstones ORDER BY id, uid"));
     SBX_CHECK(tombstones.each({}, [&](const Row& row) -> Result<void> {
       out.tombstones.push_back({SandboxId(row.text(0)), row.text(1), row.time(2)});
       return {};
     }));
+    SBX_TRY(kept, quarantine.load());
+    out.damaged = std::move(kept);
     return out;
+  }
+
+  // In one transaction: the rows as they are into the quarantine, stand-ins in their place.
+  Result<void> set_aside(const std::vector<ports::DamagedRecord>& damaged,
+                         const std::vector<model::NodeSandbox>& stand_ins) {
+    if (damaged.empty()) return {};
+    SBX_CHECK(database.transaction([&]() -> Result<void> {
+      for (const ports::DamagedRecord& record : damaged) SBX_CHECK(quarantine.move(record));
+      for (const model::NodeSandbox& sandbox : stand_ins) SBX_CHECK(apply(sandbox));
+      return {};
+    }));
+    log_damage(database.path(), damaged);
+    return {};
   }
 
   Result<void> prepare_one(std::optional<Statement>& into, std::string_view sql) {
@@ -120,6 +163,7 @@ struct SqliteNodeStore::Connection {
   }
 
   Database database;
+  Quarantine quarantine;
   std::optional<Statement> put;
   std::optional<Statement> erase;
   std::optional<Statement> bury;

@@ -1,15 +1,24 @@
 #include "store/sqlite_store.hpp"
 
+#include "base/limits.hpp"
 #include "codec/record.hpp"
 #include "store/migrations.hpp"
+#include "store/quarantine.hpp"
+#include "store/read_rows.hpp"
 #include "store/statement.hpp"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace sandboxd::store {
 namespace {
 
 namespace record = codec::record;
+
+constexpr const char* kSandboxes = "sandboxes";  // tables, as DamagedRecord::kind names them
+constexpr const char* kNodes = "nodes";
+constexpr std::int64_t kLost = -1;
 
 constexpr std::string_view kPutSandbox = R"sql(
 INSERT INTO sandboxes (id, uid, name, owner, dialect, desired, phase, memory_kept, node, ip, external, last_error,
@@ -24,12 +33,6 @@ ON CONFLICT (id) DO UPDATE SET uid = ?2, name = ?3, owner = ?4, dialect = ?5, de
   spec = ?25, containers = ?26, ports = ?27, reasons = ?28, labels = ?29
 )sql";
 
-constexpr std::string_view kLoadSandboxes = R"sql(
-SELECT id, uid, name, owner, dialect, desired, phase, memory_kept, node, ip, external, last_error, created_at_ns,
-  updated_at_ns, expires_at_ns, running_since_ns, revision, spec, containers, ports, reasons
-FROM sandboxes ORDER BY id
-)sql";
-
 constexpr std::string_view kPutNode = R"sql(
 INSERT INTO nodes (id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak,
   failure_streak, resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision, external_id,
@@ -39,13 +42,6 @@ ON CONFLICT (id) DO UPDATE SET ip = ?2, port = ?3, labels = ?4, unschedulable = 
   last_error = ?8, boot_id = ?9, success_streak = ?10, failure_streak = ?11, resources = ?12, external = ?13,
   created_at_ns = ?14, updated_at_ns = ?15, last_heartbeat_ns = ?16, revision = ?17, external_id = ?18,
   external_created_at_ns = ?19, external_updated_at_ns = ?20, removing = ?21
-)sql";
-
-constexpr std::string_view kLoadNodes = R"sql(
-SELECT id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak, failure_streak,
-  resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision, external_id, external_created_at_ns,
-  external_updated_at_ns, removing
-FROM nodes ORDER BY id
 )sql";
 
 constexpr std::string_view kPutAnswer = R"sql(
@@ -58,16 +54,11 @@ SELECT owner, key, fingerprint, text, created_at_ns FROM answers ORDER BY owner,
 )sql";
 
 constexpr std::string_view kPutRevision = R"sql(
-INSERT INTO meta (key, value) VALUES ('revision', ?1) ON CONFLICT (key) DO UPDATE SET value = max(value, ?1)
+INSERT INTO meta (key, value) VALUES ('revision', ?1) ON CONFLICT (key) DO UPDATE SET value = max(CAST(value AS INTEGER), ?1)
 )sql";
 constexpr std::string_view kPutInstance = R"sql(
 INSERT INTO meta (key, value) VALUES ('instance', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1
 )sql";
-
-Error bad_word(const char* kind, const std::string& id, const char* column, const std::string& word) {
-  return {ErrorCode::storage_failed,
-          std::string("record of ") + kind + " " + id + ": " + column + ": unknown value \"" + word + "\""};
-}
 
 void bind_sandbox(Binder& bind, const model::Sandbox& s) {
   bind.bind(s.id.str()).bind(s.uid).bind(s.name).bind(s.owner).bind(s.dialect);
@@ -82,42 +73,6 @@ void bind_sandbox(Binder& bind, const model::Sandbox& s) {
   bind.bind(record::encode_labels(s.spec.labels));
 }
 
-// The columns are those of kLoadSandboxes, in their order.
-Result<model::Sandbox> read_sandbox(const Row& row) {
-  model::Sandbox out;
-  const std::string id = row.text(0);
-  out.id = SandboxId(id);
-  out.uid = row.text(1);
-  out.name = row.text(2);
-  out.owner = row.text(3);
-  out.dialect = row.text(4);
-  const auto desired = model::parse_desired(row.text(5));
-  if (!desired) return bad_word("sandbox", id, "desired", row.text(5));
-  out.desired = *desired;
-  const auto phase = model::parse_phase(row.text(6));
-  if (!phase) return bad_word("sandbox", id, "phase", row.text(6));
-  out.phase = *phase;
-  out.memory_kept = row.boolean(7);
-  out.node = NodeId(row.text(8));
-  out.ip = row.text(9);
-  out.external = row.text(10);
-  out.last_error = row.text(11);
-  out.created_at = row.time(12);
-  out.updated_at = row.time(13);
-  out.expires_at = row.optional_time(14);
-  out.running_since = row.optional_time(15);
-  out.revision = row.integer(16);
-  SBX_TRY(spec, record::decode_spec(id, row.text(17)));
-  SBX_TRY(containers, record::decode_containers(id, row.text(18)));
-  SBX_TRY(ports, record::decode_ports(id, row.text(19)));
-  SBX_TRY(reasons, record::decode_texts(id, row.text(20)));
-  out.spec = std::move(spec);
-  out.containers = std::move(containers);
-  out.ports = std::move(ports);
-  out.reasons = std::move(reasons);
-  return out;
-}
-
 void bind_node(Binder& bind, const model::Node& n) {
   bind.bind(n.id.str()).bind(n.address.ip).bind(n.address.port).bind(record::encode_labels(n.labels));
   bind.bind(n.unschedulable).bind(to_string(n.state)).bind(n.source).bind(n.last_error).bind(n.boot_id);
@@ -126,44 +81,42 @@ void bind_node(Binder& bind, const model::Node& n) {
   bind.bind(n.external_id).bind(n.external_created_at).bind(n.external_updated_at).bind(n.removing);
 }
 
-// The columns are those of kLoadNodes, in their order.
-Result<model::Node> read_node(const Row& row) {
-  model::Node out;
-  const std::string id = row.text(0);
-  out.id = NodeId(id);
-  out.address = {row.text(1), static_cast<int>(row.integer(2))};
-  SBX_TRY(labels, record::decode_labels(id, row.text(3)));
-  out.labels = std::move(labels);
-  out.unschedulable = row.boolean(4);
-  const auto state = model::parse_node_state(row.text(5));
-  if (!state) return bad_word("node", id, "state", row.text(5));
-  out.state = *state;
-  out.source = row.text(6);
-  out.last_error = row.text(7);
-  out.boot_id = row.text(8);
-  out.success_streak = row.integer(9);
-  out.failure_streak = row.integer(10);
-  SBX_TRY(resources, record::decode_resources(id, row.text(11)));
-  out.resources = resources;
-  out.external = row.text(12);
-  out.created_at = row.time(13);
-  out.updated_at = row.time(14);
-  out.last_heartbeat = row.optional_time(15);
-  out.revision = row.integer(16);
-  out.external_id = row.text(17);
-  out.external_created_at = row.optional_time(18);
-  out.external_updated_at = row.optional_time(19);
-  out.removing = row.boolean(20);
-  return out;
+// For a database that has lost its last number: none is handed out twice to what is still there.
+std::int64_t newest_revision(const ports::StoreContents& contents) {
+  std::int64_t newest = 0;
+  for (const model::Sandbox& sandbox : contents.sandboxes) newest = std::max(newest, sandbox.revision);
+  for (const model::Node& node : contents.nodes) newest = std::max(newest, node.revision);
+  return newest;
 }
+
+// What a load found damaged, and what is to stand in its place.
+struct Aside {
+  // False: without an id that anybody could name, nothing can stand there.
+  bool add(const model::Sandbox& stand_in, std::string damage) {
+    records.push_back({kSandboxes, stand_in.id.str(), std::move(damage)});
+    if (!model::is_valid_name(stand_in.id.str(), limits::kSandboxIdLengthMax)) return false;
+    stand_ins.emplace_back(ports::PutSandbox(stand_in));
+    return true;
+  }
+  bool add(const model::Node& stand_in, std::string damage) {
+    records.push_back({kNodes, stand_in.id.str(), std::move(damage)});
+    if (!model::is_valid_object_id(stand_in.id.str())) return false;
+    stand_ins.emplace_back(ports::PutNode{stand_in});
+    return true;
+  }
+
+  std::vector<ports::DamagedRecord> records;
+  std::vector<ports::StoreChange> stand_ins;
+};
 
 }  // namespace
 
 struct SqliteStore::Connection {
-  explicit Connection(Database opened) : database(std::move(opened)) {}
+  explicit Connection(Database opened) : database(std::move(opened)), quarantine(database) {}
 
   // After construction, when the database has its final place.
   Result<void> prepare() {
+    SBX_CHECK(quarantine.prepare());
     SBX_CHECK(prepare_one(put_sandbox, kPutSandbox));
     SBX_CHECK(prepare_one(put_node, kPutNode));
     SBX_CHECK(prepare_one(erase_sandbox, "DELETE FROM sandboxes WHERE id = ?1"));
@@ -176,28 +129,56 @@ struct SqliteStore::Connection {
 
   Result<ports::StoreContents> load() {
     ports::StoreContents out;
+    Aside aside;
     SBX_TRY(sandboxes, database.prepare(kLoadSandboxes));
     SBX_CHECK(sandboxes.each({}, [&](const Row& row) -> Result<void> {
-      SBX_TRY(sandbox, read_sandbox(row));
+      std::string damage;
+      model::Sandbox sandbox = read_sandbox(row, damage);
+      if (!damage.empty() && !aside.add(sandbox, std::move(damage))) return {};
       out.sandboxes.push_back(std::move(sandbox));
       return {};
     }));
     SBX_TRY(nodes, database.prepare(kLoadNodes));
     SBX_CHECK(nodes.each({}, [&](const Row& row) -> Result<void> {
-      SBX_TRY(node, read_node(row));
+      std::string damage;
+      model::Node node = read_node(row, damage);
+      if (!damage.empty() && !aside.add(node, std::move(damage))) return {};
       out.nodes.push_back(std::move(node));
       return {};
     }));
+    SBX_CHECK(set_aside(aside));
+    SBX_CHECK(load_rest(out));
+    return out;
+  }
+
+  Result<void> load_rest(ports::StoreContents& out) {
     SBX_TRY(answers, database.prepare(kLoadAnswers));
     SBX_CHECK(answers.each({}, [&](const Row& row) -> Result<void> {
       out.answers.push_back({row.text(0), row.text(1), row.text(2), row.text(3), row.time(4)});
       return {};
     }));
-    SBX_TRY(revision, database.query_integer("SELECT value FROM meta WHERE key = 'revision'"));
-    out.revision = revision;
+    SBX_TRY(revision, database.query_integer(
+                          "SELECT value FROM meta WHERE key = 'revision' AND typeof(value) = 'integer'", kLost));
+    out.revision = revision == kLost ? newest_revision(out) : revision;
     SBX_TRY(instance, database.query_text("SELECT value FROM meta WHERE key = 'instance'"));
     out.instance = std::move(instance);
-    return out;
+    SBX_TRY(damaged, quarantine.load());
+    out.damaged = std::move(damaged);
+    return {};
+  }
+
+  // In one transaction: the rows as they are into the quarantine, stand-ins in their place.
+  Result<void> set_aside(const Aside& aside) {
+    if (aside.records.empty()) return {};
+    SBX_CHECK(database.transaction([&]() -> Result<void> {
+      for (const ports::DamagedRecord& record : aside.records) SBX_CHECK(quarantine.move(record));
+      for (const ports::StoreChange& change : aside.stand_ins) {
+        SBX_CHECK(std::visit([&](const auto& one) { return apply_one(one); }, change));
+      }
+      return {};
+    }));
+    log_damage(database.path(), aside.records);
+    return {};
   }
 
   Result<void> apply(const ports::StoreTransaction& transaction) {
@@ -221,12 +202,14 @@ struct SqliteStore::Connection {
     return done;
   }
   Result<void> apply_one(const ports::EraseSandbox& erase) {
+    SBX_CHECK(quarantine.forget(kSandboxes, erase.id.str()));
     return erase_sandbox->run([&](Binder& bind) { bind.bind(erase.id.str()); });
   }
   Result<void> apply_one(const ports::PutNode& put) {
     return put_node->run([&](Binder& bind) { bind_node(bind, put.node); });
   }
   Result<void> apply_one(const ports::EraseNode& erase) {
+    SBX_CHECK(quarantine.forget(kNodes, erase.id.str()));
     return erase_node->run([&](Binder& bind) { bind.bind(erase.id.str()); });
   }
   Result<void> apply_one(const ports::PutAnswer& put) {
@@ -245,6 +228,7 @@ struct SqliteStore::Connection {
   }
 
   Database database;
+  Quarantine quarantine;
   std::optional<Statement> put_sandbox;
   std::optional<Statement> put_node;
   std::optional<Statement> erase_sandbox;

@@ -1,5 +1,8 @@
 #include "store/statement.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <utility>
 
 namespace sandboxd::store {
@@ -19,6 +22,27 @@ class Reset {
  private:
   sqlite3_stmt* statement_;
 };
+
+bool is_plain(std::string_view bytes) {
+  return std::ranges::all_of(bytes, [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+std::string quoted(std::string_view bytes) {
+  std::string out = "'";
+  for (const char c : bytes) out.append(c == '\'' ? 2 : 1, c);
+  return out + "'";
+}
+
+std::string hex_of(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -53,6 +77,28 @@ std::int64_t Row::integer(int column) const { return sqlite3_column_int64(statem
 std::optional<WallTime> Row::optional_time(int column) const {
   if (sqlite3_column_type(statement_, column) == SQLITE_NULL) return std::nullopt;
   return time(column);
+}
+
+int Row::size() const { return sqlite3_column_count(statement_); }
+
+std::string Row::name(int column) const { return sqlite3_column_name(statement_, column); }
+
+std::string Row::literal(int column) const {
+  switch (sqlite3_column_type(statement_, column)) {
+    case SQLITE_NULL: return "NULL";
+    case SQLITE_INTEGER: return std::to_string(integer(column));
+    case SQLITE_BLOB: return "X'" + hex_of(text(column)) + "'";
+    case SQLITE_TEXT: {
+      const std::string bytes = text(column);
+      // Quotes hold printable ASCII only: everything else could be changed by whoever shows or edits the text.
+      return is_plain(bytes) ? quoted(bytes) : "CAST(X'" + hex_of(bytes) + "' AS TEXT)";
+    }
+    default: {
+      std::array<char, 64> number{};
+      std::snprintf(number.data(), number.size(), "%.17g", sqlite3_column_double(statement_, column));
+      return number.data();
+    }
+  }
 }
 
 Statement::Statement(Statement&& other) noexcept

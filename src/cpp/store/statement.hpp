@@ -50,6 +50,11 @@ class Row {
   [[nodiscard]] WallTime time(int column) const { return {integer(column)}; }
   [[nodiscard]] std::optional<WallTime> optional_time(int column) const;
 
+  // The row as text: how many columns, their names, and each value as SQL would have it, byte for byte.
+  [[nodiscard]] int size() const;
+  [[nodiscard]] std::string name(int column) const;
+  [[nodiscard]] std::string literal(int column) const;
+
  private:
   sqlite3_stmt* statement_;
 };

@@ -188,7 +188,12 @@ def _start_logging(loaded: _config.Loaded) -> None:
         level=loaded.get("log_level"),
         app=_app_name(loaded.role, loaded.get("app_env")),
     )
-    core().start_log_writer(directory=loaded.get("log_dir"), prefix=loaded.get("log_file_prefix"))
+    core().start_log_writer(
+        directory=loaded.get("log_dir"),
+        prefix=loaded.get("log_file_prefix"),
+        keep_files=int(loaded.get("log_keep_files")),
+        keep_bytes=int(loaded.get("log_keep_bytes")),
+    )
     shown = {item.field.name: item.shown for item in loaded.settings}
     core().log_line("info", "effective configuration", shown, "config")
     _log_notes(loaded)

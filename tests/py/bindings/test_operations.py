@@ -132,10 +132,12 @@ def test_a_reload_takes_what_may_change_says_what_may_not_and_a_bad_file_changes
     file.write_text(
         '[orch]\nlisten = "127.0.0.1:0"\ntoken = "two"\nmore_tokens = ["one"]\n'
         'log_level = "debug"\nhost_port_min = 11000\n'
+        'sandbox_op_timeout = "7s"\nprobe_timeout = "2s"\nheartbeat_interval = "5s"\n'
     )
     daemon.process.send_signal(signal.SIGHUP)
     changed = daemon.wait_said("configuration reloaded")["changed"]
-    assert set(changed.split(",")) == {"token", "more_tokens", "log_level"}
+    timing = {"sandbox_op_timeout", "probe_timeout", "heartbeat_interval"}
+    assert set(changed.split(",")) == {"token", "more_tokens", "log_level"} | timing
     assert daemon.wait_said("settings that change with a restart only")["settings"] == "host_port_min"
     for token in ("one", "two"):
         daemon.token = token

@@ -58,6 +58,7 @@ def test_the_shipped_file_loads_unchanged_and_what_has_no_meaning_is_told(tmp_pa
     _config.check_exposure(loaded)
     assert of(loaded, "listen", "token", "app_env") == (":8082", "MY_SHARED_SECRET", "dev")
     assert of(loaded, "create_rps", "create_burst", "database") == ("20", "40", SHIPPED["sqlite_path"])
+    assert of(loaded, "log_keep_files", "log_keep_bytes") == ("0", "0"), "it keeps every log file"
     assert loaded.notes == ()
     known = {row.original_key for row in _config.fields("orch")}
     assert set(loaded.foreign) == SHIPPED.keys() - known and "scheduler_interval" in loaded.foreign

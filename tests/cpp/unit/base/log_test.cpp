@@ -134,6 +134,67 @@ TEST(HourlyFile, appends_to_what_is_there) {
   EXPECT_EQ(contents(directory.path() + "/p-20260102-03.log"), "one\ntwo\n");
 }
 
+std::vector<std::string> names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) names.push_back(entry.path().filename());
+  std::ranges::sort(names);
+  return names;
+}
+
+TEST(HourlyFile, keeps_as_many_files_as_it_may_and_counts_its_own) {
+  const test::TempDir directory;
+  auto file = HourlyFile::open(directory.path(), "p", kNow, {.files = 3, .bytes = 0});
+  ASSERT_TRUE(file);
+  for (int hour = 0; hour < 30; ++hour) ASSERT_TRUE(file->append("x\n", kNow + hour * kHour));
+  EXPECT_THAT(names_in(directory.path()), ElementsAre("p-20260103-06.log", "p-20260103-07.log", "p-20260103-08.log"));
+}
+
+TEST(HourlyFile, keeps_as_many_bytes_as_it_may_and_always_the_file_that_is_written) {
+  const test::TempDir directory;
+  auto file = HourlyFile::open(directory.path(), "p", kNow, {.files = 0, .bytes = 250});
+  ASSERT_TRUE(file);
+  for (int hour = 0; hour < 5; ++hour) ASSERT_TRUE(file->append(std::string(100, 'x'), kNow + hour * kHour));
+  EXPECT_THAT(names_in(directory.path()), ElementsAre("p-20260102-05.log", "p-20260102-06.log", "p-20260102-07.log"))
+      << "the newest was empty when they were counted";
+  ASSERT_TRUE(file->append(std::string(1000, 'x'), kNow + 4 * kHour));
+  ASSERT_TRUE(file->append("x", kNow + 5 * kHour));
+  EXPECT_THAT(names_in(directory.path()), ElementsAre("p-20260102-08.log"));
+}
+
+TEST(HourlyFile, keeps_all_when_nothing_else_was_said) {
+  const test::TempDir directory;
+  auto file = HourlyFile::open(directory.path(), "p", kNow);
+  for (int hour = 0; hour < 200; ++hour) ASSERT_TRUE(file->append("x\n", kNow + hour * kHour));
+  EXPECT_EQ(names_in(directory.path()).size(), 200U);
+}
+
+TEST(HourlyFile, removes_nothing_that_is_not_its_own) {
+  const test::TempDir directory;
+  const test::TempDir elsewhere;
+  const std::string precious = elsewhere.path() + "/precious";
+  std::ofstream(precious) << "x";
+  const std::vector<std::string> others = {"p-20200101-00.log.gz", "p-2020010-000.log", "p-x-20200101-00.log",
+                                           "pp-20200101-00.log",   "p-20200101-00",     "p.log"};
+  for (const std::string& name : others) std::ofstream(directory.path() + "/" + name) << "x";
+  std::filesystem::create_symlink(precious, directory.path() + "/p-20200101-00.log");
+  std::filesystem::create_directory(directory.path() + "/p-20200101-01.log");
+  std::ofstream(directory.path() + "/p-20200101-02.log") << "x";
+  auto file = HourlyFile::open(directory.path(), "p", kNow, {.files = 1, .bytes = 1});
+  ASSERT_TRUE(file->append("x", kNow));
+  EXPECT_FALSE(std::filesystem::exists(directory.path() + "/p-20200101-02.log"));
+  EXPECT_EQ(names_in(directory.path()).size(), others.size() + 3);
+  EXPECT_TRUE(std::filesystem::exists(precious));
+}
+
+TEST(HourlyFile, never_removes_the_file_that_is_written_when_the_clock_goes_back) {
+  const test::TempDir directory;
+  for (const char* name : {"p-20990101-00.log", "p-20990101-01.log"})
+    std::ofstream(directory.path() + "/" + name) << "x";
+  auto file = HourlyFile::open(directory.path(), "p", kNow, {.files = 2, .bytes = 0});
+  ASSERT_TRUE(file->append("x", kNow));
+  EXPECT_THAT(names_in(directory.path()), ElementsAre("p-20260102-03.log", "p-20990101-01.log"));
+}
+
 TEST(HourlyFile, says_what_is_wrong_with_a_directory) {
   const test::TempDir directory;
   std::ofstream(directory.path() + "/file") << "x";

@@ -116,10 +116,11 @@ class NodeFixture : public testing::Test {
     options.seed = ++seed_;
     agent_ = std::make_unique<Agent>(
         context_.get_executor(),
-        AgentPorts{clock_, *store_, *runtime_, *network_, *output_, prober_, nullptr, &steps_, &gauge_}, options);
+        AgentPorts{clock_, store(), *runtime_, *network_, *output_, prober_, nullptr, &steps_, &gauge_}, options);
     const auto started = run(agent_->start());
     ASSERT_TRUE(started) << started.error().message();
   }
+  virtual ports::NodeStore& store() { return *store_; }
   void stop_agent() {
     run_void(agent_->stop());
     agent_.reset();

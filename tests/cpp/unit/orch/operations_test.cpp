@@ -147,8 +147,9 @@ TEST_F(OperationsTest, a_reload_changes_what_may_change_and_names_the_rest) {
   next.place_deadline = std::chrono::seconds(7);
   next.notready_failure_threshold = 5;
   next.data_dir = "/elsewhere";
+  next.sandbox_op_timeout = std::chrono::seconds(9);
   const ConfigReload done = engine_.reload(next);
-  EXPECT_THAT(done.changed, testing::ElementsAre("notready_failure_threshold", "place_deadline"));
+  EXPECT_THAT(done.changed, testing::ElementsAre("sandbox_op_timeout", "notready_failure_threshold", "place_deadline"));
   EXPECT_THAT(done.need_restart, testing::ElementsAre("data_dir"));
   EXPECT_EQ(engine_.config().place_deadline, std::chrono::seconds(7));
   EXPECT_EQ(engine_.config().data_dir, OrchConfig().data_dir);

@@ -74,6 +74,39 @@ TEST_F(PolledNodeTest, health_moves_by_the_thresholds) {
   EXPECT_LT(back, seconds(12)) << "the second probe follows soon";
 }
 
+TEST_F(PolledNodeTest, a_reload_changes_how_often_a_node_is_looked_at_at_once) {
+  config_.heartbeat_interval = std::chrono::hours(1);
+  start_with_stock_node();
+  run_for(seconds(60));
+  const int before = stock_->probes;
+  run_for(seconds(60));
+  ASSERT_EQ(stock_->probes, before);
+  OrchConfig next = config_;
+  next.heartbeat_interval = seconds(2);
+  EXPECT_EQ(engine_->reload(next).changed, std::vector<std::string>{"heartbeat_interval"});
+  run_for(seconds(60));
+  EXPECT_GE(stock_->probes, before + 29);
+}
+
+TEST_F(PolledNodeTest, a_reload_changes_how_long_a_node_may_take) {
+  config_.sandbox_op_timeout = milliseconds(50);
+  start_with_stock_node();
+  transport_.slow(9, milliseconds(200));
+  create("a");
+  run_for(seconds(20));
+  EXPECT_EQ(phase("a"), Phase::scheduled) << "no answer is waited for long enough";
+  OrchConfig next = config_;
+  next.sandbox_op_timeout = seconds(30);
+  EXPECT_EQ(engine_->reload(next).changed, std::vector<std::string>{"sandbox_op_timeout"});
+  run_for(seconds(30));
+  EXPECT_EQ(phase("a"), Phase::running);
+  EXPECT_EQ(node("stock")->state, NodeState::ready);
+  next.probe_timeout = milliseconds(50);
+  EXPECT_EQ(engine_->reload(next).changed, std::vector<std::string>{"probe_timeout"});
+  run_for(seconds(30));
+  EXPECT_EQ(node("stock")->state, NodeState::not_ready);
+}
+
 TEST_F(PolledNodeTest, a_node_that_is_well_but_refuses_the_token_is_not_used) {
   stock_->refuses_token = true;
   start_with_stock_node();

@@ -43,6 +43,21 @@ TEST_F(NodesTest, are_created_and_replaced_by_the_same_call) {
   EXPECT_EQ(replaced.text("node", "resources", "external"), "203.0.113.10");
 }
 
+TEST_F(NodesTest, show_their_images_one_by_one_only_when_asked_for_by_themselves) {
+  ASSERT_EQ(register_node("a").status, 200);
+  const auto told = run(engine_->write<void>([](Engine& engine) {
+    model::Node node = *engine.state().find_node(NodeId("a"));
+    node.images = {"x:1", "y:2"};
+    engine.state().touch_node(std::move(node));
+    return Result<void>();
+  }));
+  ASSERT_TRUE(told);
+  EXPECT_THAT(get("/api/v1/nodes/a").body, HasSubstr(R"("image_count":2,"images":["x:1","y:2"]})"));
+  const std::string list = get("/api/v1/nodes").body;
+  EXPECT_THAT(list, HasSubstr(R"("image_count":2})"));
+  EXPECT_THAT(list, testing::Not(HasSubstr("x:1")));
+}
+
 TEST_F(NodesTest, are_checked_in_the_documented_order) {
   EXPECT_EQ(ask("POST", "/api/v1/nodes", "[").status, 400);
   for (const auto& [body, message] : std::vector<std::pair<std::string, std::string>>{

@@ -1,6 +1,7 @@
 // The orchestrator's JSON: what a stock client sends is understood, what it reads is there, in the original's order.
 #include "orch/api/sandboxd_o/wire.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace sandboxd::orch::sandboxd_o {
@@ -75,6 +76,19 @@ TEST(Wire, a_node_looks_like_the_original) {
   constexpr const char* kEnd =
       R"x("max_alloc_percent":0,"external":"(none)"},"sbxlet_base_url":"http://192.168.0.3:8080",)x";
   EXPECT_NE(text.find(kEnd), std::string::npos) << text;
+}
+
+TEST(Wire, what_the_scheduler_knows_of_disk_and_images_is_added_where_the_node_tells_it) {
+  model::Node node;
+  node.id = NodeId("node-a");
+  EXPECT_EQ(codec::write_json(whole_node_object(node)), codec::write_json(node_object(node)));
+  node.resources.disk_capacity_bytes = 100;
+  node.images = {"docker.io/library/b:1", "a"};
+  const std::string listed = codec::write_json(node_object(node));
+  EXPECT_THAT(listed, testing::HasSubstr(R"("disk_capacity_bytes":100,"disk_free_bytes":0})"));
+  EXPECT_THAT(listed, testing::EndsWith(R"("image_count":2})"));
+  EXPECT_THAT(codec::write_json(whole_node_object(node)),
+              testing::EndsWith(R"("image_count":2,"images":["docker.io/library/b:1","a"]})"));
 }
 
 TEST(Wire, field_names_ignore_case_and_unknown_fields_are_ignored) {

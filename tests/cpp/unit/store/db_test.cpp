@@ -93,7 +93,7 @@ TEST(DbOpen, a_file_that_is_no_database_is_refused_with_advice) {
   const auto failed = database.enable_log("FULL");
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code(), ErrorCode::storage_failed);
-  EXPECT_THAT(failed.error().message(), HasSubstr("restore a copy or name another file"));
+  EXPECT_THAT(failed.error().message(), HasSubstr("restore a copy of it, or move it away"));
 }
 
 TEST(DbOpen, a_missing_directory_is_named) {

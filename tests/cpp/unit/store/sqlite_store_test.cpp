@@ -1,4 +1,4 @@
-// What is SQLite's own about the stores: their columns, damaged rows, other processes. The promises that every store
+// What is SQLite's own about the stores: their columns, other processes. The promises that every store
 // makes are in tests/cpp/contract/store.
 #include "store/sqlite_store.hpp"
 
@@ -74,34 +74,6 @@ TEST_F(SqliteStores, aspects_of_a_sandbox_have_columns_of_their_own) {
             "stop|allow_list|on_failure|python|runc|100|1700000002000000001");
   EXPECT_EQ(text("SELECT labels FROM sandboxes"), R"({"empty":"","team":"red"})");
   EXPECT_EQ(text("SELECT json_extract(ports, '$[0].host_port') FROM sandboxes"), "10080");
-}
-
-TEST_F(SqliteStores, a_damaged_row_stops_loading_and_is_named) {
-  for (const auto& [sql, path] :
-       {std::pair{"UPDATE sandboxes SET spec = '{\"v\":1,\"containers\":7}'", "sandbox sbx-1: containers: an array"},
-        {"UPDATE sandboxes SET spec = '{\"v\":'", "sandbox sbx-1: malformed JSON"},
-        {"UPDATE sandboxes SET spec = '{\"v\":99}'", "sandbox sbx-1: has version 99"},
-        {"UPDATE sandboxes SET phase = 'odd'", "sandbox sbx-1: phase: unknown value \"odd\""},
-        {"UPDATE sandboxes SET ports = '[{}]'", "sandbox sbx-1: ports[0].host_port: is required"}}) {
-    put(test::full_sandbox());
-    change(control_plane_schema(), sql);
-    const auto store = SqliteStore::open(options()).value();
-    const auto failed = test::run_task(context_, store->load());
-    ASSERT_FALSE(failed) << sql;
-    EXPECT_EQ(failed.error().code(), ErrorCode::storage_failed);
-    EXPECT_THAT(failed.error().message(), HasSubstr(path));
-  }
-}
-
-TEST_F(SqliteStores, a_damaged_record_of_a_node_is_named) {
-  {
-    const auto store = SqliteNodeStore::open(options()).value();
-    ASSERT_TRUE(test::run_task(context_, store->put(test::full_node_sandbox())));
-  }
-  change(node_schema(), "UPDATE sandboxes SET record = '{\"v\":1}'");
-  const auto store = SqliteNodeStore::open(options()).value();
-  EXPECT_THAT(test::run_task(context_, store->load()).error().message(),
-              HasSubstr("record of sandbox sbx-1: id: is required"));
 }
 
 TEST_F(SqliteStores, another_store_on_the_file_is_refused_and_told_who_holds_it) {

@@ -48,6 +48,9 @@ void add_objects(MetricsText& out, const Figures& figures) {
     out.sample("sandboxd_nodes", {{"state", model::to_string(state)}}, count);
   }
   out.one("sandboxd_nodes_cordoned", "gauge", "Nodes that take no new sandboxes.", figures.nodes_cordoned);
+  out.family("sandboxd_damaged_records", "gauge", "Records of the database that cannot be read and were kept aside.");
+  out.sample("sandboxd_damaged_records", {{"table", "sandboxes"}}, figures.damaged_sandboxes);
+  out.sample("sandboxd_damaged_records", {{"table", "nodes"}}, figures.damaged_nodes);
   out.one("sandboxd_placements_total", "counter", "Sandboxes placed on a node.", figures.placements);
   out.one("sandboxd_revision", "gauge", "Number of the last committed change.", figures.revision);
 }

@@ -21,7 +21,10 @@ Task<http::Response> readyz(Operations& operations, http::Request) {
   http::Response response;
   response.headers.emplace_back("Cache-Control", "no-store");
   if (ready) {
-    response.body = R"({"ok":true})";
+    codec::json::object body;
+    body["ok"] = true;
+    if (const std::size_t damaged = operations.damaged_records(); damaged > 0) body["damaged_records"] = damaged;
+    response.body = codec::write_json(body);
     co_return response;
   }
   codec::json::object body;

@@ -138,7 +138,7 @@ Task<http::Response> list_nodes(SandboxService& service, http::Request request) 
 Task<http::Response> get_node(SandboxService& service, http::Request request) {
   auto node = co_await service.get_node(NodeId(request.parameter("id")));
   if (!node) co_return error_response(node.error());
-  co_return enveloped("node", node_object(**node));
+  co_return enveloped("node", whole_node_object(**node));
 }
 
 Task<http::Response> patch_node(SandboxService& service, http::Request request) {

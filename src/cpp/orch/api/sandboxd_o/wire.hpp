@@ -40,6 +40,8 @@ struct NodePatchBody {
 
 [[nodiscard]] codec::json::object sandbox_object(const model::Sandbox& sandbox);
 [[nodiscard]] codec::json::object node_object(const model::Node& node);
+// With the list of images that others have as a count: for answers about one node.
+[[nodiscard]] codec::json::object whole_node_object(const model::Node& node);
 // `external` is left out when empty.
 [[nodiscard]] codec::json::object resources_object(const model::NodeResources& resources, const std::string& external);
 // The External that is bound to this node.

@@ -94,6 +94,13 @@ json::object node_object(const model::Node& node) {
   out["resources"] = resources_object(node.resources, node.external);
   out["sbxlet_base_url"] = model::base_url(node.address);
   out["name"] = node.id.str();  // the published page's spelling
+  if (!node.images.empty()) out["image_count"] = node.images.size();
+  return out;
+}
+
+json::object whole_node_object(const model::Node& node) {
+  json::object out = node_object(node);
+  if (!node.images.empty()) out["images"] = codec::to_array(node.images);
   return out;
 }
 
@@ -110,6 +117,10 @@ json::object resources_object(const model::NodeResources& r, const std::string& 
   out["max_alloc_percent"] = r.max_alloc_percent;
   if (r.updated_at) out["updated_at"] = format_rfc3339(*r.updated_at);
   codec::put_if(out, "external", external);
+  if (r.disk_capacity_bytes > 0) {  // only our nodes tell
+    out["disk_capacity_bytes"] = r.disk_capacity_bytes;
+    out["disk_free_bytes"] = r.disk_free_bytes;
+  }
   return out;
 }
 
