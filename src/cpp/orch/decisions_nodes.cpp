@@ -177,10 +177,14 @@ void Decisions::observe_health(const NodeId& id, liveness::Signal signal, const 
   const liveness::HealthPolicy policy{config_.ready_success_threshold, config_.notready_failure_threshold};
   model::Node next = *node;
   liveness::set_health(next, liveness::next(liveness::health_of(*node), signal, bounded(text), policy));
-  if (next.state == node->state) return state_.touch_node(std::move(next));
-  if (next.state == model::NodeState::ready) {
+  if (signal == liveness::Signal::link_failed) next.last_heartbeat = state_.wall_now();
+  // The first failure is news: whoever registered the node waits for its answer.
+  const bool has_begun_to_fail = node->last_error.empty() && !next.last_error.empty();
+  const bool has_changed = next.state != node->state;
+  if (!has_changed && !has_begun_to_fail) return state_.touch_node(std::move(next));
+  if (has_changed && next.state == model::NodeState::ready) {
     kLog.info("node is ready", {{"node", id.str()}});
-  } else {
+  } else if (has_changed) {
     kLog.warn("node is not ready", {{"node", id.str()}, {"error", next.last_error}});
   }
   state_.put_node(std::move(next));
