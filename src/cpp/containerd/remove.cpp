@@ -18,9 +18,13 @@ const Log log("containerd");
 constexpr Duration kPollInterval = std::chrono::milliseconds(50);
 constexpr Duration kKillInterval = std::chrono::seconds(3);  // time for the daemon's own clean-up of a dead shim
 
+// A task that never started: runc deletes it at once; gVisor's shim does not, and would keep the caller waiting.
+constexpr Duration kUnstartedLimit = std::chrono::milliseconds(500);
+
 struct TaskFound {
   bool exists = false;
   bool must_die = false;  // running, or in a state nobody knows
+  bool never_started = false;
 };
 
 bool is_gone(const Error& error) { return error.code() == ErrorCode::not_found; }
@@ -41,8 +45,9 @@ Task<Result<TaskFound>> look(Context* context, std::string key) {
   }
   const auto state = reply->process().status();
   found.exists = true;
-  // A task that never started dies with its deletion; gVisor's shim spends a second refusing to kill one.
-  found.must_die = state != wire::TASK_STOPPED && state != wire::TASK_CREATED;
+  found.never_started = state == wire::TASK_CREATED;
+  found.must_die =
+      state != wire::TASK_STOPPED && !found.never_started;  // one that never started dies with its deletion
   co_return found;
 }
 
@@ -63,11 +68,10 @@ Task<Result<void>> kill_and_wait(Context* context, std::string key) {
   co_return Result<void>();
 }
 
-Task<Result<void>> delete_task(Context* context, std::string key) {
+Task<Result<void>> delete_task(Context* context, std::string key, Duration limit) {
   wire::DeleteTaskRequest request;
   request.set_container_id(key);
-  const auto done =
-      co_await context->channel.unary(method::kTasksDelete, request.SerializeAsString(), context->options.stop_timeout);
+  const auto done = co_await context->channel.unary(method::kTasksDelete, request.SerializeAsString(), limit);
   if (!done && !is_gone(done.error())) co_return done.error();
   co_return Result<void>();
 }
@@ -83,7 +87,7 @@ Task<Result<void>> force(Context* context, std::string key, Error why) {
   while (true) {
     if (context->clock.mono_now() >= next_kill) {
       // Once more only when the daemon's own clean-up did not come to an end: then the task is deleted under it.
-      if (!first) co_await delete_task(context, key);
+      if (!first) co_await delete_task(context, key, context->options.stop_timeout);
       first = false;
       next_kill = context->clock.mono_now() + kKillInterval;
       co_await context->files.run([bundle] {
@@ -105,7 +109,8 @@ Task<Result<bool>> remove_task(Context* context, std::string key) {
 
   Result<void> gone;
   if (found.must_die) gone = co_await kill_and_wait(context, key);
-  if (gone) gone = co_await delete_task(context, key);
+  const Duration limit = found.never_started ? kUnstartedLimit : context->options.stop_timeout;
+  if (gone) gone = co_await delete_task(context, key, limit);
   if (gone) co_return false;
   if (gone.error().code() == ErrorCode::unavailable) co_return gone.error();
   SBX_CO_CHECK(co_await force(context, key, gone.error()));

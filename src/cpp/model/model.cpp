@@ -102,13 +102,15 @@ std::optional<Protocol> parse_protocol(std::string_view text) {
 
 std::int64_t total_request_cpu_milli(const SandboxSpec& spec) {
   std::int64_t total = 0;
-  for (const Container& c : spec.containers) total = saturating_add(total, c.resources.request_cpu_milli);
+  for (const Container& c : spec.containers)
+    total = saturating_add(total, std::max<std::int64_t>(c.resources.request_cpu_milli, 0));
   return total;
 }
 
 std::int64_t total_request_memory_bytes(const SandboxSpec& spec) {
   std::int64_t total = 0;
-  for (const Container& c : spec.containers) total = saturating_add(total, c.resources.request_memory_bytes);
+  for (const Container& c : spec.containers)
+    total = saturating_add(total, std::max<std::int64_t>(c.resources.request_memory_bytes, 0));
   return total;
 }
 

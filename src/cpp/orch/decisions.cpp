@@ -195,6 +195,8 @@ Result<NodeRef> Decisions::upsert_node(const UpsertNode& request) {
   node.labels = request.labels;
   node.unschedulable = request.unschedulable;
   if (known && *known == node) return known;
+  node.updated_at = state_.wall_now();  // of what was asked for: health does not move it
+  if (known && known->address != node.address) node.last_error.clear();  // it was about another place
   const NodeRef stored = state_.put_node(std::move(node));
   if (!known || known->address != stored->address) {
     heartbeats_.renew(stored->id, state_.mono_now(), liveness::report_term(state_.nodes().size(), random_.next()));
@@ -218,6 +220,7 @@ Result<NodeRef> Decisions::patch_node(const NodeId& id, const PatchNode& patch) 
   }
   SBX_CHECK(check_labels(node.labels));
   if (node == *known) return known;
+  node.updated_at = state_.wall_now();
   return state_.put_node(std::move(node));
 }
 

@@ -177,12 +177,16 @@ void Decisions::observe_health(const NodeId& id, liveness::Signal signal, const 
   const liveness::HealthPolicy policy{config_.ready_success_threshold, config_.notready_failure_threshold};
   model::Node next = *node;
   liveness::set_health(next, liveness::next(liveness::health_of(*node), signal, bounded(text), policy));
+  if (signal == liveness::Signal::link_failed) next.last_heartbeat = state_.wall_now();
   const bool is_first_failure = signal == liveness::Signal::link_failed && node->failure_streak == 0;
   if (is_first_failure) news_.tell(id, "node stream cannot be opened", text, state_.mono_now());
-  if (next.state == node->state) return state_.touch_node(std::move(next));
-  if (next.state == model::NodeState::ready) {
+  // The first failure is a change: whoever registered the node waits for its answer.
+  const bool has_begun_to_fail = node->last_error.empty() && !next.last_error.empty();
+  const bool has_changed = next.state != node->state;
+  if (!has_changed && !has_begun_to_fail) return state_.touch_node(std::move(next));
+  if (has_changed && next.state == model::NodeState::ready) {
     kLog.info("node is ready", {{"node", id.str()}});
-  } else {
+  } else if (has_changed) {
     news_.tell(id, "node is not ready", next.last_error, state_.mono_now());
   }
   state_.put_node(std::move(next));

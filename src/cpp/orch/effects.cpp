@@ -28,6 +28,25 @@ bool is_worth_retrying(const Error& error, int attempts) {
 
 }  // namespace
 
+class Effects::Waiting {
+ public:
+  Waiting(std::map<NodeId, std::set<SandboxId>>& lanes, const Job& job) : lanes_(lanes), node_(job.node), id_(job.id) {
+    lanes_[node_].insert(id_);
+  }
+  ~Waiting() {
+    const auto found = lanes_.find(node_);
+    found->second.erase(id_);
+    if (found->second.empty()) lanes_.erase(found);
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  std::map<NodeId, std::set<SandboxId>>& lanes_;
+  NodeId node_;
+  SandboxId id_;
+};
+
 Effects::Effects(boost::asio::any_io_executor executor, ports::NodeTransport& transport, ports::Clock& clock,
                  Inbox& inbox, Duration call_timeout, std::uint64_t seed)
     : executor_(executor),
@@ -122,8 +141,8 @@ void Effects::kick(Lane& lane) {
 }
 
 void Effects::retry_now(const NodeId& node) {
-  const auto found = pausing_.find(node);
-  if (found == pausing_.end()) return;
+  const auto found = waiting_.find(node);
+  if (found == waiting_.end()) return;
   for (const SandboxId& id : found->second) kick(*lanes_.at(id));
 }
 
@@ -175,6 +194,7 @@ Task<Result<void>> Effects::until_linked(Effects& effects, std::shared_ptr<Lane>
 
 Task<Result<void>> Effects::attempt(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job) {
   if (link_of(job->node) == LinkKind::unknown) {
+    const Waiting waiting(waiting_, *job);
     auto linking = until_linked(*this, lane, job);
     const auto linked = co_await aio::with_deadline(clock_, kLinkWait, std::move(linking), "link");
     if (!linked) co_return Error(ErrorCode::unavailable, "node " + job->node.str() + " does not answer");
@@ -211,17 +231,7 @@ Task<Result<void>> Effects::until_kicked(std::shared_ptr<Lane> lane, std::uint64
 }
 
 Task<void> Effects::pause(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job, int attempts) {
-  struct Entry {
-    ~Entry() {
-      std::set<SandboxId>& ids = pausing[job.node];
-      ids.erase(job.id);
-      if (ids.empty()) pausing.erase(job.node);
-    }
-    std::map<NodeId, std::set<SandboxId>>& pausing;
-    const Job& job;
-  };
-  pausing_[job->node].insert(job->id);
-  const Entry entry{pausing_, *job};
+  const Waiting waiting(waiting_, *job);
   const Duration longest = std::min(kPauseMax, kPauseMin * (1 << std::min(attempts - 1, 10)));
   // Between half and all of it, so that many lanes do not come back at once.
   const auto half = static_cast<std::uint64_t>(longest.count() / 2);

@@ -73,6 +73,9 @@ class Effects {
     std::uint64_t kicks = 0;
   };
 
+  // While it lives, news of the job's node wakes the job's lane.
+  class Waiting;
+
   void enqueue(std::shared_ptr<Job> job);
   void kick(Lane& lane);
   [[nodiscard]] Task<void> drive(SandboxId id, std::shared_ptr<Lane> lane);
@@ -98,7 +101,7 @@ class Effects {
   std::map<NodeId, LinkKind> links_;
   std::map<NodeId, std::shared_ptr<aio::Semaphore>> permits_;
   std::map<SandboxId, std::shared_ptr<Lane>> lanes_;
-  std::map<NodeId, std::set<SandboxId>> pausing_;  // lanes that pause before they try this node again
+  std::map<NodeId, std::set<SandboxId>> waiting_;  // lanes that wait for news of this node, or to try it again
   aio::TaskGroup calls_;
 };
 

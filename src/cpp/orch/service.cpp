@@ -23,11 +23,13 @@ struct IsGone {
   bool operator()(const WatchEvent& event) const { return event.kind == WatchKind::sandbox_gone; }
 };
 
-struct IsReady {
+// The node's first word, or that it did not give one.
+struct HasAnswered {
   NodeId node;
   bool operator()(const WatchEvent& event) const {
-    return event.node && event.node->id == node &&
-           (event.kind == WatchKind::node_gone || event.node->state == model::NodeState::ready);
+    if (!event.node || event.node->id != node) return false;
+    return event.kind == WatchKind::node_gone || event.node->state == model::NodeState::ready ||
+           !event.node->last_error.empty();
   }
 };
 
@@ -116,9 +118,9 @@ Task<Result<NodeRef>> SandboxService::upsert_node(UpsertNode request, Duration s
   filter.sandboxes = false;
   auto stream = co_await watch(stored->revision, std::move(filter));
   if (!stream) co_return stored;  // it is stored: that it cannot be watched is no failure of this call
-  IsReady is_ready;
-  is_ready.node = id;
-  auto waiting = until(*stream, std::move(is_ready));
+  HasAnswered has_answered;
+  has_answered.node = id;
+  auto waiting = until(*stream, std::move(has_answered));
   const auto settled = co_await aio::with_deadline(*clock_, settle, std::move(waiting), "node report");
   static_cast<void>(settled);
   auto now = co_await get_node(id);

@@ -203,7 +203,6 @@ void State::erase(const SandboxId& id) {
 
 NodeRef State::put_node(model::Node node) {
   node.revision = ++revision_;
-  node.updated_at = wall_;
   auto version = std::make_shared<const model::Node>(std::move(node));
   nodes_before_.try_emplace(version->id, find_node(version->id));
   replace_node(version->id, version);

@@ -51,6 +51,14 @@ TEST(Spec, totals_saturate) {
   EXPECT_EQ(total_request_memory_bytes(spec), std::numeric_limits<std::int64_t>::max());
 }
 
+TEST(Spec, a_negative_request_gives_nothing_to_others) {
+  SandboxSpec spec = one_container();
+  spec.containers[0].resources.request_cpu_milli = -1000;
+  spec.containers[0].resources.request_memory_bytes = -1;
+  EXPECT_EQ(total_request_cpu_milli(spec), 0);
+  EXPECT_EQ(total_request_memory_bytes(spec), 0);
+}
+
 TEST(Protocol, is_case_insensitive_and_defaults_to_tcp) {
   EXPECT_EQ(parse_protocol(""), Protocol::tcp);
   EXPECT_EQ(parse_protocol("UDP"), Protocol::udp);

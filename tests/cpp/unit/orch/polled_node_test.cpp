@@ -364,6 +364,46 @@ TEST_F(PolledNodeTest, a_delete_that_the_node_refuses_is_tried_again) {
   EXPECT_EQ(get("a"), nullptr);
 }
 
+TEST_F(PolledNodeTest, a_delete_that_a_kill_interrupted_goes_on_as_soon_as_the_node_is_linked) {
+  start_with_stock_node();
+  create_running("a");
+  stock_->removal_fault = "lock timeout for a";
+  ASSERT_TRUE(run(service_->remove(SandboxId("a"))));
+  stop();
+  stock_->removal_fault.clear();
+  start();
+  const Duration took = time_until([&] { return !get("a"); }, seconds(20));
+  EXPECT_LT(took, seconds(2));
+}
+
+TEST_F(PolledNodeTest, one_that_refuses_is_answered_for_after_its_first_failure) {
+  start();
+  UpsertNode request;
+  request.id = NodeId("wrong");
+  request.address = {"10.0.0.1", 9};  // nobody listens there
+  const MonoTime before = clock_.mono_now();
+  const auto wrong = run(service_->upsert_node(request, seconds(3)));
+  ASSERT_TRUE(wrong);
+  EXPECT_LT(clock_.mono_now() - before, milliseconds(500));
+  EXPECT_EQ((*wrong)->state, NodeState::unknown);
+  EXPECT_EQ((*wrong)->failure_streak, 1);
+  EXPECT_EQ((*wrong)->last_error, "connection refused");
+  EXPECT_TRUE((*wrong)->last_heartbeat) << "of the last attempt, successful or not";
+}
+
+TEST_F(PolledNodeTest, the_time_of_a_change_is_not_moved_by_health) {
+  start_with_stock_node();
+  const WallTime changed = node("stock")->updated_at;
+  transport_.detach(9);
+  time_until([&] { return node("stock")->state == NodeState::not_ready; }, seconds(60));
+  ASSERT_EQ(node("stock")->state, NodeState::not_ready);
+  EXPECT_EQ(node("stock")->updated_at, changed);
+  PatchNode patch;
+  patch.unschedulable = true;
+  ASSERT_TRUE(run(service_->patch_node(NodeId("stock"), patch)));
+  EXPECT_GT(node("stock")->updated_at, changed);
+}
+
 TEST_F(PolledNodeTest, what_others_use_is_not_given_away) {
   stock_->foreign_cpu_milli = 3500;
   start_with_stock_node();

@@ -16,12 +16,14 @@ Error invalid(std::string message) { return {ErrorCode::invalid_argument, std::m
 
 bool is_blank(std::string_view text) { return trimmed(text).empty(); }
 
-// Shared by sandbox ids and container names, which differ in their subject and length only.
+// Shared by sandbox ids and container names, which differ in their subject and length only. The original calls an id in
+// a path "sandbox id" where it is about blanks, and "id" in all else.
 Result<void> validate_name(std::string_view name, const std::string& subject, std::size_t length_max,
                            std::string_view required_message) {
   if (is_blank(name)) return invalid(std::string(required_message));
   if (trimmed(name).size() != name.size()) {
-    return invalid(subject + " must not contain leading or trailing whitespace");
+    const std::string full = required_message.starts_with("sandbox id") ? "sandbox id" : subject;
+    return invalid(full + " must not contain leading or trailing whitespace");
   }
   if (name.find_first_of("/\\") != std::string_view::npos || name.find("..") != std::string_view::npos) {
     return invalid(subject + " contains invalid path characters");
@@ -165,8 +167,7 @@ Result<void> validate_external(const BindExternal& external) {
 }
 
 Result<void> validate_id(std::string_view id, std::string_view required_message) {
-  const std::string subject = required_message.starts_with("sandbox id") ? "sandbox id" : "id";
-  return validate_name(id, subject, limits::kSandboxIdLengthMax, required_message);
+  return validate_name(id, "id", limits::kSandboxIdLengthMax, required_message);
 }
 
 Result<void> validate_create(const CreateBody& body) {
