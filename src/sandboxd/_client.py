@@ -7,13 +7,14 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 
-from . import _protocol
+from . import _log_stream, _protocol
 from ._endpoint import Endpoint, find_endpoint
 from ._exceptions import ConnectError, RequestTimeout, SandboxdError, TransportError
 from ._models import Event, Json, LogLine, NodeInfo, SandboxInfo
@@ -95,11 +96,14 @@ class BaseClient:
             return RequestTimeout(f"{what}: no answer within the time limit; the outcome is unknown")
         return TransportError(f"{what}: {str(error) or type(error).__name__}")
 
+    def _stream_timeout(self, read_timeout: float | None) -> httpx.Timeout:
+        return httpx.Timeout(self._timeout, read=read_timeout)
+
     def _watch_arguments(self, since: str | None, sandbox: str | None, read_timeout: float | None) -> dict[str, Any]:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if since:
             headers["Last-Event-ID"] = since
-        timeout = httpx.Timeout(self._timeout, read=read_timeout)
+        timeout = self._stream_timeout(read_timeout)
         return {"headers": headers, "params": _protocol.watch_query(sandbox), "timeout": timeout}
 
 
@@ -192,16 +196,63 @@ class Client(BaseClient):
         """
         self._send(_protocol.delete_sandbox(id))
 
-    def sandbox_logs(self, id: str, container: str | None = None) -> list[LogLine]:
+    def sandbox_logs(
+        self,
+        id: str,
+        container: str | None = None,
+        *,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
+    ) -> list[LogLine]:
         """Read what the containers of a sandbox wrote, oldest line first.
 
         Args:
-            container: only this one; None means all.
+            container: only this one; None means all, with "[<container>] " in front of each line.
+            tail: only the last so many lines, as the log counts them (a very long line counts several times).
+            since: only lines from this time on; a timedelta counts back from now.
 
         Raises:
             NotFoundError: no such sandbox or container.
         """
-        return self._send(_protocol.sandbox_logs(id, container))
+        return self._send(_protocol.sandbox_logs(id, container, tail, since))
+
+    @contextlib.contextmanager
+    def follow_logs(
+        self,
+        id: str,
+        container: str | None = None,
+        *,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
+        read_timeout: float | None = 60.0,
+    ) -> Iterator[Iterator[LogLine]]:
+        """Read what the containers of a sandbox write, as they write it. Ends when the sandbox does.
+
+        Args:
+            container: only this one; None means all, with "[<container>] " in front of each line.
+            tail: begin with the last so many lines of what is there; None begins with all of it.
+            since: begin with lines from this time on; a timedelta counts back from now.
+            read_timeout: seconds of complete silence after which RequestTimeout is raised; a server that has nothing
+                to say sends a sign of life every 15 seconds.
+
+        Raises:
+            NotFoundError: no such sandbox or container.
+            TransportError: the stream broke before the sandbox ended.
+
+        Example:
+            with client.follow_logs("web", tail=10) as lines:
+                for line in lines:
+                    print(line.text)
+        """
+        try:
+            asked = _log_stream.arguments(id, container, tail, since, self._stream_timeout(read_timeout))
+            with self._http.stream(**asked) as response:
+                if response.status_code >= 300:
+                    body = response.read()
+                    raise _protocol.parse_error(response.status_code, response.headers, body, f"logs of {id}")
+                yield _log_stream.lines(response, _log_stream.LogReader(id, container))
+        except httpx.HTTPError as error:
+            raise self._transport_error(error, f"logs of {id}") from error
 
     def put_node(
         self, id: str, ip: str, port: int, labels: Mapping[str, str] | None = None, unschedulable: bool = False
@@ -314,8 +365,36 @@ class AsyncClient(BaseClient):
         await self._send(_protocol.delete_sandbox(id))
 
     @_documented_like(Client.sandbox_logs)
-    async def sandbox_logs(self, id: str, container: str | None = None) -> list[LogLine]:
-        return await self._send(_protocol.sandbox_logs(id, container))
+    async def sandbox_logs(
+        self,
+        id: str,
+        container: str | None = None,
+        *,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
+    ) -> list[LogLine]:
+        return await self._send(_protocol.sandbox_logs(id, container, tail, since))
+
+    @contextlib.asynccontextmanager
+    @_documented_like(Client.follow_logs)
+    async def follow_logs(
+        self,
+        id: str,
+        container: str | None = None,
+        *,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
+        read_timeout: float | None = 60.0,
+    ) -> AsyncIterator[AsyncIterator[LogLine]]:
+        try:
+            asked = _log_stream.arguments(id, container, tail, since, self._stream_timeout(read_timeout))
+            async with self._http.stream(**asked) as response:
+                if response.status_code >= 300:
+                    body = await response.aread()
+                    raise _protocol.parse_error(response.status_code, response.headers, body, f"logs of {id}")
+                yield _log_stream.lines_async(response, _log_stream.LogReader(id, container))
+        except httpx.HTTPError as error:
+            raise self._transport_error(error, f"logs of {id}") from error
 
     @_documented_like(Client.put_node)
     async def put_node(

@@ -27,7 +27,8 @@ class DirectoryWatch::State : public std::enable_shared_from_this<State> {
   Result<std::uint64_t> add(const std::string& path, std::function<void()> changed) {
     const int watch = ::inotify_add_watch(inotify_.native_handle(), path.c_str(), kMask);
     if (watch < 0 && errno == ENOSPC)
-      return Error(ErrorCode::resource_exhausted, "watch " + path + ": fs.inotify.max_user_watches is reached; raise it");
+      return Error(ErrorCode::resource_exhausted,
+                   "watch " + path + ": fs.inotify.max_user_watches is reached; raise it");
     if (watch < 0) return errno_error(errno, "watch " + path, ErrorCode::storage_failed);
     const std::uint64_t number = ++last_number_;
     listeners_[number] = {watch, std::move(changed)};

@@ -76,8 +76,8 @@ class Follower final : public ports::OutputReader {
       state->is_stale = false;
       const bool is_first = !std::exchange(state->has_begun, true);
       // Shielded: what was read is given out even when the caller is cancelled meanwhile.
-      SBX_CO_TRY(found, co_await aio::shield(
-                            files_.run([state, is_first] { return read_what_is_there(*state, is_first); })));
+      SBX_CO_TRY(found,
+                 co_await aio::shield(files_.run([state, is_first] { return read_what_is_there(*state, is_first); })));
       if (found.has_more) state->is_stale = true;
       if (is_first || !found.outputs.empty()) co_return Next(std::move(found.outputs));
     }

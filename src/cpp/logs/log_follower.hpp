@@ -13,8 +13,8 @@
 
 namespace sandboxd::logs {
 
-// Core thread. `changes` and `files` outlive the reader. Errors: not_found, resource_exhausted, invalid_argument (a name
-// that is no plain path segment), storage_failed.
+// Core thread. `changes` and `files` outlive the reader. Errors: not_found, resource_exhausted, invalid_argument (a
+// name that is no plain path segment), storage_failed.
 [[nodiscard]] Result<std::unique_ptr<ports::OutputReader>> follow_logs(boost::asio::any_io_executor executor,
                                                                        DirectoryWatch& changes,
                                                                        aio::BlockingPool& files,

@@ -25,7 +25,8 @@ struct ContainerOutput {
   std::vector<std::string> lines;  // CRI lines without line ends
 };
 
-// The logs of a sandbox's containers as they grow. At most one call of next() at a time; must not outlive its collector.
+// The logs of a sandbox's containers as they grow. At most one call of next() at a time; must not outlive its
+// collector.
 class OutputReader {
  public:
   virtual ~OutputReader() = default;

@@ -59,7 +59,8 @@ class LogBody final : public http::BodyStream {
     const bool is_first = std::exchange(is_first_, false);
     auto outputs = co_await aio::with_deadline(clock_, limits::kSseKeepAlive, reader_->next(), "log");
     if (!outputs && outputs.error().code() == ErrorCode::deadline_exceeded) co_return http::sse_keep_alive();
-    if (outputs && *outputs) co_return (is_first ? http::sse_keep_alive() : std::string()) + events(**outputs, is_first);
+    if (outputs && *outputs)
+      co_return (is_first ? http::sse_keep_alive() : std::string()) + events(**outputs, is_first);
     is_over_ = true;
     http::SseEvent last;
     last.event = outputs ? "end" : "error";
