@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
 
-from . import _protocol
+from . import _log_stream, _protocol
 from ._client import Client
 from ._client_base import BaseClient, documented_like, read_events
 from ._exceptions import SandboxdError, TransportError
@@ -105,8 +106,36 @@ class AsyncClient(BaseClient):
         await self._send(_protocol.delete_sandbox(id))
 
     @documented_like(Client.sandbox_logs)
-    async def sandbox_logs(self, id: str, container: str | None = None) -> list[LogLine]:
-        return await self._send(_protocol.sandbox_logs(id, container))
+    async def sandbox_logs(
+        self,
+        id: str,
+        container: str | None = None,
+        *,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
+    ) -> list[LogLine]:
+        return await self._send(_protocol.sandbox_logs(id, container, tail, since))
+
+    @contextlib.asynccontextmanager
+    @documented_like(Client.follow_logs)
+    async def follow_logs(
+        self,
+        id: str,
+        container: str | None = None,
+        *,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
+        read_timeout: float | None = 60.0,
+    ) -> AsyncIterator[AsyncIterator[LogLine]]:
+        try:
+            asked = _log_stream.arguments(id, container, tail, since, self._stream_timeout(read_timeout))
+            async with self._http.stream(**asked) as response:
+                if response.status_code >= 300:
+                    body = await response.aread()
+                    raise _protocol.parse_error(response.status_code, response.headers, body, f"logs of {id}")
+                yield _log_stream.lines_async(response, _log_stream.LogReader(id, container))
+        except httpx.HTTPError as error:
+            raise self._transport_error(error, f"logs of {id}") from error
 
     @documented_like(Client.put_node)
     async def put_node(

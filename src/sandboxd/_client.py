@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
 
-from . import _protocol
+from . import _log_stream, _protocol
 from ._client_base import BaseClient, read_events
 from ._exceptions import SandboxdError, TransportError
 from ._models import Event, ExternalInfo, Json, LogLine, NodeInfo, SandboxInfo
@@ -151,16 +152,63 @@ class Client(BaseClient):
         """
         self._send(_protocol.delete_sandbox(id))
 
-    def sandbox_logs(self, id: str, container: str | None = None) -> list[LogLine]:
+    def sandbox_logs(
+        self,
+        id: str,
+        container: str | None = None,
+        *,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
+    ) -> list[LogLine]:
         """Read what the containers of a sandbox wrote, oldest line first.
 
         Args:
-            container: only this one; None means all.
+            container: only this one; None means all, with "[<container>] " in front of each line.
+            tail: only the last so many lines, as the log counts them (a very long line counts several times).
+            since: only lines from this time on; a timedelta counts back from now.
 
         Raises:
             NotFoundError: no such sandbox or container.
         """
-        return self._send(_protocol.sandbox_logs(id, container))
+        return self._send(_protocol.sandbox_logs(id, container, tail, since))
+
+    @contextlib.contextmanager
+    def follow_logs(
+        self,
+        id: str,
+        container: str | None = None,
+        *,
+        tail: int | None = None,
+        since: datetime | timedelta | None = None,
+        read_timeout: float | None = 60.0,
+    ) -> Iterator[Iterator[LogLine]]:
+        """Read what the containers of a sandbox write, as they write it. Ends when the sandbox does.
+
+        Args:
+            container: only this one; None means all, with "[<container>] " in front of each line.
+            tail: begin with the last so many lines of what is there; None begins with all of it.
+            since: begin with lines from this time on; a timedelta counts back from now.
+            read_timeout: seconds of complete silence after which RequestTimeout is raised; a server that has nothing
+                to say sends a sign of life every 15 seconds.
+
+        Raises:
+            NotFoundError: no such sandbox or container.
+            TransportError: the stream broke before the sandbox ended.
+
+        Example:
+            with client.follow_logs("web", tail=10) as lines:
+                for line in lines:
+                    print(line.text)
+        """
+        try:
+            asked = _log_stream.arguments(id, container, tail, since, self._stream_timeout(read_timeout))
+            with self._http.stream(**asked) as response:
+                if response.status_code >= 300:
+                    body = response.read()
+                    raise _protocol.parse_error(response.status_code, response.headers, body, f"logs of {id}")
+                yield _log_stream.lines(response, _log_stream.LogReader(id, container))
+        except httpx.HTTPError as error:
+            raise self._transport_error(error, f"logs of {id}") from error
 
     def put_node(
         self, id: str, ip: str, port: int, labels: Mapping[str, str] | None = None, unschedulable: bool = False

@@ -107,11 +107,14 @@ class BaseClient:
             return RequestTimeout(f"{what}: no answer within the time limit; the outcome is unknown")
         return TransportError(f"{what}: {str(error) or type(error).__name__}")
 
+    def _stream_timeout(self, read_timeout: float | None) -> httpx.Timeout:
+        return httpx.Timeout(self._timeout, read=read_timeout)
+
     def _watch_arguments(self, since: str | None, sandbox: str | None, read_timeout: float | None) -> dict[str, Any]:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if since:
             headers["Last-Event-ID"] = since
-        timeout = httpx.Timeout(self._timeout, read=read_timeout)
+        timeout = self._stream_timeout(read_timeout)
         return {"headers": headers, "params": _protocol.watch_query(sandbox), "timeout": timeout}
 
 

@@ -252,30 +252,41 @@ class LogLine:
         return self.text
 
 
-def parse_log_lines(lines: Sequence[str]) -> list[LogLine]:
-    """Turn CRI log lines into text lines: partial pieces of one stream are joined."""
-    out: list[LogLine] = []
-    pending: dict[tuple[str, str], tuple[datetime | None, str]] = {}
-    for line in lines:
+class LogJoiner:
+    """Turns CRI log lines into text lines: partial pieces of one stream are joined."""
+
+    def __init__(self) -> None:
+        self._pending: dict[tuple[str, str], tuple[datetime | None, str]] = {}
+
+    def feed(self, line: str) -> LogLine | None:
         match = _CRI_LINE.match(line)
         if match is None:
-            out.append(LogLine(line))
-            continue
+            return LogLine(line)
         prefix, stamp, stream, tag, text = match.groups()
         key = (stream, prefix or "")
-        at, before = pending.pop(key, (parse_time(stamp), prefix or ""))
+        at, before = self._pending.pop(key, (parse_time(stamp), prefix or ""))
         if tag == "P":
-            pending[key] = (at, before + (text or ""))
-        else:
-            out.append(LogLine(before + (text or ""), stream, at))
-    out.extend(LogLine(text, stream, at) for (stream, _), (at, text) in pending.items())
-    return out
+            self._pending[key] = (at, before + (text or ""))
+            return None
+        return LogLine(before + (text or ""), stream, at)
+
+    def rest(self) -> list[LogLine]:
+        """What waits for a last piece that did not come."""
+        return [LogLine(text, stream, at) for (stream, _), (at, text) in self._pending.items()]
+
+
+def parse_log_lines(lines: Sequence[str]) -> list[LogLine]:
+    """Turn CRI log lines into text lines: partial pieces of one stream are joined."""
+    joiner = LogJoiner()
+    out = [joined for line in lines if (joined := joiner.feed(line)) is not None]
+    return out + joiner.rest()
 
 
 __all__ = [
     "Event",
     "ExternalInfo",
     "Json",
+    "LogJoiner",
     "LogLine",
     "NodeInfo",
     "NodeResources",

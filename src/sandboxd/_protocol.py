@@ -10,6 +10,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -242,16 +243,30 @@ def delete_sandbox(id: str) -> Request[None]:
     return Request("DELETE", f"/api/v1/sandboxes/{_segment(id)}", _nothing, seconds=75.0)
 
 
-def sandbox_logs(id: str, container: str | None = None) -> Request[list[LogLine]]:
-    path = f"/api/v1/sandboxes/{_segment(id)}"
-    path += f"/containers/{_segment(container)}/logs" if container else "/logs"
+def logs_path(id: str, container: str | None) -> str:
+    return f"/api/v1/sandboxes/{_segment(id)}" + (f"/containers/{_segment(container)}/logs" if container else "/logs")
 
+
+def logs_query(tail: int | None, since: datetime | timedelta | None) -> dict[str, str]:
+    query: dict[str, str] = {}
+    if tail is not None:
+        query["tail"] = str(tail)
+    if isinstance(since, timedelta):
+        query["since"] = f"{max(since.total_seconds(), 0.0):.6f}s"
+    elif since is not None:
+        query["since"] = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return query
+
+
+def sandbox_logs(
+    id: str, container: str | None = None, tail: int | None = None, since: datetime | timedelta | None = None
+) -> Request[list[LogLine]]:
     def parse(data: Json) -> list[LogLine]:
         logs = data.get("logs")
         lines = logs.get("lines") if isinstance(logs, Mapping) else None
         return parse_log_lines([str(line) for line in lines or []])
 
-    return Request("GET", path, parse)
+    return Request("GET", logs_path(id, container), parse, query=list(logs_query(tail, since).items()))
 
 
 # --- nodes -----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
@@ -189,13 +190,28 @@ class Sandbox(BaseSandbox):
         except NotFoundError:
             waiter.see_missing()
 
-    def logs(self, container: str | None = None) -> list[LogLine]:
+    def logs(
+        self, container: str | None = None, *, tail: int | None = None, since: datetime | timedelta | None = None
+    ) -> list[LogLine]:
         """Read what it wrote so far, oldest line first.
 
         Args:
             container: only this one; None means all.
+            tail: only the last so many lines.
+            since: only lines from this time on; a timedelta counts back from now.
         """
-        return self._client.sandbox_logs(self.id, container)
+        return self._client.sandbox_logs(self.id, container, tail=tail, since=since)
+
+    def follow_logs(
+        self, container: str | None = None, *, tail: int | None = None, since: datetime | timedelta | None = None
+    ) -> Iterator[LogLine]:
+        """Read what it writes, as it writes it, until it ends; arguments as of `logs`, about what is there already.
+
+        Raises:
+            TransportError: the stream broke before the sandbox ended.
+        """
+        with self._client.follow_logs(self.id, container, tail=tail, since=since) as lines:
+            yield from lines
 
     def delete(self) -> None:
         """Stop and remove it; `wait_deleted` tells when it is gone. Deleting twice is no error."""
@@ -359,8 +375,18 @@ class AsyncSandbox(BaseSandbox):
             waiter.see_missing()
 
     @documented_like(Sandbox.logs)
-    async def logs(self, container: str | None = None) -> list[LogLine]:
-        return await self._client.sandbox_logs(self.id, container)
+    async def logs(
+        self, container: str | None = None, *, tail: int | None = None, since: datetime | timedelta | None = None
+    ) -> list[LogLine]:
+        return await self._client.sandbox_logs(self.id, container, tail=tail, since=since)
+
+    @documented_like(Sandbox.follow_logs)
+    async def follow_logs(
+        self, container: str | None = None, *, tail: int | None = None, since: datetime | timedelta | None = None
+    ) -> AsyncIterator[LogLine]:
+        async with self._client.follow_logs(self.id, container, tail=tail, since=since) as lines:
+            async for line in lines:
+                yield line
 
     @documented_like(Sandbox.delete)
     async def delete(self) -> None:

@@ -26,6 +26,7 @@ inline constexpr std::size_t kEngineInboxMax = 16384;
 inline constexpr std::size_t kEngineTurnMax = 1024;
 inline constexpr std::size_t kWatchHistoryEvents = 16384;
 inline constexpr std::size_t kWatchersMax = 1024;
+inline constexpr std::size_t kLogFollowersMax = 64;  // of one sandbox
 inline constexpr std::size_t kWatcherBacklogMax = 4096;
 inline constexpr std::size_t kNodesMax = 20000;
 inline constexpr std::size_t kNodeCallsMax = 64;           // concurrent calls to one node

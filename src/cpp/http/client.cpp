@@ -36,6 +36,7 @@ class Stream final : public ClientStream {
   Task<Result<std::optional<std::string>>> next(Duration idle) override { return read(connection_, idle); }
   [[nodiscard]] int status() const override { return status_; }
   [[nodiscard]] const std::string& content_type() const override { return connection_->parser().content_type(); }
+  [[nodiscard]] const Headers& headers() const override { return connection_->parser().headers(); }
 
  private:
   static Task<Result<std::optional<std::string>>> read(Connected connection, Duration idle) {

@@ -54,6 +54,7 @@ class ClientStream {
   [[nodiscard]] virtual Task<Result<std::optional<std::string>>> next(Duration idle) = 0;
   [[nodiscard]] virtual int status() const = 0;
   [[nodiscard]] virtual const std::string& content_type() const = 0;
+  [[nodiscard]] virtual const Headers& headers() const = 0;
 };
 
 // All functions on the executor's one thread. Destroying the client closes its idle connections; exchanges under way

@@ -2,6 +2,7 @@
 
 #include "base/limits.hpp"
 #include "codec/cri_log.hpp"
+#include "logs/descriptor.hpp"
 #include "model/spec.hpp"
 
 #include <cerrno>
@@ -11,20 +12,6 @@
 
 namespace sandboxd::logs {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Error too_large() { return {ErrorCode::too_large, "logs too large"}; }
 

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "logs/holder_protocol.hpp"
 #include "logs/log_files.hpp"
+#include "logs/log_follower.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
@@ -45,6 +46,7 @@ LogHolderClient::LogHolderClient(asio::any_io_executor executor, ports::Clock& c
       options_(std::move(options)),
       calling_(executor, 1),
       launching_(executor, 1),
+      changes_(executor),
       tasks_(executor) {}
 
 LogHolderClient::~LogHolderClient() = default;
@@ -248,6 +250,11 @@ Task<Result<std::vector<SandboxId>>> LogHolderClient::list() {
 Task<Result<std::vector<std::string>>> LogHolderClient::read(SandboxId sandbox, std::string container) {
   co_return co_await files_.run([directory = options_.data_dir, sandbox = std::move(sandbox),
                                  container = std::move(container)] { return read_log(directory, sandbox, container); });
+}
+
+Task<Result<std::unique_ptr<ports::OutputReader>>> LogHolderClient::follow(SandboxId sandbox,
+                                                                           std::vector<std::string> containers) {
+  co_return follow_logs(executor_, changes_, files_, options_.data_dir, std::move(sandbox), containers);
 }
 
 }  // namespace sandboxd::logs

@@ -8,6 +8,7 @@
 #include "aio/blocking_pool.hpp"
 #include "aio/semaphore.hpp"
 #include "aio/task_group.hpp"
+#include "logs/directory_watch.hpp"
 #include "ports/clock.hpp"
 #include "ports/output_collector.hpp"
 #include "ports/process_runner.hpp"
@@ -51,6 +52,8 @@ class LogHolderClient final : public ports::OutputCollector {
   [[nodiscard]] Task<Result<void>> remove(SandboxId sandbox) override;
   [[nodiscard]] Task<Result<std::vector<SandboxId>>> list() override;
   [[nodiscard]] Task<Result<std::vector<std::string>>> read(SandboxId sandbox, std::string container) override;
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::OutputReader>>> follow(SandboxId sandbox,
+                                                                          std::vector<std::string> containers) override;
 
  private:
   using Socket = boost::asio::local::stream_protocol::socket;
@@ -78,6 +81,7 @@ class LogHolderClient final : public ports::OutputCollector {
   std::set<std::pair<std::string, std::string>> opened_;  // sandbox, container
   bool stopped_ = false;
   aio::BlockingPool files_{1};
+  DirectoryWatch changes_;
   aio::TaskGroup tasks_;
 };
 

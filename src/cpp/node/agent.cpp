@@ -7,6 +7,7 @@
 #include "node/agent_core.hpp"
 #include "node/caretaker.hpp"
 #include "node/container_plan.hpp"
+#include "node/log_reader.hpp"
 #include "node/provisioner.hpp"
 #include "node/remover.hpp"
 
@@ -53,6 +54,7 @@ class Agent::Impl {
   Task<Result<model::NodeSandbox>> create(model::NodeCreateRequest request);
   Task<Result<void>> remove(SandboxId id, std::string uid);
   Task<Result<std::vector<std::string>>> log(SandboxId id, std::string container);
+  Result<std::unique_ptr<ports::OutputReader>> follow_log(const SandboxId& id, const std::string& container);
   Result<std::unique_ptr<ports::NodeWatch>> subscribe();
   [[nodiscard]] std::optional<Error> degraded() const;
   [[nodiscard]] EntryPtr find(const SandboxId& id) const;
@@ -282,6 +284,18 @@ Task<Result<std::vector<std::string>>> Agent::Impl::log(SandboxId id, std::strin
   co_return lines;
 }
 
+Result<std::unique_ptr<ports::OutputReader>> Agent::Impl::follow_log(const SandboxId& id,
+                                                                     const std::string& container) {
+  const EntryPtr entry = find(id);
+  if (!entry) return Error(ErrorCode::not_found, "not found");
+  std::vector<std::string> containers;
+  for (const auto& known : entry->record.containers) {
+    if (container.empty() || known.name == container) containers.push_back(known.name);
+  }
+  if (containers.empty()) return Error(ErrorCode::not_found, "no container " + container);
+  return follow_entry(entry, core_.ports.output, std::move(containers));
+}
+
 Result<std::unique_ptr<ports::NodeWatch>> Agent::Impl::subscribe() {
   if (!core_.loaded) return Error(ErrorCode::unavailable, "the node agent is starting");
   std::vector<ports::NodeEvent> first;
@@ -309,6 +323,10 @@ Task<Result<void>> Agent::reconcile() { return impl_->caretaker_.look(); }
 Task<Result<std::vector<std::string>>> Agent::log(SandboxId id, std::string container) {
   return impl_->log(std::move(id), std::move(container));
 }
+Result<std::unique_ptr<ports::OutputReader>> Agent::follow_log(const SandboxId& id, const std::string& container) {
+  return impl_->follow_log(id, container);
+}
+ports::Clock& Agent::clock() const { return impl_->core_.ports.clock; }
 Result<std::unique_ptr<ports::NodeWatch>> Agent::subscribe() { return impl_->subscribe(); }
 std::optional<Error> Agent::degraded() const { return impl_->degraded(); }
 model::NodeReport Agent::report() const { return impl_->core_.report(); }

@@ -118,6 +118,12 @@ class Agent {
 
   // The container's log lines. Errors: not_found, too_large, storage_failed.
   [[nodiscard]] Task<Result<std::vector<std::string>>> log(SandboxId id, std::string container);
+  // The same as it grows, of all containers when `container` is empty. Begins before the first process, and ends when
+  // the sandbox no longer runs and everything was given out. Errors: not_found, resource_exhausted (too many readers).
+  // Must not outlive the agent's executor.
+  [[nodiscard]] Result<std::unique_ptr<ports::OutputReader>> follow_log(const SandboxId& id,
+                                                                        const std::string& container);
+  [[nodiscard]] ports::Clock& clock() const;
 
   // Snapshot, then changes. Errors: unavailable before start(), resource_exhausted (too many watchers). A watcher that
   // falls behind gets `unavailable` from next() and opens a new watch. Must not outlive the agent's executor.

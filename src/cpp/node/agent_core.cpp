@@ -26,8 +26,11 @@ void AgentCore::reached(std::string_view step, const SandboxId& sandbox) const {
   if (ports.steps != nullptr) ports.steps->reached(step, sandbox);
 }
 
-void AgentCore::announce(const Entry& entry) {
+void AgentCore::announce(Entry& entry) {
   if (entry.gone || !entry.accepted) return;
+  entry.changed.notify();
+  const bool is_over = entry.record.phase == model::Phase::stopped || entry.record.phase == model::Phase::failed;
+  if (is_over) end_log_follows(entry);
   hub.publish(model::status_of(entry.record));
   const Usage& now = table.usage();
   if (now.cpu_milli != reported.cpu_milli || now.memory_bytes != reported.memory_bytes) announce_report();

@@ -24,7 +24,7 @@ struct AgentCore {
   // Tells the step observer.
   void reached(std::string_view step, const SandboxId& sandbox) const;
   // Sends the sandbox's status to the watchers, and a report when the resources changed.
-  void announce(const Entry& entry);
+  void announce(Entry& entry);
   void announce_gone(const SandboxId& id, const std::string& uid);
   // Everything; announce_report() leaves out the images when they are as they were.
   [[nodiscard]] model::NodeReport report() const;

@@ -147,6 +147,7 @@ Task<Result<void>> Provisioner::open_outputs(EntryPtr entry) {
     if (!opened) co_return opened.error().with_context("container " + container.name + ": open log");
     entry->pipes[container.key] = *std::move(opened);
   }
+  entry->changed.notify();
   core_.reached(step::kOutputOpened, entry->id());
   co_return Result<void>();
 }

@@ -85,6 +85,7 @@ void SandboxTable::erase(const EntryPtr& entry) {
   index(entry, false);
   entries_.erase(entry->id());
   entry->gone = true;
+  end_log_follows(*entry);
   entry->changed.notify();
 }
 

@@ -24,8 +24,11 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace sandboxd::node {
+
+class LogFollow;
 
 struct Entry {
   explicit Entry(const boost::asio::any_io_executor& executor)
@@ -55,11 +58,16 @@ struct Entry {
   aio::TaskGroup work;          // the provisioning; cancelled by a delete
   aio::Semaphore writing;       // one change of the record at a time
   aio::Semaphore tearing_down;  // one clean-up at a time
-  aio::Notifier changed;        // accepted, released, gone
+  aio::Notifier changed;        // accepted, output opened, announced, released, gone
+
+  std::vector<std::weak_ptr<LogFollow>> log_follows;  // who reads its log as it grows (log_reader.hpp)
 
   [[nodiscard]] const SandboxId& id() const { return record.id; }
 };
 using EntryPtr = std::shared_ptr<Entry>;
+
+// Those who follow its log get what is there, and then the end.
+void end_log_follows(Entry& entry);
 
 struct Usage {
   std::int64_t cpu_milli = 0;

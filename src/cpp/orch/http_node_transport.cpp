@@ -81,6 +81,28 @@ class HttpNodeWatch final : public ports::NodeWatch {
   Duration silence_;
 };
 
+class HttpNodeStream final : public ports::NodeStream {
+ public:
+  HttpNodeStream(std::unique_ptr<http::ClientStream> stream, Duration silence)
+      : stream_(std::move(stream)), silence_(silence) {}
+  Task<Result<std::optional<std::string>>> next() override { return stream_->next(silence_); }
+
+ private:
+  std::unique_ptr<http::ClientStream> stream_;
+  Duration silence_;
+};
+
+// The whole of a short answer, as far as it comes.
+Task<std::string> rest_of(http::ClientStream& stream, Duration silence) {
+  std::string body;
+  while (body.size() < limits::kNodeAnswerBytesMax) {
+    const auto bytes = co_await stream.next(silence);
+    if (!bytes || !*bytes) break;
+    body += **bytes;
+  }
+  co_return body;
+}
+
 }  // namespace
 
 HttpNodeTransport::HttpNodeTransport(http::Client& client, std::string token, NodeCallLimits limits)
@@ -153,6 +175,24 @@ Task<Result<ports::NodeAnswer>> HttpNodeTransport::call(model::NodeAddress node,
   if (response->status >= 400) answer.code = code_of(*response, sbxlet::decode_error(response->body));
   answer.body = std::move(response->body);
   co_return answer;
+}
+
+Task<Result<std::unique_ptr<ports::NodeStream>>> HttpNodeTransport::stream(model::NodeAddress node,
+                                                                           ports::NodeCall asked) {
+  http::ClientRequest call = request(node, std::move(asked.method), std::move(asked.path));
+  const std::string name = call.method + " " + call.target;
+  call.headers.emplace_back("Accept", "text/event-stream");
+  SBX_CO_TRY(opened, co_await client_.open_stream(std::move(call)));
+  if (opened->status() >= 400) {
+    http::ClientResponse response;
+    response.status = opened->status();
+    response.headers = opened->headers();
+    response.body = co_await rest_of(*opened, limits_.probe);
+    co_return node_error(response, name);
+  }
+  if (!opened->content_type().starts_with("text/event-stream"))
+    co_return Error(ErrorCode::unsupported, "the node does not stream " + name + " (a stock sandboxd-o node?)");
+  co_return std::make_unique<HttpNodeStream>(std::move(opened), limits_.silence);
 }
 
 Task<Result<std::string>> HttpNodeTransport::ask(http::ClientRequest call) {

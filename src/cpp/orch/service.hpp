@@ -167,10 +167,14 @@ class SandboxService {
   [[nodiscard]] Task<Result<std::vector<NodeRef>>> list_externals();  // the nodes, by the External's id
   [[nodiscard]] Task<Result<NodeRef>> get_external(std::string id);   // not_found
 
-  // The node's own JSON for its logs routes, unread. Errors: not_found (sandbox, or not on a node yet: conflict), and
-  // what the node answers.
-  [[nodiscard]] Task<Result<std::string>> logs(SandboxId id);
-  [[nodiscard]] Task<Result<std::string>> container_logs(SandboxId id, std::string container);
+  // The node's own JSON for its logs routes, unread; of all containers when `container` is empty. `query` goes to the
+  // node: empty, or with its '?'. Errors: not_found (sandbox), conflict (not on a node yet), and what the node answers.
+  [[nodiscard]] Task<Result<std::string>> logs(SandboxId id, std::string container, std::string query);
+  // The same as server-sent events, which `query` asks for. Errors: also unsupported (a stock node).
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeStream>>> follow_logs(SandboxId id, std::string container,
+                                                                             std::string query);
+  // An answer of server-sent events that is passed through. Errors: as call_node(), and unsupported.
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeStream>>> stream_from_node(NodeRef node, ports::NodeCall call);
   // A call to the node's API that is passed through: its answer, one JSON object as text, unread; {"ok":true} for an
   // answer without one. Errors in the original's words: the node refused, did not answer or spoke nonsense.
   // resource_exhausted is ours alone: too many such calls are under way.
@@ -186,8 +190,10 @@ class SandboxService {
     std::size_t total = 0;
   };
   class Place;
+  class PlacedStream;
 
-  [[nodiscard]] Task<Result<std::string>> sandbox_json(SandboxId id, std::string path);
+  // The node that a sandbox is on. Errors: not_found, conflict.
+  [[nodiscard]] Task<Result<NodeRef>> node_of(SandboxId id);
   [[nodiscard]] Task<Result<ports::NodeAnswer>> exchange(NodeRef node, ports::NodeCall call, Duration limit);
   [[nodiscard]] Task<Result<std::string>> probe_call(NodeRef node, std::string path);
 

@@ -46,6 +46,12 @@ Result<void> check_ok(const Result<std::string>& answer, const char* what) {
   return {};
 }
 
+std::string log_path(const SandboxId& id, const std::string& container, const std::string& query) {
+  std::string path = "/v1/sandboxes/" + encode_segment(id.str());
+  if (!container.empty()) path += "/containers/" + encode_segment(container);
+  return path + "/logs" + query;
+}
+
 std::string text_of(const Result<void>& outcome) { return outcome ? std::string() : outcome.error().message(); }
 
 }  // namespace
@@ -149,28 +155,20 @@ Task<Result<void>> SandboxService::unbind_external(std::string id) {
   return engine_->write<void>(std::move(decide));
 }
 
-Task<Result<std::string>> SandboxService::logs(SandboxId id) {
-  std::string path = "/v1/sandboxes/" + encode_segment(id.str()) + "/logs";
-  auto answer = co_await sandbox_json(std::move(id), std::move(path));
-  co_return answer;
-}
-
-Task<Result<std::string>> SandboxService::container_logs(SandboxId id, std::string container) {
-  std::string path = "/v1/sandboxes/" + encode_segment(id.str()) + "/containers/" + encode_segment(container) + "/logs";
-  auto answer = co_await sandbox_json(std::move(id), std::move(path));
-  co_return answer;
-}
-
-Task<Result<std::string>> SandboxService::sandbox_json(SandboxId id, std::string path) {
+Task<Result<NodeRef>> SandboxService::node_of(SandboxId id) {
   SBX_CO_TRY(sandbox, co_await get(std::move(id)));
   if (sandbox->node.empty()) {
     co_return Error(ErrorCode::conflict, "sandbox " + sandbox->id.str() + " is not on a node (phase " +
                                              std::string(model::to_string(sandbox->phase)) + ")");
   }
-  SBX_CO_TRY(node, co_await get_node(sandbox->node));
+  co_return co_await get_node(sandbox->node);
+}
+
+Task<Result<std::string>> SandboxService::logs(SandboxId id, std::string container, std::string query) {
   ports::NodeCall call;
-  call.path = std::move(path);
+  call.path = log_path(id, container, query);
   call.answer_bytes_max = limits::kHttpClientBodyBytesMax;
+  SBX_CO_TRY(node, co_await node_of(std::move(id)));
   auto answer = co_await exchange(std::move(node), std::move(call), engine_->config().sandbox_op_timeout);
   if (!answer) co_return answer.error();
   if (answer->status >= 400) {
@@ -178,6 +176,32 @@ Task<Result<std::string>> SandboxService::sandbox_json(SandboxId id, std::string
     co_return Error(answer->code, said.empty() ? answer->status_text : said);
   }
   co_return std::move(answer->body);
+}
+
+// Counts among the passed calls until it is closed.
+class SandboxService::PlacedStream final : public ports::NodeStream {
+ public:
+  PlacedStream(Place place, std::unique_ptr<ports::NodeStream> stream)
+      : place_(std::move(place)), stream_(std::move(stream)) {}
+  Task<Result<std::optional<std::string>>> next() override { return stream_->next(); }
+
+ private:
+  Place place_;
+  std::unique_ptr<ports::NodeStream> stream_;
+};
+
+Task<Result<std::unique_ptr<ports::NodeStream>>> SandboxService::stream_from_node(NodeRef node, ports::NodeCall call) {
+  SBX_CO_TRY(place, Place::take(passed_, node->id));
+  SBX_CO_TRY(stream, co_await transport_->stream(node->address, std::move(call)));
+  co_return std::make_unique<PlacedStream>(std::move(place), std::move(stream));
+}
+
+Task<Result<std::unique_ptr<ports::NodeStream>>> SandboxService::follow_logs(SandboxId id, std::string container,
+                                                                             std::string query) {
+  ports::NodeCall call;
+  call.path = log_path(id, container, query);
+  SBX_CO_TRY(node, co_await node_of(std::move(id)));
+  co_return co_await stream_from_node(std::move(node), std::move(call));
 }
 
 }  // namespace sandboxd::orch

@@ -60,6 +60,15 @@ class NodeWatch {
   [[nodiscard]] virtual Task<Result<NodeEvent>> next() = 0;
 };
 
+// An answer that comes piece by piece.
+class NodeStream {
+ public:
+  virtual ~NodeStream() = default;  // closes the stream
+  // The next bytes, as they come; a reader that pauses makes the node wait. Nothing: the regular end. Errors:
+  // unavailable, protocol_error, deadline_exceeded (silence).
+  [[nodiscard]] virtual Task<Result<std::optional<std::string>>> next() = 0;
+};
+
 class NodeTransport {
  public:
   virtual ~NodeTransport() = default;
@@ -73,6 +82,10 @@ class NodeTransport {
   [[nodiscard]] virtual Task<Result<std::unique_ptr<NodeWatch>>> watch(model::NodeAddress node) = 0;
   // Errors only when there is no answer: unavailable, deadline_exceeded, protocol_error, too_large (the answer).
   [[nodiscard]] virtual Task<Result<NodeAnswer>> call(model::NodeAddress node, NodeCall call) = 0;
+
+  // As call(), for an answer of server-sent events. Errors: also what the node answers from 400 on, with its code and
+  // words; unsupported when it answers anything else than such a stream.
+  [[nodiscard]] virtual Task<Result<std::unique_ptr<NodeStream>>> stream(model::NodeAddress node, NodeCall call) = 0;
 
   // For nodes without a watch stream, which are polled. A uid in what find_sandbox() and list_sandboxes() return is the
   // one that the create left there as a mark (codec/life_mark.hpp); empty: others made it.

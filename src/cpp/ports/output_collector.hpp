@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,24 @@ namespace sandboxd::ports {
 struct OutputPipes {
   std::string stdout_fifo;
   std::string stderr_fifo;
+};
+
+struct ContainerOutput {
+  std::string container;
+  std::vector<std::string> lines;  // CRI lines without line ends
+};
+
+// The logs of a sandbox's containers as they grow. At most one call of next() at a time; must not outlive its
+// collector.
+class OutputReader {
+ public:
+  virtual ~OutputReader() = default;
+  // The first call returns at once what is there, perhaps nothing; each later one waits for lines that are new and
+  // returns them, in order for each container. Nothing: the end, which comes only after finish(). A call that is
+  // cancelled loses no line. Errors: too_large (what was there at first), storage_failed; the reader is of no use then.
+  [[nodiscard]] virtual Task<Result<std::optional<std::vector<ContainerOutput>>>> next() = 0;
+  // Nothing more will be written: next() goes on to the end of what is there and no longer waits.
+  virtual void finish() = 0;
 };
 
 class OutputCollector {
@@ -36,6 +55,10 @@ class OutputCollector {
   // The container's log, CRI lines verbatim without line ends. Errors: not_found (also while nothing was printed),
   // too_large, storage_failed.
   [[nodiscard]] virtual Task<Result<std::vector<std::string>>> read(SandboxId sandbox, std::string container) = 0;
+  // The same as it grows, without polling. Errors: not_found (no output of the sandbox was ever opened),
+  // resource_exhausted.
+  [[nodiscard]] virtual Task<Result<std::unique_ptr<OutputReader>>> follow(SandboxId sandbox,
+                                                                           std::vector<std::string> containers) = 0;
 };
 
 }  // namespace sandboxd::ports

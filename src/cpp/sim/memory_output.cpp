@@ -3,6 +3,8 @@
 #include "base/limits.hpp"
 #include "model/spec.hpp"
 
+#include <boost/asio/this_coro.hpp>
+
 #include <utility>
 
 namespace sandboxd::sim {
@@ -19,11 +21,60 @@ Result<void> check_names(const SandboxId& sandbox, const std::string& container)
   return Error(ErrorCode::invalid_argument, "invalid container name");
 }
 
+class MemoryReader final : public ports::OutputReader {
+ public:
+  MemoryReader(std::shared_ptr<MemoryOutputMachine> machine, std::shared_ptr<aio::Notifier> changed, SandboxId sandbox,
+               const std::vector<std::string>& containers)
+      : machine_(std::move(machine)), changed_(std::move(changed)), sandbox_(std::move(sandbox)) {
+    for (const std::string& container : containers) given_[container] = 0;
+  }
+
+  Task<Result<std::optional<std::vector<ports::ContainerOutput>>>> next() override {
+    using Next = std::optional<std::vector<ports::ContainerOutput>>;
+    for (;;) {
+      auto fresh = take();
+      if (!std::exchange(has_begun_, true) || !fresh.empty()) co_return Next(std::move(fresh));
+      if (is_finished_) co_return Next();
+      co_await changed_->wait();
+    }
+  }
+
+  void finish() override {
+    is_finished_ = true;
+    changed_->notify();
+  }
+
+ private:
+  std::vector<ports::ContainerOutput> take() {
+    std::vector<ports::ContainerOutput> fresh;
+    for (auto& [container, given] : given_) {
+      const auto log = machine_->logs.find({sandbox_, container});
+      if (log == machine_->logs.end() || log->second.size() <= given) continue;
+      const auto first = log->second.begin() + static_cast<std::ptrdiff_t>(given);
+      fresh.push_back({container, {first, log->second.end()}});
+      given = log->second.size();
+    }
+    return fresh;
+  }
+
+  std::shared_ptr<MemoryOutputMachine> machine_;
+  std::shared_ptr<aio::Notifier> changed_;
+  SandboxId sandbox_;
+  std::map<std::string, std::size_t> given_;  // lines, by container
+  bool has_begun_ = false;
+  bool is_finished_ = false;
+};
+
 }  // namespace
 
 void MemoryOutputMachine::print(const SandboxId& sandbox, const std::string& container, std::string line) {
   const auto log = logs.find({sandbox, container});
-  if (log != logs.end()) log->second.push_back(std::move(line));
+  if (log == logs.end()) return;
+  log->second.push_back(std::move(line));
+  std::erase_if(followers, [](const auto& weak) { return weak.expired(); });
+  for (const auto& weak : followers) {
+    if (const auto follower = weak.lock()) follower->notify();
+  }
 }
 
 MemoryOutput::MemoryOutput(std::shared_ptr<MemoryOutputMachine> machine) : machine_(std::move(machine)) {}
@@ -84,6 +135,19 @@ Task<Result<std::vector<std::string>>> MemoryOutput::read(SandboxId sandbox, std
   if (log == machine_->logs.end() || log->second.empty())
     co_return Error(ErrorCode::not_found, "no log of " + container);
   co_return log->second;
+}
+
+Task<Result<std::unique_ptr<ports::OutputReader>>> MemoryOutput::follow(SandboxId sandbox,
+                                                                        std::vector<std::string> containers) {
+  SBX_CO_CHECK(check_id(sandbox));
+  for (const std::string& container : containers) SBX_CO_CHECK(check_names(sandbox, container));
+  SBX_CO_CHECK(planned_failure("follow"));
+  const auto first = machine_->logs.lower_bound({sandbox, std::string()});
+  if (first == machine_->logs.end() || first->first.first != sandbox)
+    co_return Error(ErrorCode::not_found, "no log of " + sandbox.str());
+  auto changed = std::make_shared<aio::Notifier>(co_await boost::asio::this_coro::executor);
+  machine_->followers.push_back(changed);
+  co_return std::make_unique<MemoryReader>(machine_, std::move(changed), std::move(sandbox), containers);
 }
 
 }  // namespace sandboxd::sim

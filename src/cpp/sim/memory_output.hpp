@@ -4,6 +4,7 @@
 // with fail(). One thread.
 #pragma once
 
+#include "aio/notifier.hpp"
 #include "ports/output_collector.hpp"
 
 #include <map>
@@ -19,6 +20,8 @@ class MemoryOutputMachine {
   using Key = std::pair<SandboxId, std::string>;  // sandbox, container
 
   std::map<Key, std::vector<std::string>> logs;  // lines; an entry exists while pipes or files do
+
+  std::vector<std::weak_ptr<aio::Notifier>> followers;  // woken by every line
 
   // What a container would print, as one complete CRI line.
   void print(const SandboxId& sandbox, const std::string& container, std::string line);
@@ -37,6 +40,8 @@ class MemoryOutput final : public ports::OutputCollector {
   [[nodiscard]] Task<Result<void>> remove(SandboxId sandbox) override;
   [[nodiscard]] Task<Result<std::vector<SandboxId>>> list() override;
   [[nodiscard]] Task<Result<std::vector<std::string>>> read(SandboxId sandbox, std::string container) override;
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::OutputReader>>> follow(SandboxId sandbox,
+                                                                          std::vector<std::string> containers) override;
 
  private:
   Result<void> planned_failure(const std::string& method);

@@ -205,6 +205,11 @@ Task<Result<ports::NodeAnswer>> SimTransport::call(model::NodeAddress node, port
   co_return answer;
 }
 
+Task<Result<std::unique_ptr<ports::NodeStream>>> SimTransport::stream(model::NodeAddress node, ports::NodeCall call) {
+  co_await clock_.sleep_for(draw_delay(node.port));
+  co_return Error(ErrorCode::unsupported, "no stream " + call.path + " on a simulated node");
+}
+
 template <class T>
 Task<Result<T>> SimTransport::question(int port, std::function<Result<T>(SimNodeServer&)> ask) {
   const Duration there = draw_delay(port);  // and back

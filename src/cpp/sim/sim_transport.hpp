@@ -83,6 +83,9 @@ class SimTransport final : public ports::NodeTransport {
   [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override;
   [[nodiscard]] Task<Result<ports::NodeAnswer>> call(model::NodeAddress node, ports::NodeCall call) override;
+  // Simulated nodes have no HTTP: unsupported.
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeStream>>> stream(model::NodeAddress node,
+                                                                        ports::NodeCall call) override;
   [[nodiscard]] Task<Result<void>> probe(model::NodeAddress node) override;
   [[nodiscard]] Task<Result<model::NodeResources>> resources(model::NodeAddress node) override;
   [[nodiscard]] Task<Result<ports::SandboxStatuses>> statuses(model::NodeAddress node,

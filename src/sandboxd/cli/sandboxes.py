@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 
 import typer
 
 from .._client import Client
 from .._exceptions import NotFoundError, SandboxFailedError, WaitTimeoutError
-from .._models import SandboxInfo
+from .._models import LogLine, SandboxInfo
 from ..sandbox import Sandbox
 from . import _output
 
@@ -136,19 +138,54 @@ def logs(
     id: Annotated[str, typer.Argument(help="Id of the sandbox.")],
     container: Annotated[str | None, typer.Argument(help="Only this container.")] = None,
     timestamps: Annotated[bool, typer.Option("--timestamps", "-t", help="Show times.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the sandbox ends.")] = False,
+    tail: Annotated[int | None, typer.Option("--tail", "-n", min=0, help="Only the last so many lines.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only lines from then on: 10m, 1h30m, or 2026-01-02T15:04:05Z.")
+    ] = None,
     url: UrlOption = None,
     run_dir: RunDirOption = None,
     json: JsonOption = False,
 ) -> None:
     """Print what a sandbox wrote: its stdout on stdout, its stderr on stderr."""
+    begin = _since(since)
     with Client(url, run_dir=run_dir) as client:
-        lines = client.sandbox_logs(id, container)
+        if follow:
+            with client.follow_logs(id, container, tail=tail, since=begin) as lines:
+                for line in lines:
+                    _print_line(line, timestamps, json)
+            return
+        found = client.sandbox_logs(id, container, tail=tail, since=begin)
     if json:
-        _output.print_json([{"at": line.at, "stream": line.stream, "text": line.text} for line in lines])
+        _output.print_json([_line_json(line) for line in found])
         return
-    for line in lines:
-        stamp = f"{line.at.isoformat()} " if timestamps and line.at else ""
-        print(stamp + line.text, file=sys.stderr if line.stream == "stderr" else sys.stdout)
+    for line in found:
+        _print_line(line, timestamps, False)
+
+
+def _since(text: str | None) -> datetime | timedelta | None:
+    if text is None:
+        return None
+    pieces = re.findall(r"(\d+(?:\.\d+)?)(h|m|s|d)", text)
+    if pieces and "".join(number + unit for number, unit in pieces) == text:
+        seconds = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+        return timedelta(seconds=sum(float(number) * seconds[unit] for number, unit in pieces))
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("say 10m, 1h30m or 2026-01-02T15:04:05Z", param_hint="--since") from None
+
+
+def _line_json(line: LogLine) -> dict[str, Any]:
+    return {"at": line.at, "stream": line.stream, "text": line.text}
+
+
+def _print_line(line: LogLine, timestamps: bool, json: bool) -> None:
+    if json:  # one object a line: a log that goes on has no closing bracket
+        _output.print_json_line(_line_json(line))
+        return
+    stamp = f"{line.at.isoformat()} " if timestamps and line.at else ""
+    print(stamp + line.text, file=sys.stderr if line.stream == "stderr" else sys.stdout, flush=True)
 
 
 def rm(

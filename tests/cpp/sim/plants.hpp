@@ -102,6 +102,9 @@ class PlantedTransport final : public ports::NodeTransport {
     std::unique_ptr<ports::NodeWatch> out = std::make_unique<PlantedWatch>(*std::move(opened), node, plant_);
     co_return out;
   }
+  Task<Result<std::unique_ptr<ports::NodeStream>>> stream(model::NodeAddress node, ports::NodeCall call) override {
+    return inner_.stream(std::move(node), std::move(call));
+  }
   Task<Result<ports::NodeAnswer>> call(model::NodeAddress node, ports::NodeCall call) override {
     return inner_.call(std::move(node), std::move(call));
   }

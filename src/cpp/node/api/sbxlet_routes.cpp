@@ -1,15 +1,16 @@
 #include "node/api/sbxlet_routes.hpp"
 
 #include "base/limits.hpp"
-#include "codec/cri_log.hpp"
 #include "codec/sbxlet_validate.hpp"
 #include "http/sse.hpp"
+#include "node/api/route_parts.hpp"
 
 #include <algorithm>
 #include <charconv>
-#include <functional>
+#include <iterator>
 #include <set>
 #include <utility>
+#include <vector>
 
 namespace sandboxd::node {
 namespace {
@@ -20,27 +21,6 @@ namespace json = codec::json;
 constexpr std::size_t kPageDefault = 20;
 // Stands in for an id that the node draws after the request was validated.
 constexpr std::string_view kAnyId = "drawn";
-
-struct Api {
-  Agent& agent;
-  sbxlet::NodeFacts facts;
-};
-using ApiPtr = std::shared_ptr<const Api>;
-
-http::Response ok(const json::object& body, int status = 200) {
-  http::Response response;
-  response.status = status;
-  response.body = codec::write_json(body);
-  return response;
-}
-
-http::Response raw_json(std::string body) {
-  http::Response response;
-  response.body = std::move(body);
-  return response;
-}
-
-http::Response failed(int status, const Error& error) { return sbxlet_error(status, error.code(), error.message()); }
 
 std::size_t page_limit(const http::Request& request) {
   const std::string text = request.query_value("limit").value_or("");
@@ -136,52 +116,6 @@ Task<http::Response> remove(ApiPtr api, http::Request request) {
   co_return ok(answer);
 }
 
-http::Response log_failure(const Error& error) {
-  if (error.code() == ErrorCode::not_found) return sbxlet_error(404, error.code(), "logs not found");
-  if (error.code() == ErrorCode::too_large) return sbxlet_error(413, error.code(), "logs too large");
-  return sbxlet_error(500, error.code(), "failed to read logs");
-}
-
-json::object lines_object(const std::vector<std::string>& lines) {
-  json::array items(lines.begin(), lines.end());
-  json::object logs;
-  logs["lines"] = std::move(items);
-  return logs;
-}
-
-Task<http::Response> container_logs(ApiPtr api, http::Request request) {
-  const SandboxId id(request.parameter("id"));
-  const std::string container = request.parameter("container");
-  if (!sbxlet::validate_id(id.str())) co_return sbxlet_error(500, ErrorCode::invalid_argument, "failed to read logs");
-  auto lines = co_await api->agent.log(id, container);
-  if (!lines) co_return log_failure(lines.error());
-  json::object answer;
-  answer["sandbox_id"] = id.str();
-  answer["container"] = container;
-  answer["logs"] = lines_object(*lines);
-  co_return ok(answer);
-}
-
-Task<http::Response> sandbox_logs(ApiPtr api, http::Request request) {
-  const SandboxId id(request.parameter("id"));
-  if (!sbxlet::validate_id(id.str())) co_return sbxlet_error(500, ErrorCode::invalid_argument, "failed to read logs");
-  const auto sandbox = api->agent.get(id);
-  if (!sandbox) co_return sbxlet_error(404, ErrorCode::not_found, "logs not found");
-  std::vector<codec::ContainerLines> all;
-  std::size_t bytes = 0;
-  for (const auto& container : sandbox->containers) {
-    auto lines = co_await api->agent.log(id, container.name);
-    if (!lines) co_return log_failure(lines.error());
-    for (const std::string& line : *lines) bytes += line.size() + 1;
-    if (bytes > limits::kLogSandboxBytesMax) co_return sbxlet_error(413, ErrorCode::too_large, "logs too large");
-    all.push_back({container.name, *std::move(lines)});
-  }
-  json::object answer;
-  answer["sandbox_id"] = id.str();
-  answer["logs"] = lines_object(codec::merge_lines(std::move(all)));
-  co_return ok(answer);
-}
-
 Task<http::Response> reconcile(ApiPtr api, http::Request) {
   auto done = co_await api->agent.reconcile();
   if (!done) co_return failed(500, done.error());
@@ -217,16 +151,7 @@ Task<http::Response> watch(ApiPtr api, http::Request) {
   co_return response;
 }
 
-using Function = Task<http::Response> (*)(ApiPtr, http::Request);
-
-struct Entry {
-  const char* method;
-  const char* pattern;
-  Function function;
-  bool needs_auth = true;
-};
-
-constexpr Entry kRoutes[] = {
+constexpr RouteEntry kRoutes[] = {
     {"GET", "/healthz", healthz, false},
     {"GET", "/v1/node/status", node_status},
     {"POST", "/v1/sandboxes", create},
@@ -234,8 +159,6 @@ constexpr Entry kRoutes[] = {
     {"POST", "/v1/sandboxes/statuses", statuses},
     {"GET", "/v1/sandboxes/{id}", get},
     {"DELETE", "/v1/sandboxes/{id}", remove},
-    {"GET", "/v1/sandboxes/{id}/logs", sandbox_logs},
-    {"GET", "/v1/sandboxes/{id}/containers/{container}/logs", container_logs},
     {"POST", "/v1/reconcile", reconcile},
     {"GET", "/v1/watch", watch},
 };
@@ -252,7 +175,10 @@ http::Response sbxlet_error(int status, ErrorCode code, std::string_view message
 
 Result<void> add_sbxlet_routes(http::Router& router, Agent& agent, sbxlet::NodeFacts facts) {
   const ApiPtr api = std::make_shared<const Api>(Api{agent, std::move(facts)});
-  for (const Entry& entry : kRoutes) {
+  std::vector<RouteEntry> entries(std::begin(kRoutes), std::end(kRoutes));
+  const auto logs = log_routes();
+  entries.insert(entries.end(), logs.begin(), logs.end());
+  for (const RouteEntry& entry : entries) {
     http::Route route;
     route.method = entry.method;
     route.pattern = entry.pattern;

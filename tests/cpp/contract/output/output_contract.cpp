@@ -17,6 +17,10 @@ using testing::UnorderedElementsAre;
 const SandboxId kBox("box");
 const SandboxId kOther("box-2");  // its name begins like the first one's
 
+testing::Matcher<std::string> line(const std::string& container, const std::string& text) {
+  return testing::AllOf(StartsWith(container + ": "), EndsWith(" stdout F " + text));
+}
+
 TEST_P(OutputContract, EachStreamOfEachContainerHasAPipeOfItsOwn) {
   const auto first = open(kBox, "web");
   const auto second = open(kBox, "db");
@@ -150,6 +154,60 @@ TEST_P(OutputContract, NamesThatCouldLeaveTheDirectoryAreRefused) {
     EXPECT_EQ(read_error(kBox, name), ErrorCode::invalid_argument) << name;
   }
   EXPECT_THAT(call(output().list()).value(), IsEmpty());
+}
+
+TEST_P(OutputContract, AFollowerGetsWhatIsThereAndThenEachNewLineOnce) {
+  auto web = open(kBox, "web");
+  auto db = open(kBox, "db");
+  web.say("one");
+  drained(kBox, "web");
+  const auto reader = follow(kBox, {"web", "db"});
+  EXPECT_THAT(next(*reader), ElementsAre(line("web", "one")));
+  db.say("two");
+  EXPECT_THAT(next(*reader), ElementsAre(line("db", "two")));
+  web.say("three");
+  EXPECT_THAT(next(*reader), ElementsAre(line("web", "three")));
+}
+
+TEST_P(OutputContract, AFollowerOfASilentContainerBeginsWithNothing) {
+  auto web = open(kBox, "web");
+  const auto reader = follow(kBox, {"web"});
+  EXPECT_THAT(next(*reader), IsEmpty());
+  web.say("late");
+  EXPECT_THAT(next(*reader), ElementsAre(line("web", "late")));
+}
+
+TEST_P(OutputContract, AFollowerThatIsFinishedGetsTheRestAndThenTheEnd) {
+  auto web = open(kBox, "web");
+  const auto reader = follow(kBox, {"web"});
+  EXPECT_THAT(next(*reader), IsEmpty());
+  web.say("last words");
+  drained(kBox, "web");
+  reader->finish();
+  EXPECT_THAT(next(*reader), ElementsAre(line("web", "last words")));
+  EXPECT_FALSE(call(reader->next()).value());
+  EXPECT_FALSE(call(reader->next()).value());
+}
+
+TEST_P(OutputContract, TwoFollowersGetTheSameLinesAndOneThatLeavesDisturbsNobody) {
+  auto web = open(kBox, "web");
+  auto first = follow(kBox, {"web"});
+  const auto second = follow(kBox, {"web"});
+  next(*first);
+  next(*second);
+  web.say("both");
+  EXPECT_THAT(next(*first), ElementsAre(EndsWith("both")));
+  EXPECT_THAT(next(*second), ElementsAre(EndsWith("both")));
+  first.reset();
+  web.say("one");
+  EXPECT_THAT(next(*second), ElementsAre(EndsWith("one")));
+}
+
+TEST_P(OutputContract, NobodyFollowsWhatWasNeverOpened) {
+  EXPECT_EQ(call(output().follow(kBox, {"web"})).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(call(output().follow(SandboxId("../box"), {"web"})).error().code(), ErrorCode::invalid_argument);
+  open(kBox, "web");
+  EXPECT_EQ(call(output().follow(kBox, {"../web"})).error().code(), ErrorCode::invalid_argument);
 }
 
 }  // namespace

@@ -75,6 +75,18 @@ class OutputContract : public ::testing::TestWithParam<OutputFactory> {
     EXPECT_FALSE(lines);
     return lines ? ErrorCode::internal : lines.error().code();
   }
+  std::unique_ptr<ports::OutputReader> follow(const SandboxId& sandbox, const std::vector<std::string>& containers) {
+    return call(output().follow(sandbox, containers)).value();
+  }
+  // "<container>: <line>" for everything that the next call gives.
+  std::vector<std::string> next(ports::OutputReader& reader) {
+    std::vector<std::string> all;
+    const auto outputs = call(reader.next()).value().value();
+    for (const auto& output : outputs) {
+      for (const std::string& line : output.lines) all.push_back(output.container + ": " + line);
+    }
+    return all;
+  }
 
   std::unique_ptr<OutputHarness> harness;
 

@@ -18,7 +18,21 @@ struct Script {
   int status = 200;
   std::string body = R"({"ok":true})";
   std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::string> pieces;  // of a streamed answer
   std::vector<http::Request> heard;
+};
+
+class Pieces final : public http::BodyStream {
+ public:
+  explicit Pieces(std::shared_ptr<Script> script) : script_(std::move(script)) {}
+  Task<std::optional<std::string>> next() override {
+    if (given_ == script_->pieces.size()) co_return std::nullopt;
+    co_return script_->pieces[given_++];
+  }
+
+ private:
+  std::shared_ptr<Script> script_;
+  std::size_t given_ = 0;
 };
 
 Task<http::Response> answer(std::shared_ptr<Script> script, http::Request request) {
@@ -27,6 +41,10 @@ Task<http::Response> answer(std::shared_ptr<Script> script, http::Request reques
   response.status = script->status;
   response.body = script->body;
   response.headers = script->headers;
+  if (!script->pieces.empty()) {
+    response.content_type = "text/event-stream";
+    response.stream = std::make_shared<Pieces>(script);
+  }
   co_return response;
 }
 
@@ -159,6 +177,27 @@ TEST_F(NodeTransportTest, a_node_without_a_stream_is_unsupported_and_not_unavail
   EXPECT_EQ(run(transport_.watch(node_)).error().code(), ErrorCode::unsupported);
   says(401, "");
   EXPECT_EQ(run(transport_.watch(node_)).error().code(), ErrorCode::unauthenticated);
+}
+
+TEST_F(NodeTransportTest, a_streamed_answer_comes_byte_for_byte_and_ends) {
+  script_->pieces = {"data: one\n\n", "data: t", "wo\n\n"};
+  ports::NodeCall call;
+  call.path = "/v1/sandboxes/a/logs?follow=true";
+  auto stream = run(transport_.stream(node_, call)).value();
+  EXPECT_EQ(last().target, "/v1/sandboxes/a/logs?follow=true");
+  EXPECT_EQ(last().header("Authorization"), "Bearer hush");
+  std::string all;
+  while (auto bytes = run(stream->next()).value()) all += *bytes;
+  EXPECT_EQ(all, "data: one\n\ndata: two\n\n");
+}
+
+TEST_F(NodeTransportTest, a_refused_stream_says_what_the_node_said) {
+  ports::NodeCall call;
+  call.path = "/v1/sandboxes/a/logs?follow=true";
+  says(404, R"({"error":"logs not found"})");
+  EXPECT_EQ(run(transport_.stream(node_, call)).error(), Error(ErrorCode::not_found, "logs not found"));
+  says(200, R"({"sandbox_id":"a","logs":{"lines":[]}})");
+  EXPECT_EQ(run(transport_.stream(node_, call)).error().code(), ErrorCode::unsupported) << "a stock node knows no follow";
 }
 
 }  // namespace

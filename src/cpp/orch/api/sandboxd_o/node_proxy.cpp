@@ -49,6 +49,14 @@ Task<http::Response> pass_with_external(SandboxService& service, std::string nod
   co_return raw_json(codec::with_member(*std::move(answer), "external", external));
 }
 
+Task<http::Response> pass_stream(SandboxService& service, std::string node_id, ports::NodeCall call) {
+  auto node = co_await service.get_node(NodeId(std::move(node_id)));
+  if (!node) co_return error_response(node.error());
+  auto stream = co_await service.stream_from_node(*std::move(node), std::move(call));
+  if (!stream) co_return node_error(stream.error());
+  co_return streamed(*std::move(stream));
+}
+
 Task<http::Response> list(SandboxService& service, http::Request request) {
   auto call = call_of("GET", "/v1/sandboxes" + passed_page_query(request));
   call.answer_bytes_max = limits::kHttpClientBodyBytesMax;
@@ -77,17 +85,20 @@ Task<http::Response> remove(SandboxService& service, http::Request request) {
   return pass(service, request.parameter("id"), call_of("DELETE", sandbox_path(request)));
 }
 
-Task<http::Response> logs(SandboxService& service, http::Request request) {
-  auto call = call_of("GET", sandbox_path(request) + "/logs");
+Task<http::Response> pass_log(SandboxService& service, const http::Request& request, std::string path) {
+  auto call = call_of("GET", path + passed_log_query(request));
   call.answer_bytes_max = limits::kHttpClientBodyBytesMax;
+  if (is_following(request)) return pass_stream(service, request.parameter("id"), std::move(call));
   return pass(service, request.parameter("id"), std::move(call));
+}
+
+Task<http::Response> logs(SandboxService& service, http::Request request) {
+  return pass_log(service, request, sandbox_path(request) + "/logs");
 }
 
 Task<http::Response> container_logs(SandboxService& service, http::Request request) {
   const std::string container = http::percent_encode(request.parameter("container"));
-  auto call = call_of("GET", sandbox_path(request) + "/containers/" + container + "/logs");
-  call.answer_bytes_max = limits::kHttpClientBodyBytesMax;
-  return pass(service, request.parameter("id"), std::move(call));
+  return pass_log(service, request, sandbox_path(request) + "/containers/" + container + "/logs");
 }
 
 Task<http::Response> reconcile(SandboxService& service, http::Request request) {

@@ -148,6 +148,21 @@ std::string passed_page_query(const http::Request& request) {
   return out;
 }
 
+std::string passed_log_query(const http::Request& request) {
+  std::string out;
+  for (const char* name : {"since", "tail", "follow"}) {
+    const std::string value = request.query_value(name).value_or("");
+    if (value.empty()) continue;
+    out += (out.empty() ? "?" : "&") + std::string(name) + "=" + http::percent_encode(value);
+  }
+  return out;
+}
+
+bool is_following(const http::Request& request) {
+  const std::string value = request.query_value("follow").value_or("");
+  return value == "1" || value == "true";
+}
+
 Result<std::optional<OnceKey>> once_key(const http::Request& request) {
   if (!request.headers.contains("Idempotency-Key")) return std::optional<OnceKey>();
   OnceKey out;

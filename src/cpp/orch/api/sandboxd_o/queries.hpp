@@ -24,6 +24,10 @@ namespace sandboxd::orch::sandboxd_o {
 // number and a blank cursor are left out.
 [[nodiscard]] std::string passed_page_query(const http::Request& request);
 
+// What of a log's ?since=, ?tail= and ?follow= a node is given, with the '?', or empty. The node checks them.
+[[nodiscard]] std::string passed_log_query(const http::Request& request);
+[[nodiscard]] bool is_following(const http::Request& request);
+
 // The header Idempotency-Key with a fingerprint of the body; nullopt without the header.
 [[nodiscard]] Result<std::optional<OnceKey>> once_key(const http::Request& request);
 

@@ -5,6 +5,7 @@
 #include "http/message.hpp"
 #include "orch/service.hpp"
 
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -22,6 +23,10 @@ struct Entry {
 
 [[nodiscard]] std::span<const Entry> node_proxy_routes();
 [[nodiscard]] std::span<const Entry> external_routes();
+[[nodiscard]] std::span<const Entry> log_routes();
+
+// A node's server-sent events, passed on as they come. A stream that breaks ends with an event "error".
+[[nodiscard]] http::Response streamed(std::unique_ptr<ports::NodeStream> stream);
 
 [[nodiscard]] inline http::Response raw_json(std::string body, int status = 200) {
   http::Response response;

@@ -90,22 +90,6 @@ Task<http::Response> delete_sandbox(SandboxService& service, http::Request reque
   co_return deleted(id);
 }
 
-Task<http::Response> sandbox_logs(SandboxService& service, http::Request request) {
-  const std::string id = request.parameter("id");
-  if (auto valid = validate_id(id, "sandbox id is required"); !valid) co_return invalid_input(valid.error());
-  auto logs = co_await service.logs(SandboxId(id));
-  if (!logs) co_return error_response(logs.error());
-  co_return raw_json(std::move(*logs));
-}
-
-Task<http::Response> container_logs(SandboxService& service, http::Request request) {
-  const std::string id = request.parameter("id");
-  if (auto valid = validate_id(id, "sandbox id is required"); !valid) co_return invalid_input(valid.error());
-  auto logs = co_await service.container_logs(SandboxId(id), request.parameter("container"));
-  if (!logs) co_return error_response(logs.error());
-  co_return raw_json(std::move(*logs));
-}
-
 Task<http::Response> create_node(SandboxService& service, http::Request request) {
   auto body = decode_node(request.body);
   if (!body) co_return error_response(body.error());
@@ -187,8 +171,6 @@ constexpr Entry kRoutes[] = {
     {"GET", "/api/v1/sandboxes", list_sandboxes},
     {"GET", "/api/v1/sandboxes/{id}", get_sandbox},
     {"DELETE", "/api/v1/sandboxes/{id}", delete_sandbox},
-    {"GET", "/api/v1/sandboxes/{id}/logs", sandbox_logs},
-    {"GET", "/api/v1/sandboxes/{id}/containers/{container}/logs", container_logs},
     {"POST", "/api/v1/nodes", create_node},
     {"GET", "/api/v1/nodes", list_nodes},
     {"GET", "/api/v1/nodes/{id}", get_node},
@@ -200,7 +182,8 @@ constexpr Entry kRoutes[] = {
 }  // namespace
 
 Result<void> add_routes(http::Router& router, SandboxService& service, ports::Clock& clock) {
-  for (const std::span<const Entry> table : {std::span<const Entry>(kRoutes), node_proxy_routes(), external_routes()}) {
+  for (const std::span<const Entry> table :
+       {std::span<const Entry>(kRoutes), node_proxy_routes(), external_routes(), log_routes()}) {
     for (const Entry& entry : table) {
       http::Route route;
       route.method = entry.method;
