@@ -20,15 +20,15 @@ constexpr Log kLog("orch");
 Error sandbox_missing() { return {ErrorCode::not_found, "sandbox not found"}; }
 Error node_missing() { return {ErrorCode::not_found, "node not found"}; }
 
-Result<void> check_labels(const model::Labels& labels) {
+Result<void> check_labels(const model::Labels& labels, const std::string& owner, const std::string& member) {
   if (labels.size() > limits::kLabelsMax) {
     return Error(ErrorCode::invalid_argument,
-                 "a node has at most " + std::to_string(limits::kLabelsMax) + " metadata.labels");
+                 owner + " has at most " + std::to_string(limits::kLabelsMax) + " " + member);
   }
   for (const auto& [key, value] : labels) {
     if (key.size() > limits::kLabelLengthMax || value.size() > limits::kLabelLengthMax) {
-      return Error(ErrorCode::invalid_argument, "metadata.labels: a key or value is longer than " +
-                                                    std::to_string(limits::kLabelLengthMax) + " bytes");
+      return Error(ErrorCode::invalid_argument,
+                   member + ": a key or value is longer than " + std::to_string(limits::kLabelLengthMax) + " bytes");
     }
   }
   return {};
@@ -86,6 +86,7 @@ Result<SandboxRef> Decisions::create(const CreateSandbox& request) {
   }
   const std::string& name = request.name.empty() ? request.id.str() : request.name;
   SBX_CHECK(model::validate_spec(request.spec));
+  SBX_CHECK(check_labels(request.spec.labels, "a sandbox", "labels"));
   if (state_.find(request.id)) {
     return Error(ErrorCode::already_exists, "sandbox " + request.id.str() + " already exists");
   }
@@ -180,7 +181,7 @@ Result<NodeRef> Decisions::upsert_node(const UpsertNode& request) {
   if (!model::is_valid_object_id(request.id.str())) {
     return Error(ErrorCode::invalid_argument, "id contains unsupported characters");
   }
-  SBX_CHECK(check_labels(request.labels));
+  SBX_CHECK(check_labels(request.labels, "a node", "metadata.labels"));
   const NodeRef known = state_.find_node(request.id);
   if (!known && state_.nodes().size() >= limits::kNodesMax) {
     return Error(ErrorCode::resource_exhausted,
@@ -218,7 +219,7 @@ Result<NodeRef> Decisions::patch_node(const NodeId& id, const PatchNode& patch) 
       node.labels.erase(key);
     }
   }
-  SBX_CHECK(check_labels(node.labels));
+  SBX_CHECK(check_labels(node.labels, "a node", "metadata.labels"));
   if (node == *known) return known;
   node.updated_at = state_.wall_now();
   return state_.put_node(std::move(node));

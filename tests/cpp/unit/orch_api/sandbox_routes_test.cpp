@@ -1,5 +1,6 @@
 // /api/v1/sandboxes: statuses, bodies and orders of checks, lists with filters and pages, idempotency keys.
 #include "api_fixture.hpp"
+#include "base/limits.hpp"
 #include "orch/api/sandboxd_o/wire.hpp"
 
 namespace sandboxd::orch::sandboxd_o {
@@ -113,6 +114,18 @@ TEST_F(ApiTest, a_name_is_kept_and_is_one_sandboxes_alone) {
   EXPECT_EQ(ask("POST", "/api/v1/sandboxes", named("b", "web")).status, 409);
   EXPECT_EQ(ask("POST", "/api/v1/sandboxes", named("b", "w b")).error(),
             "invalid input: name contains unsupported characters");
+}
+
+TEST_F(ApiTest, our_additions_to_a_spec_are_checked_too) {
+  EXPECT_EQ(create("a", R"(,"runtime":"kata")").error(), "invalid input: runtime must be runsc or runc");
+  EXPECT_EQ(create("a", R"(,"labels":{"":"x"})").error(), "invalid input: labels key is required");
+  const std::string long_text(limits::kLabelLengthMax + 1, 'v');
+  EXPECT_EQ(create("a", R"(,"labels":{"k":")" + long_text + R"("})").error(),
+            "invalid input: labels: a key or value is longer than 1024 bytes");
+  std::string many;
+  for (std::size_t n = 0; n <= limits::kLabelsMax; ++n) many += (n == 0 ? "\"" : ",\"") + std::to_string(n) + R"(":"")";
+  EXPECT_EQ(create("a", R"(,"labels":{)" + many + "}").error(), "invalid input: a sandbox has at most 256 labels");
+  EXPECT_EQ(get("/api/v1/sandboxes/a").status, 404) << "and nothing was stored";
 }
 
 TEST_F(ApiTest, malformed_ids_in_the_path_are_400_in_the_originals_words) {

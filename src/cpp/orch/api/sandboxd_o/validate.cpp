@@ -186,6 +186,9 @@ Result<void> validate_create(const CreateBody& body) {
   if (!body.name.empty() && !model::is_valid_name(body.name, limits::kSandboxIdLengthMax)) {
     return invalid("name contains unsupported characters");
   }
+  if (!spec.runtime.empty() && spec.runtime != "runsc" && spec.runtime != "runc")
+    return invalid("runtime must be runsc or runc");
+  if (spec.labels.contains("")) return invalid("labels key is required");
   return {};
 }
 
