@@ -90,6 +90,12 @@ constexpr const char* kControlPlane3 = R"sql(
 ALTER TABLE nodes ADD COLUMN removing INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// Step 4: indexes that nobody searches, and that every change of a sandbox paid for. The truth is in memory.
+constexpr const char* kControlPlane4 = R"sql(
+DROP INDEX sandboxes_phase;
+DROP INDEX sandboxes_node;
+)sql";
+
 // Step 1 of a node. A tombstone is one life of an id, so the id alone is no key.
 constexpr const char* kNode1 = R"sql(
 CREATE TABLE sandboxes (
@@ -110,7 +116,7 @@ CREATE TABLE tombstones (
 CREATE INDEX tombstones_deleted_at ON tombstones (deleted_at_ns);
 )sql";
 
-constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2, kControlPlane3};
+constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2, kControlPlane3, kControlPlane4};
 constexpr std::array kNodeSteps{kNode1};
 
 Error refuse(const Database& database, const std::string& why) {
