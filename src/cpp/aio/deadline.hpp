@@ -5,14 +5,18 @@
 #include "base/task.hpp"
 #include "ports/clock.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/deferred.hpp>
-#include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <exception>
+#include <memory>
 #include <string>
+#include <tuple>
+#include <utility>
 
 namespace sandboxd::aio {
 
@@ -22,23 +26,34 @@ template <class T>
 [[nodiscard]] Task<Result<T>> with_deadline(ports::Clock& clock, Duration limit, Task<Result<T>> work,
                                             std::string what) {
   namespace asio = boost::asio;
+  // Shared with those who may stop the work: it may end, and this coroutine with it, inside emit().
+  struct Stop {
+    asio::cancellation_signal signal;
+    bool is_late = false;
+  };
   const auto executor = co_await asio::this_coro::executor;
-  auto group =
-      asio::experimental::make_parallel_group(asio::co_spawn(executor, std::move(work), asio::deferred),
-                                              asio::co_spawn(executor, clock.sleep_for(limit), asio::deferred));
-  auto done = co_await group.async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
-  const auto order = std::get<0>(done);
-  const std::exception_ptr work_failure = std::get<1>(done);
-  const bool limit_first = order[0] == 1;
-  if (work_failure) {
-    const std::exception_ptr limit_failure = std::get<3>(done);
-    if (limit_first && !limit_failure) {
-      const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
-      co_return Error(ErrorCode::deadline_exceeded, what + ": not done within " + std::to_string(ms) + " ms");
-    }
-    std::rethrow_exception(work_failure);
+  const auto cancellation = co_await asio::this_coro::cancellation_state;
+  const auto stop = std::make_shared<Stop>();
+  auto caller = cancellation.slot();
+  if (caller.is_connected()) {
+    caller.assign([stop](asio::cancellation_type type) {
+      const auto kept = stop;
+      kept->signal.emit(type);
+    });
   }
-  co_return std::move(std::get<2>(done));
+  const auto alarm = clock.alarm_at(executor, clock.mono_now() + limit, [stop](boost::system::error_code error) {
+    stop->is_late = !error;
+    stop->signal.emit(asio::cancellation_type::terminal);
+  });
+  auto done = co_await asio::co_spawn(
+      executor, std::move(work), asio::bind_cancellation_slot(stop->signal.slot(), asio::as_tuple(asio::use_awaitable)));
+  if (caller.is_connected()) caller.clear();
+  if (const std::exception_ptr failure = std::get<0>(done)) {
+    if (!stop->is_late) std::rethrow_exception(failure);
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
+    co_return Error(ErrorCode::deadline_exceeded, what + ": not done within " + std::to_string(ms) + " ms");
+  }
+  co_return std::move(std::get<1>(done));
 }
 
 }  // namespace sandboxd::aio

@@ -121,15 +121,10 @@ void Decisions::note_foreign(const model::Node& node, const model::NodeReport& r
   const bool has_moved = told.used_cpu_milli != node.resources.used_cpu_milli ||
                          told.used_memory_bytes != node.resources.used_memory_bytes || !state_.is_confirmed(node.id);
   if (!has_moved && !state_.has_foreign(node.id)) return;
-  sched::Reservation foreign{told.used_cpu_milli, told.used_memory_bytes, {}};
-  for (const SandboxId& id : state_.on_node(node.id)) {
-    const SandboxRef sandbox = state_.find(id);
-    if (!model::holds_resources(*sandbox)) continue;
-    foreign.cpu_milli -= model::total_request_cpu_milli(sandbox->spec);
-    foreign.memory_bytes -= model::total_request_memory_bytes(sandbox->spec);
-  }
-  foreign.cpu_milli = std::max<std::int64_t>(foreign.cpu_milli, 0);
-  foreign.memory_bytes = std::max<std::int64_t>(foreign.memory_bytes, 0);
+  const State::Promised ours = state_.promised_on(node.id);
+  sched::Reservation foreign;
+  foreign.cpu_milli = std::max<std::int64_t>(told.used_cpu_milli - ours.cpu_milli, 0);
+  foreign.memory_bytes = std::max<std::int64_t>(told.used_memory_bytes - ours.memory_bytes, 0);
   state_.set_foreign(node.id, std::move(foreign));
 }
 

@@ -116,6 +116,11 @@ const std::set<SandboxId>& State::on_node(const NodeId& id) const {
   return found == on_node_.end() ? kNone : found->second;
 }
 
+State::Promised State::promised_on(const NodeId& id) const {
+  const auto found = promised_.find(id);
+  return found == promised_.end() ? Promised() : found->second;
+}
+
 bool State::name_taken(const std::string& owner, const std::string& name) const {
   return names_.contains({owner, name});
 }
@@ -268,12 +273,21 @@ void State::replace_reservation(const model::Sandbox* before, const model::Sandb
     cluster_.release(before->node, *held, mono_, quarantine);
     const auto there = on_node_.find(before->node);
     there->second.erase(before->id);
-    if (there->second.empty()) on_node_.erase(there);
+    const auto promised = promised_.find(before->node);
+    promised->second.cpu_milli -= held->cpu_milli;
+    promised->second.memory_bytes -= held->memory_bytes;
+    if (there->second.empty()) {
+      on_node_.erase(there);
+      promised_.erase(promised);
+    }
   }
   if (wanted) {
     // A port that only changed hands within one record leaves its quarantine here.
     cluster_.reserve(after->node, *wanted);
     on_node_[after->node].insert(after->id);
+    Promised& promised = promised_[after->node];
+    promised.cpu_milli += wanted->cpu_milli;
+    promised.memory_bytes += wanted->memory_bytes;
   }
 }
 

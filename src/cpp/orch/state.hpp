@@ -78,6 +78,12 @@ class State {
   [[nodiscard]] const std::map<NodeId, NodeRef>& nodes() const { return nodes_; }
   // Those whose record names this node, in any phase.
   [[nodiscard]] const std::set<SandboxId>& on_node(const NodeId& id) const;
+  // What they reserve there together.
+  struct Promised {
+    std::int64_t cpu_milli = 0;
+    std::int64_t memory_bytes = 0;
+  };
+  [[nodiscard]] Promised promised_on(const NodeId& id) const;
   // In the order of lists: by creation, then id.
   using Age = std::pair<WallTime, SandboxId>;
   [[nodiscard]] const std::map<Age, SandboxRef>& by_age() const { return by_age_; }
@@ -148,6 +154,7 @@ class State {
   std::map<std::string, NodeId> externals_;
   std::map<std::pair<std::string, std::string>, SandboxId> names_;
   std::map<NodeId, std::set<SandboxId>> on_node_;
+  std::map<NodeId, Promised> promised_;  // of the nodes in on_node_
   std::set<std::pair<WallTime, SandboxId>> expiries_;
   std::map<model::Phase, std::size_t> phases_;
   sched::Cluster cluster_;

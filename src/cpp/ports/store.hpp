@@ -21,7 +21,8 @@
 
 namespace sandboxd::ports {
 
-// A version that never changes again: the store reads it on its own thread, while others do on theirs.
+// A version that never changes again: the store reads it on its own thread, while others do on theirs. Versions of one
+// id and uid, which is one life, differ in what happens to it, not in what was asked for: spec, dialect, created_at.
 struct PutSandbox {
   explicit PutSandbox(std::shared_ptr<const model::Sandbox> version) : sandbox(std::move(version)) {}
   explicit PutSandbox(model::Sandbox version) : sandbox(std::make_shared<const model::Sandbox>(std::move(version))) {}

@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace sandboxd::sim {
 
@@ -27,6 +28,27 @@ struct SimClock::Sleep {
   }
 };
 
+// A sleeper whose handler is a function; it may already be on its way when the alarm is taken back.
+class SimClock::SimAlarm final : public ports::Alarm {
+ public:
+  SimAlarm(SimClock& clock, Key key, Ring ring)
+      : clock_(clock), key_(key), ring_(std::make_shared<Ring>(std::move(ring))) {
+    clock_.add(key_, Handler([ring = ring_](boost::system::error_code error) {
+      const Ring due = std::exchange(*ring, nullptr);
+      if (due) due(error);
+    }));
+  }
+  ~SimAlarm() override {
+    *ring_ = nullptr;
+    clock_.sleepers_.erase(key_);
+  }
+
+ private:
+  SimClock& clock_;
+  Key key_;
+  std::shared_ptr<Ring> ring_;
+};
+
 SimClock::SimClock(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
 SimClock::~SimClock() = default;
@@ -40,6 +62,15 @@ Task<void> SimClock::sleep_until(MonoTime deadline) { co_await sleep_on(ticket(d
 Task<void> SimClock::sleep_on(Ticket key) {
   co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&, void(boost::system::error_code)>(
       Sleep{this, key}, boost::asio::use_awaitable);
+}
+
+std::unique_ptr<ports::Alarm> SimClock::alarm_on(Ticket key, ports::Alarm::Ring ring) {
+  return std::make_unique<SimAlarm>(*this, key, std::move(ring));
+}
+
+std::unique_ptr<ports::Alarm> SimClock::alarm_at(const boost::asio::any_io_executor&, MonoTime deadline,
+                                                 ports::Alarm::Ring ring) {
+  return alarm_on(ticket(deadline), std::move(ring));
 }
 
 void SimClock::add(Key key, Handler handler) { sleepers_.emplace(key, std::move(handler)); }

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -26,12 +27,15 @@ class SimClock final : public ports::Clock {
   [[nodiscard]] MonoTime mono_now() const override { return now_; }
   [[nodiscard]] WallTime wall_now() const override { return {now_.ns + wall_offset_.count()}; }
   [[nodiscard]] Task<void> sleep_until(MonoTime deadline) override;
+  [[nodiscard]] std::unique_ptr<ports::Alarm> alarm_at(const boost::asio::any_io_executor& executor, MonoTime deadline,
+                                                       ports::Alarm::Ring ring) override;
 
-  // A sleep in two steps, so that abort() can end it with operation_aborted whatever shields the sleeper: how a killed
-  // process stops. A ticket is good for one sleep.
+  // A sleep (or an alarm) in two steps, so that abort() can end it with operation_aborted whatever shields the sleeper:
+  // how a killed process stops. A ticket is good for one sleep.
   using Ticket = std::pair<MonoTime, std::uint64_t>;
   [[nodiscard]] Ticket ticket(MonoTime deadline);
   [[nodiscard]] Task<void> sleep_on(Ticket ticket);
+  [[nodiscard]] std::unique_ptr<ports::Alarm> alarm_on(Ticket ticket, ports::Alarm::Ring ring);
   void abort(Ticket ticket);
 
   // The next deadline, if anybody sleeps.
@@ -48,6 +52,7 @@ class SimClock final : public ports::Clock {
   using Handler = boost::asio::any_completion_handler<void(boost::system::error_code)>;
   using Key = Ticket;
   struct Sleep;
+  class SimAlarm;
 
   void add(Key key, Handler handler);
   void wake(Key key, boost::system::error_code error);

@@ -151,6 +151,8 @@ void Database::rollback() {
   if (sqlite3_get_autocommit(handle_) == 0) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
+std::int64_t Database::rows_changed() const { return sqlite3_changes64(handle_); }
+
 Result<void> Database::transaction(const std::function<Result<void>()>& work) {
   SBX_CHECK(execute("BEGIN IMMEDIATE"));
   if (auto done = work(); !done) {

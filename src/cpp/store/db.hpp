@@ -45,6 +45,8 @@ class Database {
   // The first column of the first row; `fallback` when there is no row.
   [[nodiscard]] Result<std::int64_t> query_integer(const std::string& sql, std::int64_t fallback = 0);
   [[nodiscard]] Result<std::string> query_text(const std::string& sql);
+  // By the last statement that changes rows, such as an UPDATE.
+  [[nodiscard]] std::int64_t rows_changed() const;
   // The statement points to this object, which may not be moved any more. Errors: storage_failed.
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
 

@@ -103,6 +103,12 @@ CREATE TABLE quarantine (
 CREATE INDEX quarantine_key ON quarantine (source, key);
 )sql";
 
+// Step 5: indexes that nobody searches, and that every change of a sandbox paid for. The truth is in memory.
+constexpr const char* kControlPlane5 = R"sql(
+DROP INDEX sandboxes_phase;
+DROP INDEX sandboxes_node;
+)sql";
+
 // Step 1 of a node. A tombstone is one life of an id, so the id alone is no key.
 constexpr const char* kNode1 = R"sql(
 CREATE TABLE sandboxes (
@@ -123,7 +129,7 @@ CREATE TABLE tombstones (
 CREATE INDEX tombstones_deleted_at ON tombstones (deleted_at_ns);
 )sql";
 
-constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2, kControlPlane3, kQuarantine};
+constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2, kControlPlane3, kQuarantine, kControlPlane5};
 constexpr std::array kNodeSteps{kNode1, kQuarantine};
 
 Error refuse(const Database& database, const std::string& why) {

@@ -33,6 +33,14 @@ ON CONFLICT (id) DO UPDATE SET uid = ?2, name = ?3, owner = ?4, dialect = ?5, de
   spec = ?25, containers = ?26, ports = ?27, reasons = ?28, labels = ?29
 )sql";
 
+// A later moment of a life that is stored already: what was asked for stays as it is, and so do its indexes.
+constexpr std::string_view kMoveSandbox = R"sql(
+UPDATE sandboxes SET desired = ?3, phase = ?4, memory_kept = ?5, node = ?6, ip = ?7, external = ?8, last_error = ?9,
+  updated_at_ns = ?10, expires_at_ns = ?11, running_since_ns = ?12, revision = ?13, containers = ?14, ports = ?15,
+  reasons = ?16
+WHERE id = ?1 AND uid = ?2 AND name = ?17 AND owner = ?18
+)sql";
+
 constexpr std::string_view kPutNode = R"sql(
 INSERT INTO nodes (id, ip, port, labels, unschedulable, state, source, last_error, boot_id, success_streak,
   failure_streak, resources, external, created_at_ns, updated_at_ns, last_heartbeat_ns, revision, external_id,
@@ -71,6 +79,19 @@ void bind_sandbox(Binder& bind, const model::Sandbox& s) {
   bind.bind(record::encode_spec(s.spec)).bind(record::encode_containers(s.containers));
   bind.bind(record::encode_ports(s.ports)).bind(record::encode_texts(s.reasons));
   bind.bind(record::encode_labels(s.spec.labels));
+}
+
+void bind_move(Binder& bind, const model::Sandbox& s) {
+  bind.bind(s.id.str()).bind(s.uid).bind(to_string(s.desired)).bind(to_string(s.phase)).bind(s.memory_kept);
+  bind.bind(s.node.str()).bind(s.ip).bind(s.external).bind(s.last_error);
+  bind.bind(s.updated_at).bind(s.expires_at).bind(s.running_since).bind(s.revision);
+  bind.bind(record::encode_containers(s.containers)).bind(record::encode_ports(s.ports));
+  bind.bind(record::encode_texts(s.reasons)).bind(s.name).bind(s.owner);
+}
+
+// Most of these were stored before; for the others the move finds no row, and the whole record is written.
+bool is_likely_known(const model::Sandbox& sandbox) {
+  return sandbox.phase != model::Phase::pending && sandbox.phase != model::Phase::scheduled;
 }
 
 void bind_node(Binder& bind, const model::Node& n) {
@@ -118,6 +139,7 @@ struct SqliteStore::Connection {
   Result<void> prepare() {
     SBX_CHECK(quarantine.prepare());
     SBX_CHECK(prepare_one(put_sandbox, kPutSandbox));
+    SBX_CHECK(prepare_one(move_sandbox, kMoveSandbox));
     SBX_CHECK(prepare_one(put_node, kPutNode));
     SBX_CHECK(prepare_one(erase_sandbox, "DELETE FROM sandboxes WHERE id = ?1"));
     SBX_CHECK(prepare_one(erase_node, "DELETE FROM nodes WHERE id = ?1"));
@@ -194,6 +216,10 @@ struct SqliteStore::Connection {
   }
 
   Result<void> apply_one(const ports::PutSandbox& put) {
+    if (is_likely_known(*put.sandbox)) {
+      SBX_CHECK(move_sandbox->run([&](Binder& bind) { bind_move(bind, *put.sandbox); }));
+      if (database.rows_changed() > 0) return {};
+    }
     const auto done = put_sandbox->run([&](Binder& bind) { bind_sandbox(bind, *put.sandbox); });
     if (!done && done.error().code() == ErrorCode::already_exists) {
       return Error(ErrorCode::already_exists, "sandbox " + put.sandbox->id.str() + ": " + put.sandbox->owner +
@@ -230,6 +256,7 @@ struct SqliteStore::Connection {
   Database database;
   Quarantine quarantine;
   std::optional<Statement> put_sandbox;
+  std::optional<Statement> move_sandbox;
   std::optional<Statement> put_node;
   std::optional<Statement> erase_sandbox;
   std::optional<Statement> erase_node;

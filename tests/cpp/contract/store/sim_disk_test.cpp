@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <stdexcept>
 
 namespace sandboxd::test {
 namespace {
@@ -24,6 +25,10 @@ class ManualClock final : public ports::Clock {
   [[nodiscard]] WallTime wall_now() const override { return {now_.ns}; }
   [[nodiscard]] Task<void> sleep_until(MonoTime deadline) override {
     while (now_ < deadline) co_await moved_.wait();
+  }
+  [[nodiscard]] std::unique_ptr<ports::Alarm> alarm_at(const boost::asio::any_io_executor&, MonoTime,
+                                                       ports::Alarm::Ring) override {
+    throw std::logic_error("a disk sets no alarms");
   }
   void advance(Duration by) {
     now_ = now_ + by;

@@ -111,6 +111,42 @@ TEST_P(StoreContract, a_put_replaces_the_whole_earlier_version) {
   EXPECT_THAT(contents.nodes, testing::ElementsAre(bare_node));
 }
 
+TEST_P(StoreContract, a_life_goes_on_and_gets_another_name) {
+  model::Sandbox moment = full_sandbox();
+  moment.phase = model::Phase::scheduled;
+  moment.containers.clear();
+  moment.reasons.clear();
+  moment.running_since.reset();
+  ASSERT_TRUE(apply({PutSandbox{moment}}, 1));
+  ASSERT_TRUE(apply({PutSandbox{full_sandbox()}}, 2));
+  EXPECT_THAT(load_reopened().sandboxes, testing::ElementsAre(full_sandbox()));
+  moment = full_sandbox();
+  moment.name = "another";
+  moment.phase = model::Phase::running;
+  moment.desired = model::Desired::running;
+  moment.memory_kept = false;
+  moment.node = NodeId("node-2");
+  moment.ip = "10.89.0.8";
+  moment.external = "(none)";
+  moment.last_error.clear();
+  moment.ports.pop_back();
+  moment.updated_at.ns += 1;
+  moment.expires_at.reset();
+  moment.revision = 43;
+  ASSERT_TRUE(apply({PutSandbox{moment}}, 3));
+  EXPECT_THAT(load_reopened().sandboxes, testing::ElementsAre(moment));
+}
+
+TEST_P(StoreContract, another_life_of_an_id_takes_the_place_of_the_first) {
+  ASSERT_TRUE(apply({PutSandbox{full_sandbox()}}, 1));
+  model::Sandbox other = full_sandbox();
+  other.uid = "fedcba9876543210fedcba9876543210";
+  other.spec.labels = {{"team", "blue"}};
+  other.spec.ttl_seconds = 7;
+  ASSERT_TRUE(apply({PutSandbox{other}}, 2));
+  EXPECT_THAT(load_reopened().sandboxes, testing::ElementsAre(other));
+}
+
 TEST_P(StoreContract, erased_ones_are_gone_and_unknown_ones_may_be_erased) {
   ASSERT_TRUE(apply({PutSandbox{full_sandbox("a")}, PutSandbox{full_sandbox("b")}, PutNode{full_node()}}, 1));
   ASSERT_TRUE(apply({EraseSandbox{SandboxId("a")}, EraseSandbox{SandboxId("never")}, EraseNode{full_node().id}}, 2));

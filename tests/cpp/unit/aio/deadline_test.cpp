@@ -8,6 +8,9 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <vector>
+
 namespace sandboxd::aio {
 namespace {
 
@@ -20,14 +23,36 @@ class HandClock final : public ports::Clock {
   Task<void> sleep_until(MonoTime deadline) override {
     while (now_ < deadline) co_await moved_.wait();
   }
+  std::unique_ptr<ports::Alarm> alarm_at(const boost::asio::any_io_executor&, MonoTime deadline,
+                                         ports::Alarm::Ring ring) override {
+    return std::make_unique<HandAlarm>(*this, deadline, std::move(ring));
+  }
   void advance(Duration by) {
     now_ = now_ + by;
     moved_.notify();
+    for (HandAlarm* alarm : std::vector<HandAlarm*>(alarms_.begin(), alarms_.end())) {
+      if (!alarms_.contains(alarm) || alarm->deadline > now_) continue;
+      alarms_.erase(alarm);
+      const ports::Alarm::Ring ring = alarm->ring;
+      ring({});
+    }
   }
+  std::size_t alarms() const { return alarms_.size(); }
 
  private:
+  struct HandAlarm final : ports::Alarm {
+    HandAlarm(HandClock& owner, MonoTime at, Ring r) : clock(owner), deadline(at), ring(std::move(r)) {
+      clock.alarms_.insert(this);
+    }
+    ~HandAlarm() override { clock.alarms_.erase(this); }
+    HandClock& clock;
+    MonoTime deadline;
+    Ring ring;
+  };
+
   MonoTime now_;
   Notifier moved_;
+  std::set<HandAlarm*> alarms_;
 };
 
 Task<Result<int>> answer_after(Notifier& notifier) {
@@ -47,6 +72,7 @@ TEST(Deadline, quick_work_gives_its_result) {
   HandClock clock(context.get_executor());
   const auto result = test::run_task(context, with_deadline(clock, std::chrono::seconds(1), answer_now(), "work"));
   EXPECT_EQ(result.value(), 7);
+  EXPECT_EQ(clock.alarms(), 0U);
 }
 
 TEST(Deadline, late_work_is_cancelled_and_named) {
@@ -78,6 +104,33 @@ TEST(Deadline, cancelling_the_caller_cancels_the_work) {
   group.cancel();
   test::run_task(context, group.join());
   EXPECT_FALSE(out);
+}
+
+TEST(SystemClock, an_alarm_rings_once) {
+  boost::asio::io_context context;
+  SystemClock clock;
+  int rings = 0;
+  const auto alarm = clock.alarm_at(context.get_executor(), clock.mono_now(), [&](auto error) { rings += !error; });
+  EXPECT_EQ(rings, 0);
+  context.run();
+  EXPECT_EQ(rings, 1);
+}
+
+TEST(SystemClock, an_alarm_that_was_taken_back_does_not_ring) {
+  boost::asio::io_context context;
+  SystemClock clock;
+  int rings = 0;
+  const auto count = [&](auto) { ++rings; };
+  auto due = clock.alarm_at(context.get_executor(), clock.mono_now(), count);
+  auto later = clock.alarm_at(context.get_executor(), clock.mono_now() + std::chrono::hours(1), count);
+  // Behind the expiry of the first one, which is on its way by then.
+  boost::asio::steady_timer turn(context, std::chrono::steady_clock::time_point::min());
+  turn.async_wait([&](auto) {
+    due.reset();
+    later.reset();
+  });
+  context.run();  // ends: nothing waits for the hour
+  EXPECT_EQ(rings, 0);
 }
 
 TEST(SystemClock, sleeps_at_least_as_long_as_asked) {

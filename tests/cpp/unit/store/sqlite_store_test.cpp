@@ -29,9 +29,11 @@ using testing::HasSubstr;
 class SqliteStores : public testing::Test {
  protected:
   Database::Options options() const { return {.path = directory_.path() + "/x.db"}; }
+  // Instead of what was there.
   void put(const model::Sandbox& sandbox) {
     const auto store = SqliteStore::open(options()).value();
-    ASSERT_TRUE(test::run_task(context_, store->apply({{ports::PutSandbox{sandbox}}, 1})));
+    ports::StoreTransaction transaction{{ports::EraseSandbox{sandbox.id}, ports::PutSandbox{sandbox}}, 1};
+    ASSERT_TRUE(test::run_task(context_, store->apply(std::move(transaction))));
   }
   void change(const Schema& schema, const std::string& sql) {
     auto database = open_database(options(), schema).value();
