@@ -112,7 +112,7 @@ int main(int count, char** arguments) {
     std::cerr << "usage: bench_memory_nodes COUNT CPUS MEMORY_BYTES\n";
     return 2;
   }
-  // Before the writer runs, lines go to standard error, where nobody reads more than the answer.
+  // Before the writer runs, lines go to standard error, where nobody reads more than the answers.
   if (const auto writing = start_log_writer("", ""); !writing) {
     std::cerr << "bench_memory_nodes: " << writing.error().message() << '\n';
     return 1;

@@ -21,7 +21,11 @@ namespace sandboxd::node {
 template <class T>
 [[nodiscard]] Task<std::vector<Result<T>>> gather(std::vector<Task<Result<T>>> tasks) {
   namespace asio = boost::asio;
-  if (tasks.empty()) co_return std::vector<Result<T>>();
+  if (tasks.size() <= 1) {  // nothing to wait for side by side: a call costs far less than coroutines of their own
+    std::vector<Result<T>> results;
+    for (auto& task : tasks) results.push_back(co_await std::move(task));
+    co_return results;
+  }
   const auto executor = co_await asio::this_coro::executor;
   using Operation = decltype(asio::co_spawn(executor, std::move(tasks.front()), asio::deferred));
   std::vector<Operation> operations;

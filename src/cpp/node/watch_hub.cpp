@@ -4,6 +4,7 @@
 #include "base/limits.hpp"
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -26,9 +27,15 @@ class WatchHub::Watch final : public ports::NodeWatch {
     auto subscriber = subscriber_;
     while (subscriber->events.empty() && subscriber->ended.empty()) co_await subscriber->changed.wait();
     if (subscriber->events.empty()) co_return Error(ErrorCode::unavailable, subscriber->ended);
-    ports::NodeEvent event = std::move(subscriber->events.front());
-    subscriber->events.pop_front();
-    co_return event;
+    co_return *ready();
+  }
+
+  [[nodiscard]] std::optional<ports::NodeEvent> ready() override {
+    auto& events = subscriber_->events;
+    if (events.empty()) return std::nullopt;
+    std::optional<ports::NodeEvent> event = std::move(events.front());
+    events.pop_front();
+    return event;
   }
 
  private:

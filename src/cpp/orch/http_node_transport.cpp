@@ -62,11 +62,8 @@ class HttpNodeWatch final : public ports::NodeWatch {
 
   Task<Result<ports::NodeEvent>> next() override {
     for (;;) {
-      while (auto event = parser_.take()) {
-        auto decoded = sbxlet::decode_event(event->event, event->data);
-        if (!decoded) co_return decoded.error();
-        if (*decoded) co_return std::move(**decoded);
-      }
+      if (auto event = ready()) co_return *std::move(event);
+      if (broken_) co_return *broken_;
       if (parser_.overflowed()) co_return Error(ErrorCode::protocol_error, "the node sent an event that is too large");
       auto bytes = co_await stream_->next(silence_);
       if (!bytes) co_return bytes.error();
@@ -75,9 +72,24 @@ class HttpNodeWatch final : public ports::NodeWatch {
     }
   }
 
+  std::optional<ports::NodeEvent> ready() override {
+    while (!broken_) {
+      const auto event = parser_.take();
+      if (!event) return std::nullopt;
+      auto decoded = sbxlet::decode_event(event->event, event->data);
+      if (!decoded) {
+        broken_ = std::move(decoded).error();
+      } else if (*decoded) {
+        return *std::move(decoded);
+      }
+    }
+    return std::nullopt;
+  }
+
  private:
   std::unique_ptr<http::ClientStream> stream_;
   http::SseParser parser_;
+  std::optional<Error> broken_;  // an event that cannot be read
   Duration silence_;
 };
 

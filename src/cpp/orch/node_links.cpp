@@ -139,6 +139,10 @@ Task<bool> NodeLinks::read(NodeId node, WatchPtr watch) {
     if (!spoke) context_.inbox.observe(LinkOpened{node, generation});
     spoke = true;
     context_.inbox.observe(NodeSaid{node, generation, *std::move(event)});
+    for (auto more = watch->ready(); more; more = watch->ready()) {
+      context_.inbox.observe(NodeSaid{node, generation, *std::move(more)});
+      co_await context_.inbox.space();
+    }
   }
 }
 

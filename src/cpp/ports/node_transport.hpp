@@ -58,6 +58,8 @@ class NodeWatch {
   virtual ~NodeWatch() = default;  // closes the stream
   // The next event. Errors: unavailable (the stream broke), protocol_error. After an error: open a new one.
   [[nodiscard]] virtual Task<Result<NodeEvent>> next() = 0;
+  // The next event if it is here already, so that events that came together can be handled together. Nothing: next().
+  [[nodiscard]] virtual std::optional<NodeEvent> ready() { return std::nullopt; }
 };
 
 // An answer that comes piece by piece.

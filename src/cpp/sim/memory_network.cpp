@@ -1,6 +1,7 @@
 #include "sim/memory_network.hpp"
 
 #include "model/host_port.hpp"
+#include "sim/latency.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -112,13 +113,11 @@ Result<void> MemoryNetwork::check_name(const std::string& name) const {
 
 // Like host-local: onwards from the last one given, so that an address rests before it is used again.
 Result<std::string> MemoryNetwork::take_address() {
-  std::set<std::string> used;
-  for (const auto& [name, slot] : machine_->slots) used.insert(slot.ip);
   for (std::uint32_t tried = 0; tried < options_.addresses; ++tried) {
     const std::uint32_t offset = 2 + machine_->next_address;
     machine_->next_address = (machine_->next_address + 1) % options_.addresses;
     std::string ip = "10.89." + std::to_string(offset / 256) + "." + std::to_string(offset % 256);
-    if (!used.contains(ip)) return ip;
+    if (machine_->given.insert(ip).second) return ip;
   }
   return Error(ErrorCode::resource_exhausted, "no IP addresses available in " + subnet());
 }
@@ -134,7 +133,7 @@ void MemoryNetwork::close_ports(const std::string& name) {
 }
 
 Task<Result<void>> MemoryNetwork::start() {
-  co_await clock_.sleep_for(options_.rule_latency);
+  co_await take_time(clock_, options_.rule_latency);
   co_return planned_failure("start");
 }
 
@@ -144,7 +143,7 @@ Task<Result<ports::NetworkSlot>> MemoryNetwork::make_slot(std::string name) {
   auto machine = machine_;
   // The half-made slot is on the machine meanwhile: a simulated crash here leaves it.
   machine->slots[name] = MemoryNetworkMachine::Slot{};
-  co_await clock_.sleep_for(options_.make_latency);
+  co_await take_time(clock_, options_.make_latency);
   auto planned = planned_failure("make_slot");
   auto address = planned ? take_address() : Result<std::string>(std::move(planned).error());
   if (!address) {
@@ -162,20 +161,23 @@ Task<Result<ports::NetworkSlot>> MemoryNetwork::make_slot(std::string name) {
 
 Task<Result<void>> MemoryNetwork::destroy_slot(std::string name) {
   SBX_CO_CHECK(check_name(name));
-  co_await clock_.sleep_for(options_.rule_latency);
+  co_await take_time(clock_, options_.rule_latency);
   SBX_CO_CHECK(planned_failure("destroy_slot"));
   close_ports(name);
   if (const auto found = machine_->slots.find(name); found != machine_->slots.end()) {
     found->second.egress = {};
     found->second.bound = false;
   }
-  co_await clock_.sleep_for(options_.destroy_latency);
-  machine_->slots.erase(name);
+  co_await take_time(clock_, options_.destroy_latency);
+  if (const auto found = machine_->slots.find(name); found != machine_->slots.end()) {
+    machine_->given.erase(found->second.ip);
+    machine_->slots.erase(found);
+  }
   co_return Result<void>();
 }
 
 Task<Result<std::vector<ports::NetworkSlot>>> MemoryNetwork::list_slots() {
-  co_await clock_.sleep_for(options_.rule_latency);
+  co_await take_time(clock_, options_.rule_latency);
   SBX_CO_CHECK(planned_failure("list_slots"));
   std::vector<ports::NetworkSlot> slots;
   for (const auto& [name, kept] : machine_->slots) {
@@ -190,7 +192,7 @@ Task<Result<std::vector<ports::NetworkSlot>>> MemoryNetwork::list_slots() {
 }
 
 Task<Result<void>> MemoryNetwork::set_egress(ports::NetworkSlot slot, model::EgressPolicy policy) {
-  co_await clock_.sleep_for(options_.rule_latency);
+  co_await take_time(clock_, options_.rule_latency);
   SBX_CO_CHECK(planned_failure("set_egress"));
   SBX_CO_CHECK(known_slot(slot));
   SBX_CO_CHECK(check_ranges(policy));
@@ -211,7 +213,7 @@ Task<Result<void>> MemoryNetwork::check_port_free(int host_port, model::Protocol
 }
 
 Task<Result<void>> MemoryNetwork::publish(ports::NetworkSlot slot, std::vector<model::PublishedPort> ports) {
-  co_await clock_.sleep_for(options_.rule_latency);
+  co_await take_time(clock_, options_.rule_latency);
   SBX_CO_CHECK(planned_failure("publish"));
   SBX_CO_CHECK(known_slot(slot));
   auto& open = machine_->slots[slot.name].ports;
@@ -232,7 +234,7 @@ Task<Result<void>> MemoryNetwork::publish(ports::NetworkSlot slot, std::vector<m
 }
 
 Task<Result<void>> MemoryNetwork::unpublish(ports::NetworkSlot slot) {
-  co_await clock_.sleep_for(options_.rule_latency);
+  co_await take_time(clock_, options_.rule_latency);
   SBX_CO_CHECK(planned_failure("unpublish"));
   close_ports(slot.name);
   co_return Result<void>();

@@ -42,6 +42,7 @@ class MemoryNetworkMachine {
   using HostPort = std::pair<int, model::Protocol>;
 
   std::map<std::string, Slot> slots;       // by name
+  std::set<std::string> given;             // the addresses of slots
   std::map<HostPort, std::string> owners;  // of published ports: slot name
   std::set<HostPort> foreign_ports;        // held by other programs; tests fill this
   std::uint32_t next_address = 0;

@@ -1,5 +1,7 @@
 #include "sim/memory_runtime.hpp"
 
+#include "sim/latency.hpp"
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -180,7 +182,7 @@ Task<void> MemoryRuntimeMachine::stop() {
 
 Task<Result<void>> MemoryRuntime::enter(std::string method, Duration latency) {
   auto machine = machine_;
-  co_await machine->clock_.sleep_for(latency);
+  co_await take_time(machine->clock_, latency);
   if (machine->down) {
     co_return Error(ErrorCode::unavailable, "containerd does not answer (simulated): start it, or correct its address");
   }
@@ -205,7 +207,7 @@ Task<Result<void>> MemoryRuntime::pull(std::string name) {
   };
   const Pulling pulling{machine, name};
   machine->pulling_.insert(name);
-  co_await machine->clock_.sleep_for(machine->options_.pull_latency);
+  co_await take_time(machine->clock_, machine->options_.pull_latency);
   if (machine->missing_images.contains(name)) {
     co_return Error(ErrorCode::image_failed, "pull image \"" + name + "\": not found (simulated)");
   }
@@ -255,7 +257,7 @@ Task<Result<void>> MemoryRuntime::create(ports::ContainerRequest request) {
   container.request = std::move(request);
   machine->containers[key] = std::move(container);
   try {
-    co_await machine->clock_.sleep_for(machine->options_.create_latency);
+    co_await take_time(machine->clock_, machine->options_.create_latency);
   } catch (...) {
     machine->containers.erase(key);  // cancelled, not killed: the adapter cleans up
     throw;
