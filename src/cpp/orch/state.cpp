@@ -2,6 +2,8 @@
 
 #include "base/assert.hpp"
 
+#include <algorithm>
+
 namespace sandboxd::orch {
 namespace {
 
@@ -21,6 +23,10 @@ std::optional<sched::Reservation> reservation_of(const model::Sandbox& sandbox) 
   }
   for (const model::PublishedPort& port : sandbox.ports) out.ports.push_back(port.host_port);
   return out;
+}
+
+bool is_on_its_way(model::Phase phase) {
+  return phase == model::Phase::pending || phase == model::Phase::scheduled || phase == model::Phase::creating;
 }
 
 // When the time to live would still change something.
@@ -53,8 +59,9 @@ std::optional<WallTime> State::expiry_of(const model::Sandbox& sandbox) const {
   return end && *end < kept_until ? *end : kept_until;
 }
 
-void State::load(ports::StoreContents contents, MonoTime now) {
-  mono_ = now;
+void State::load(ports::StoreContents contents, WallTime wall, MonoTime mono) {
+  wall_ = wall;
+  mono_ = mono;
   revision_ = contents.revision;
   for (model::Node& node : contents.nodes) {
     const NodeId id = node.id;
@@ -62,6 +69,8 @@ void State::load(ports::StoreContents contents, MonoTime now) {
   }
   for (model::Sandbox& sandbox : contents.sandboxes) {
     const SandboxId id = sandbox.id;
+    const Duration waited = std::max(wall - sandbox.created_at, Duration::zero());
+    if (is_on_its_way(sandbox.phase)) waits_.begin({sandbox.created_at, id}, mono + -waited);
     replace(id, std::make_shared<const model::Sandbox>(std::move(sandbox)), false);
   }
   answers_.load(std::move(contents.answers));
@@ -89,6 +98,10 @@ bool State::name_taken(const std::string& owner, const std::string& name) const 
 std::optional<std::pair<WallTime, SandboxId>> State::next_expiry() const {
   if (expiries_.empty()) return std::nullopt;
   return *expiries_.begin();
+}
+
+MonoTime State::waits_since(const model::Sandbox& sandbox) const {
+  return waits_.since({sandbox.created_at, sandbox.id});
 }
 
 std::size_t State::count(model::Phase phase) const {
@@ -210,20 +223,34 @@ void State::replace(const SandboxId& id, SandboxRef after, bool quarantine) {
     const auto name = names_.find({before->owner, before->name});
     if (name != names_.end() && name->second == id) names_.erase(name);
     if (const auto expiry = expiry_of(*before)) expiries_.erase({*expiry, id});
-    if (before->phase == model::Phase::pending) queue_.remove(before->owner, before->created_at, id);
   }
   if (after) {
     by_age_[{after->created_at, id}] = after;
     ++phases_[after->phase];
     names_[{after->owner, after->name}] = id;
     if (const auto expiry = expiry_of(*after)) expiries_.emplace(*expiry, id);
-    if (after->phase == model::Phase::pending) queue_.add(after->owner, after->created_at, id);
   }
+  replace_wait(before.get(), after.get());
   replace_reservation(before.get(), after.get(), quarantine);
   if (after) {
     sandboxes_[after->id] = after;
   } else if (before) {
     sandboxes_.erase(before->id);
+  }
+}
+
+void State::replace_wait(const model::Sandbox* before, const model::Sandbox* after) {
+  if (before != nullptr && before->phase == model::Phase::pending) {
+    queue_.remove(before->owner, waits_since(*before), before->id);
+  }
+  const bool was_on_its_way = before != nullptr && is_on_its_way(before->phase);
+  const bool is_now = after != nullptr && is_on_its_way(after->phase);
+  if (was_on_its_way && !(is_now && after->created_at == before->created_at)) {
+    waits_.end({before->created_at, before->id});
+  }
+  if (is_now) waits_.begin({after->created_at, after->id}, mono_);
+  if (after != nullptr && after->phase == model::Phase::pending) {
+    queue_.add(after->owner, waits_since(*after), after->id);
   }
 }
 
@@ -289,6 +316,7 @@ Released State::accept() {
   before_.clear();
   nodes_before_.clear();
   answers_.accept();
+  waits_.end_turn();
   return out;
 }
 
@@ -303,6 +331,7 @@ void State::undo() {
     if (version) replace(id, version, false);
   }
   answers_.undo();
+  waits_.end_turn();
   before_.clear();
   nodes_before_.clear();
   events_.clear();
