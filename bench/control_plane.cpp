@@ -68,6 +68,11 @@ int main(int count, char** arguments) {
     std::cerr << "usage: bench_control_plane DATA_DIR\n";
     return 2;
   }
+  // Before the writer runs, lines go to standard error, where nobody reads more than the answers.
+  if (const auto writing = start_log_writer("", ""); !writing) {
+    std::cerr << "bench_control_plane: " << writing.error().message() << '\n';
+    return 1;
+  }
   count_syncs();
   orch::OrchConfig config;
   config.listen = "127.0.0.1:0";

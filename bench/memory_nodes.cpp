@@ -6,6 +6,7 @@
 // stops at the end of standard input. The simulated machine takes no time of its own: what is measured is our code.
 #include "aio/io_runtime.hpp"
 #include "aio/system_clock.hpp"
+#include "base/log.hpp"
 #include "base/random.hpp"
 #include "http/server.hpp"
 #include "node/agent.hpp"
@@ -110,6 +111,11 @@ int main(int count, char** arguments) {
   if (count != 4) {
     std::cerr << "usage: bench_memory_nodes COUNT CPUS MEMORY_BYTES\n";
     return 2;
+  }
+  // Before the writer runs, lines go to standard error, where nobody reads more than the answer.
+  if (const auto writing = start_log_writer("", ""); !writing) {
+    std::cerr << "bench_memory_nodes: " << writing.error().message() << '\n';
+    return 1;
   }
   const ports::HostFacts host{std::atoll(arguments[2]), std::atoll(arguments[3])};
   aio::SystemClock clock;
