@@ -61,6 +61,7 @@ class Workload:
         ttl_permille: how many in a thousand expire by themselves.
         selector_permille: how many in a thousand insist on a zone.
         pair_permille: how many in a thousand have two containers.
+        cordon_permille: now and then a client cordons a node or lifts that: how many in a thousand of these cordon.
         ending_permille: how many containers in a thousand end by themselves, well or badly, or cannot start.
     """
 
@@ -74,6 +75,7 @@ class Workload:
     ttl_permille: int = 100
     selector_permille: int = 200
     pair_permille: int = 150
+    cordon_permille: int = 300
     ending_permille: int = 170
 
 

@@ -138,7 +138,7 @@ Task<void> create_again(Client& client, std::shared_ptr<ControlPlane> plane) {
 Task<void> cordon(Client& client, std::shared_ptr<ControlPlane> plane) {
   const auto& node = client.cluster.nodes[client.random.below(client.cluster.nodes.size())];
   orch::PatchNode patch;
-  patch.unschedulable = client.random.chance(300);
+  patch.unschedulable = client.random.chance(static_cast<std::uint64_t>(client.cluster.options.load.cordon_permille));
   const auto answer = co_await plane->service->patch_node(node.id, std::move(patch));
   static_cast<void>(answer);
 }

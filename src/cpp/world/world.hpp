@@ -34,6 +34,7 @@ struct Workload {
   int ttl_permille = 100;       // how many expire by themselves
   int selector_permille = 200;  // how many insist on a zone
   int pair_permille = 150;      // how many have two containers
+  int cordon_permille = 300;    // of the calls that cordon a node or lift that
   int ending_permille = 170;    // of all containers: those that end by themselves or cannot start
 
   friend bool operator==(const Workload&, const Workload&) = default;
