@@ -154,6 +154,14 @@ class Cluster:
                 sys.exit(f"not all sandboxes run: {counts}")
             time.sleep(2)  # a list of many sandboxes is work for both sides
 
+    def wait_ready(self, limit: float = 60) -> None:
+        """Until every node has reported to the control plane."""
+        deadline = time.monotonic() + limit
+        while any(node["state"] != "Ready" for node in self.request("GET", "/api/v1/nodes")["items"]):
+            if time.monotonic() > deadline:
+                sys.exit("not all nodes are ready")
+            time.sleep(0.1)
+
     def syncs(self) -> int:
         """Calls of fsync by the control plane's SQLite."""
         return int(self.control_plane.ask("syncs")[1])

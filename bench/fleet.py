@@ -5,8 +5,8 @@
 - Start and memory: the production engine on an SQLite database with so many sandboxes, in a process of its own
   (bench/control_plane_state.cpp), from opening the file until a list is answered. No floor: the aims are absolute.
 - Burst: 200 creates in one instant against production agents on memory runtimes, in simulated time: from accepted to
-  Running, which is later than from acknowledged to Running by one commit. The nodes are cold: 300 ms of it are the
-  simulated pull of the image.
+  Running, which is later than from acknowledged to Running by one commit. The nodes have the image; runtime and network
+  take what they take in the simulator, 71 ms of a create. In real time: burst.py.
 - Heartbeats: CPU time of a minute of reports from so many nodes, in simulated time. The simulated nodes and network
   are part of it, the HTTP connections are not: the engine's own share is smaller.
 
@@ -76,14 +76,26 @@ def measure_start(state: Path, nodes: int, sandboxes: int, rounds: int) -> dict[
 
 def measure_burst(rounds: int) -> dict[str, Any]:
     """All creates of a round in the same instant, on 40 nodes of 1 to 8 cores."""
-    load = Workload(clients=BURST, live_max=1, pause_min_ms=2000, pause_max_ms=2000, cpu_milli_max=100, ports_max=0)
+    # One life each that goes on: nothing ends by itself, expires, or insists on what no node has.
+    load = Workload(
+        clients=BURST,
+        live_max=1,
+        pause_min_ms=2000,
+        pause_max_ms=2000,
+        cpu_milli_max=100,
+        ports_max=0,
+        ttl_permille=0,
+        selector_permille=0,
+        pair_permille=0,
+        ending_permille=0,
+    )
     slowest, median = [], []
     for seed in range(1, rounds + 1):
-        world = World(seed, nodes=40, faults=False, workload=load)
+        world = World(seed, nodes=40, faults=False, workload=load, images_ready=True)
         world.run_for(3.9)
         stats = world.stats
-        if stats["creates_acknowledged"] != BURST:
-            sys.exit(f"{stats['creates_acknowledged']} of {BURST} creates were acknowledged")
+        if stats["running"] != BURST:
+            sys.exit(f"{stats['creates_acknowledged']} of {BURST} creates were acknowledged, {stats['running']} run")
         median.append(stats["running_p50_ms"])
         slowest.append(stats["running_max_ms"])
     return {"running_p50_ms": figures(median), "running_last_ms": figures(slowest)}
@@ -117,7 +129,7 @@ def main() -> None:
         ("start until a list is answered, ms", start["start_ms"], "2000"),
         ("CPU time of that, ms", start["start_cpu_ms"], "-"),
         ("resident memory then, MiB", start["resident_mib"], "1024"),
-        (f"{BURST} creates at once: the last Running, ms", burst["running_last_ms"], "500"),
+        (f"{BURST} creates at once: the last Running, ms", burst["running_last_ms"], "200"),
         (f"{BURST} creates at once: median Running, ms", burst["running_p50_ms"], "-"),
     ]
     print(f"{'figure':<46}{'n':>4}{'p50':>10}{'p95':>10}{'aim':>8}")

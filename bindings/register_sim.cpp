@@ -31,12 +31,16 @@ py::dict stats_of(const world::World& world) {
   out["turns"] = stats.turns;
   out["sandboxes"] = stats.sandboxes;
   out["running"] = stats.running;
+  out["waiting"] = stats.waiting;
+  out["failed"] = stats.failed;
+  out["given_up"] = stats.given_up;
   out["placements"] = stats.placements;
   out["running_p50_ms"] = to_ms(stats.running_p50);
   out["running_p95_ms"] = to_ms(stats.running_p95);
   out["running_max_ms"] = to_ms(stats.running_max);
   out["cpu_permille"] = stats.cpu_permille;
   out["cpu_spread_permille"] = stats.cpu_spread_permille;
+  out["cpu_free_max_milli"] = stats.cpu_free_max_milli;
   return out;
 }
 

@@ -1,129 +1,140 @@
-"""Two scheduling policies on the same load: how full they get the cluster, and how evenly. Plots it.
+"""Two scheduling policies on one simulated cluster under the same load: who waits, how even it is, what piece is left.
 
-python examples/04_compare_policies.py [POLICY] [POLICY] [--nodes 200] [--arrivals 4000] [--plot policies.png]
+    python examples/04_compare_policies.py [POLICY] [POLICY] [--nodes 40] [--seconds 180] [--plot policies.png]
 
-A policy is a built-in one's name (spread, pack, original) or JSON. Needs no platform: it is the control plane's own
-scheduler. The plot needs matplotlib; without it there are bars of text.
+A policy is a built-in one's name (spread, pack, original) or JSON, as the setting `scheduler_policy` takes it. Needs no
+platform: the control plane, the node agents and the clients run in this process, in simulated time. The picture needs
+matplotlib (python -m pip install 'sandboxd[plot]'); without it there is a table only.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-import statistics
 from dataclasses import dataclass, field
 
-from sandboxd import NodeView, PlacementRequest, Scheduler
+from sandboxd import SchedulingPolicy
+from sandboxd.sim import Workload, World
 
-GIB = 1 << 30
+# Mostly small sandboxes, up to half of a large node: those are what a badly filled cluster has no piece for.
+LOAD = Workload(
+    clients=14,
+    live_max=6,
+    pause_min_ms=300,
+    pause_max_ms=2500,
+    cpu_milli_max=4000,
+    memory_mib_max=256,
+    ports_max=0,
+    ttl_permille=0,
+    selector_permille=0,
+    pair_permille=0,
+    cordon_permille=0,
+    ending_permille=0,
+)
 
 
 @dataclass
 class Outcome:
-    """What a policy made of the load, sampled over time."""
+    """What a policy made of the load: figures of the end, and a sample of every second."""
 
     name: str
-    used: list[float] = field(default_factory=list)  # per cent of all CPU
-    empty: list[int] = field(default_factory=list)  # nodes without anything on them
-    fullest: list[float] = field(default_factory=list)  # CPU in use on the fullest node, per cent
-    refused: int = 0
-    refused_large: int = 0
+    stats: dict[str, int | float] = field(default_factory=dict)
+    used: list[float] = field(default_factory=list)  # CPU, per cent, the mean of the nodes
+    spread: list[float] = field(default_factory=list)  # between nodes, standard deviation, points of per cent
+    piece: list[float] = field(default_factory=list)  # the largest that one node has left, cores
+    waiting: list[int] = field(default_factory=list)  # sandboxes without a place
 
 
-def make_nodes(count: int) -> list[NodeView]:
-    draw = random.Random(1)
-    sizes = [(8, 32), (16, 64), (32, 128)]
-    nodes = []
-    for number in range(count):
-        cores, memory = draw.choice(sizes)
-        nodes.append(NodeView(f"node-{number:03}", cores * 1000, memory * GIB, labels={"zone": f"zone-{number % 3}"}))
-    return nodes
-
-
-def make_load(arrivals: int) -> list[tuple[PlacementRequest, int]]:
-    """Requests with the number of arrivals that each stays for: small and short, and now and then a large one."""
-    draw = random.Random(2)
-    load = []
-    for _ in range(arrivals):
-        is_large = draw.random() < 0.05
-        cpu = 16000 if is_large else draw.choice([250, 500, 1000, 2000, 4000])
-        request = PlacementRequest(
-            cpu_milli=cpu,
-            memory_bytes=cpu * draw.choice([1, 2, 4, 8]) * GIB // 2000,
-            host_ports=[0] * draw.randrange(3),
-            group=f"owner-{draw.randrange(20)}",
-        )
-        load.append((request, draw.randrange(arrivals // 4, arrivals)))
-    return load
-
-
-def run(policy: str, nodes: list[NodeView], load: list[tuple[PlacementRequest, int]]) -> Outcome:
-    scheduler = Scheduler(nodes, policy=policy)
-    outcome = Outcome(scheduler.policy.name)
-    leaves: dict[int, list] = {}
-    for step, (request, stays) in enumerate(load):
-        for gone, decision in leaves.pop(step, []):
-            scheduler.release(gone, decision)
-        decision = scheduler.place(request, refusals_max=0)
-        if decision.placed:
-            leaves.setdefault(step + stays, []).append((request, decision))
-        else:
-            outcome.refused += 1
-            outcome.refused_large += request.cpu_milli >= 16000
-        if step % max(1, len(load) // 100) == 0:
-            shares = [1 - (node.free_cpu_milli or 0) / node.allocatable_cpu_milli for node in scheduler.nodes]
-            outcome.used.append(100 * statistics.fmean(shares))
-            outcome.empty.append(shares.count(0))
-            outcome.fullest.append(100 * max(shares))
+def run(policy: str, nodes: int, seconds: int, seed: int) -> Outcome:
+    """One world of this seed: the same nodes and clients for every policy."""
+    outcome = Outcome(SchedulingPolicy.from_text(policy).name)
+    world = World(seed, nodes=nodes, policy=policy, workload=LOAD, images_ready=True, faults=False)
+    for _ in range(seconds):
+        world.run_for(1)
+        stats = world.stats
+        outcome.used.append(stats["cpu_permille"] / 10)
+        outcome.spread.append(stats["cpu_spread_permille"] / 10)
+        outcome.piece.append(stats["cpu_free_max_milli"] / 1000)
+        outcome.waiting.append(int(stats["waiting"]))
+    outcome.stats = dict(world.stats)
+    problems = world.check()
+    if problems:
+        raise SystemExit("\n".join(problems))
     return outcome
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """One line a policy; the last half of the time, when the cluster is as full as it gets."""
+    rows = [
+        f"{'policy':<12}{'placed':>8}{'gave up':>9}{'waiting':>9}{'running after ms':>18}{'p95':>9}"
+        f"{'CPU in use':>12}{'deviation':>11}{'largest piece':>15}"
+    ]
+    for one in outcomes:
+        late = slice(len(one.used) // 2, None)
+        used, spread, piece = (mean(values[late]) for values in (one.used, one.spread, one.piece))
+        rows.append(
+            f"{one.name:<12}{one.stats['placements']:>8}{one.stats['given_up']:>9}{mean(one.waiting[late]):>9.1f}"
+            f"{one.stats['running_p50_ms']:>18.0f}{one.stats['running_p95_ms']:>9.0f}"
+            f"{used:>10.1f} %{spread:>11.1f}{piece:>9.1f} cores"
+        )
+    return "\n".join(rows)
+
+
+def mean(values: list[float] | list[int]) -> float:
+    """Of at least one value."""
+    return sum(values) / len(values)
 
 
 def plot(outcomes: list[Outcome], path: str) -> bool:
     """Write the picture; False when matplotlib is not installed."""
     try:
         import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
     except ImportError:
         return False
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4))
-    for outcome in outcomes:
-        left.plot(outcome.used, label=f"{outcome.name}: CPU in use, %")
-        right.plot(outcome.empty, label=f"{outcome.name}: empty nodes")
-    for axes in (left, right):
-        axes.set_xlabel("time")
-        axes.legend()
-    figure.savefig(path)
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    panels = [
+        ("CPU in use: mean of the nodes, %", [one.used for one in outcomes]),
+        ("How unlike the nodes are: standard deviation, points", [one.spread for one in outcomes]),
+        ("Largest piece that is left on one node, cores", [one.piece for one in outcomes]),
+        ("Sandboxes that wait for a place", [one.waiting for one in outcomes]),
+    ]
+    figure, grid = pyplot.subplots(2, 2, figsize=(11, 7), sharex=True, layout="constrained")
+    for axes, (title, series) in zip(grid.flat, panels, strict=True):
+        for one, values, colour in zip(outcomes, series, ("#1f6feb", "#d9730d"), strict=False):
+            axes.plot(range(1, len(values) + 1), values, color=colour, linewidth=1.4, label=one.name)
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.01)
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[1]:
+        axes.set_xlabel("simulated seconds")
+    handles, names = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper right", ncols=len(names), frameon=False)
+    figure.suptitle("Two policies, one load", x=0.01, ha="left", y=0.985, fontsize=13)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
     return True
 
 
-def bars(outcomes: list[Outcome]) -> None:
-    print("\nempty nodes over time")
-    most = max(1, *(max(outcome.empty) for outcome in outcomes))
-    for outcome in outcomes:
-        print("".join("_.:-=+*#%@"[count * 9 // most] for count in outcome.empty), outcome.name)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("policies", nargs="*", default=["spread", "pack"])
-    parser.add_argument("--nodes", type=int, default=200)
-    parser.add_argument("--arrivals", type=int, default=4000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("policies", nargs="*", metavar="POLICY", help="two of them (default: spread pack)")
+    parser.add_argument("--nodes", type=int, default=40)
+    parser.add_argument("--seconds", type=int, default=180)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plot", default="policies.png")
     arguments = parser.parse_args()
-    nodes, load = make_nodes(arguments.nodes), make_load(arguments.arrivals)
-    outcomes = [run(policy, nodes, load) for policy in arguments.policies]
-    for outcome in outcomes:
-        print(
-            f"{outcome.name:10} CPU in use {statistics.fmean(outcome.used):5.1f} %   empty nodes "
-            f"{statistics.fmean(outcome.empty):6.1f}   refused {outcome.refused} ({outcome.refused_large} large)"
-        )
+    policies = arguments.policies or ["spread", "pack"]
+    if len(policies) != 2:
+        parser.error("two policies are compared: name two, or none for spread and pack")
+    outcomes = [run(policy, arguments.nodes, arguments.seconds, arguments.seed) for policy in policies]
+    print(table(outcomes))
     if plot(outcomes, arguments.plot):
         print(f"plotted to {arguments.plot}")
     else:
-        bars(outcomes)
-        print("install matplotlib for a picture: python -m pip install matplotlib")
+        print("install matplotlib for a picture: python -m pip install 'sandboxd[plot]'")
 
 
 if __name__ == "__main__":

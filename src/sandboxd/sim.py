@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ._native import core
+from ._sched import SchedulingPolicy
 
 FAULTS = (
     "crash_control_plane",
@@ -59,6 +60,9 @@ class Workload:
         ports_max: published ports of a sandbox at most.
         ttl_permille: how many in a thousand expire by themselves.
         selector_permille: how many in a thousand insist on a zone.
+        pair_permille: how many in a thousand have two containers.
+        cordon_permille: now and then a client cordons a node or lifts that: how many in a thousand of these cordon.
+        ending_permille: how many containers in a thousand end by themselves, well or badly, or cannot start.
     """
 
     clients: int = 0
@@ -70,6 +74,9 @@ class Workload:
     ports_max: int = 3
     ttl_permille: int = 100
     selector_permille: int = 200
+    pair_permille: int = 150
+    cordon_permille: int = 300
+    ending_permille: int = 170
 
 
 class World:
@@ -84,11 +91,13 @@ class World:
         clients: number of clients; 0 takes the workload's number.
         faults: whether things break by themselves; `inject` works in any case.
         workload: what the clients do; True for the usual, False for nothing.
+        policy: how nodes are chosen: a SchedulingPolicy, the name of a built-in one, or JSON.
+        images_ready: nodes have the clients' image, instead of pulling it (300 ms) when it is first used.
         light_nodes: light stand-ins in place of the production node agents, for thousands of nodes.
         plan: instead of the faults that would be drawn, exactly these, as `plan` gave them.
 
     Raises:
-        InvalidRequestError: the plan or the workload is not valid; the message names the member.
+        InvalidRequestError: the plan, the workload or the policy is not valid; the message names the member.
     """
 
     def __init__(
@@ -99,6 +108,8 @@ class World:
         clients: int = 0,
         faults: bool = True,
         workload: bool | Workload = True,
+        policy: SchedulingPolicy | str = "",
+        images_ready: bool = False,
         light_nodes: bool = False,
         plan: Mapping[str, Any] | None = None,
     ) -> None:
@@ -110,6 +121,8 @@ class World:
             "nodes": nodes,
             "draw_faults": faults,
             "workload": workload is not False,
+            "policy": policy.to_json() if isinstance(policy, SchedulingPolicy) else policy,
+            "images_ready": images_ready,
             "light_nodes": light_nodes,
             "load": asdict(load),
         }
@@ -172,9 +185,11 @@ class World:
     def stats(self) -> Mapping[str, int | float]:
         """Counts of what happened, by name.
 
-        `running_p50_ms`, `running_p95_ms` and `running_max_ms` tell how long it took from accepted to Running, in
-        simulated milliseconds; `cpu_permille` is how much of the nodes' CPU is promised now, in thousandths, and
-        `cpu_spread_permille` the standard deviation of that between nodes.
+        Now: `sandboxes`, of which `running`, `waiting` for a place and `failed`; `cpu_permille`, how much of the nodes'
+        CPU is promised, in thousandths; `cpu_spread_permille`, the standard deviation of that between nodes;
+        `cpu_free_max_milli`, the largest piece that one node has left. Of the whole run: `given_up`, those that found
+        no place in time; `running_p50_ms`, `running_p95_ms` and `running_max_ms`, from accepted to Running in simulated
+        milliseconds, of those that got there.
         """
         return dict(self._native.stats())
 

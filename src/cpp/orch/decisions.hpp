@@ -18,6 +18,7 @@
 #include "orch/state.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -132,14 +133,14 @@ class Decisions {
   void update_holds();
   void drop_stale_holds();
   [[nodiscard]] Duration patience() const;
-  [[nodiscard]] std::optional<WallTime> next_hold_time() const;
+  [[nodiscard]] std::optional<MonoTime> next_hold_time() const;
   void begin_delete(const model::Sandbox& sandbox, const std::string& why);
   void begin_stop(const model::Sandbox& sandbox);
   // Changes the External that is bound to a node, and what its sandboxes say of it.
   void set_external(model::Node next);
   // What is left of one whose node is gone for good.
   void detach(const model::Sandbox& sandbox);
-  [[nodiscard]] WallTime give_up_time(WallTime since) const;
+  [[nodiscard]] MonoTime give_up_time(MonoTime since) const;
   [[nodiscard]] bool fails_at_once() const;
 
   State& state_;
@@ -154,9 +155,9 @@ class Decisions {
   std::set<std::pair<MonoTime, Orphan>> orphans_by_time_;
   std::map<SandboxId, Hold> holds_;  // nodes kept for those who have waited longest; volatile
   std::uint64_t holds_gains_ = 0;    // Cluster::gains() and time when new holds were last looked for
-  WallTime holds_checked_;
-  MonoTime warm_at_;                // until then loaded nodes may still come back
-  std::vector<SandboxId> waiting_;  // of the pass in hand
+  MonoTime holds_checked_{std::numeric_limits<std::int64_t>::min() / 2};  // half: a wait may be taken from it
+  MonoTime warm_at_;                                                      // until then loaded nodes may still come back
+  std::vector<SandboxId> waiting_;                                        // of the pass in hand
   std::size_t next_waiting_ = 0;
   std::uint64_t gains_tried_ = 0;  // Cluster::gains() when the last pass began
   std::uint64_t placements_ = 0;

@@ -330,8 +330,8 @@ std::optional<MonoTime> Decisions::next_deadline(WallTime wall, MonoTime mono) c
   if (const auto news = news_.deadline()) sooner(*news);
   if (!orphans_by_time_.empty()) sooner(orphans_by_time_.begin()->first);
   if (const auto oldest = state_.queue().oldest()) {
-    at_wall(give_up_time(oldest->first));
-    if (const auto next_hold = next_hold_time()) at_wall(*next_hold);
+    sooner(give_up_time(oldest->first));
+    if (const auto next_hold = next_hold_time()) sooner(*next_hold);
     if (const auto port = state_.cluster().next_port_expiry()) sooner(*port);
   }
   return next;

@@ -82,7 +82,7 @@ void Decisions::give_up(const model::Sandbox& sandbox, std::vector<std::string> 
 void Decisions::give_up_overdue() {
   for (std::size_t given_up = 0; given_up < kAttemptsPerTurn; ++given_up) {
     const auto oldest = state_.queue().oldest();
-    if (!oldest || give_up_time(oldest->first) > state_.wall_now()) return;
+    if (!oldest || give_up_time(oldest->first) > state_.mono_now()) return;
     const SandboxRef sandbox = state_.find(oldest->second);
     const auto decision = find_place(*sandbox, kReasonsStoredMax);
     if (!try_place(*sandbox, decision)) give_up(*sandbox, sched::lines_of(decision.refusals, state_.cluster().size()));
@@ -124,7 +124,7 @@ void Decisions::drop_stale_holds() {
 }
 
 // When somebody has waited long enough to be considered for the first time.
-std::optional<WallTime> Decisions::next_hold_time() const {
+std::optional<MonoTime> Decisions::next_hold_time() const {
   if (config_.place_or_fail == "fail") return std::nullopt;
   const auto next = state_.queue().first_after(holds_checked_ + -patience());
   if (!next) return std::nullopt;
@@ -135,11 +135,11 @@ void Decisions::update_holds() {
   drop_stale_holds();
   if (config_.place_or_fail == "fail") return;
   const auto due = next_hold_time();
-  if ((!due || *due > state_.wall_now()) && state_.cluster().gains() == holds_gains_) return;
+  if ((!due || *due > state_.mono_now()) && state_.cluster().gains() == holds_gains_) return;
   const std::size_t holds_max = std::clamp<std::size_t>(state_.cluster().size() / kNodesPerHold, 1, kHoldsMax);
   std::size_t considered = 0;
   for (const auto& [since, id] : state_.queue().by_age()) {
-    if (holds_.size() >= holds_max || since + patience() > state_.wall_now()) break;
+    if (holds_.size() >= holds_max || since + patience() > state_.mono_now()) break;
     if (holds_.contains(id)) continue;
     if (++considered > kHoldersConsidered) break;
     const SandboxRef sandbox = state_.find(id);
@@ -148,14 +148,12 @@ void Decisions::update_holds() {
     state_.cluster().hold(*node, true);
     holds_.emplace(id, Hold{sandbox->uid, *node});
   }
-  holds_checked_ = state_.wall_now();
+  holds_checked_ = state_.mono_now();
   holds_gains_ = state_.cluster().gains();
 }
 
-WallTime Decisions::give_up_time(WallTime since) const {
-  if (config_.place_or_fail != "fail") return since + config_.place_deadline;
-  const Duration until_warm = warm_at_ > state_.mono_now() ? warm_at_ - state_.mono_now() : Duration::zero();
-  return until_warm.count() > 0 ? state_.wall_now() + until_warm : since;
+MonoTime Decisions::give_up_time(MonoTime since) const {
+  return config_.place_or_fail == "fail" ? std::max(since, warm_at_) : since + config_.place_deadline;
 }
 
 }  // namespace sandboxd::orch

@@ -48,7 +48,7 @@ bool is_port_refusal(const std::string& reason) {
 // To those who wait, unless it has waited long enough or is not to wait at all.
 bool Decisions::wait_for_room(const model::Sandbox& sandbox, const std::string& refusal) {
   if (config_.place_or_fail == "fail" || is_being_removed(sandbox.node)) return false;
-  if (state_.wall_now() >= sandbox.created_at + config_.place_deadline) return false;
+  if (state_.mono_now() >= state_.waits_since(sandbox) + config_.place_deadline) return false;
   if (!lifecycle::next(sandbox.phase, lifecycle::Event::sent_back)) return false;
   // The same life: the node has refused it, so there is nothing of it.
   state_.put(sent_back(sandbox, refusal));

@@ -72,7 +72,7 @@ Task<Result<void>> Engine::start() {
       "state loaded",
       {{"sandboxes", contents.sandboxes.size()}, {"nodes", contents.nodes.size()}, {"revision", contents.revision}});
   const MonoTime now = clock_.mono_now();
-  state_.load(std::move(contents), now);
+  state_.load(std::move(contents), clock_.wall_now(), now);
   hub_ = std::make_shared<WatchHub>(executor_, state_.revision());
   decisions_ = std::make_unique<Decisions>(state_, config_, instance, seed_);
   decisions_->resume(now);

@@ -25,6 +25,10 @@ std::optional<sched::Reservation> reservation_of(const model::Sandbox& sandbox) 
   return out;
 }
 
+bool is_on_its_way(model::Phase phase) {
+  return phase == model::Phase::pending || phase == model::Phase::scheduled || phase == model::Phase::creating;
+}
+
 // When the time to live would still change something.
 std::optional<WallTime> end_of_life(const model::Sandbox& sandbox) {
   using model::Phase;
@@ -86,8 +90,9 @@ std::size_t State::damaged_nodes() const {
       std::ranges::count_if(damaged_.nodes, [this](const NodeId& id) { return nodes_.contains(id); }));
 }
 
-void State::load(ports::StoreContents contents, MonoTime now) {
-  mono_ = now;
+void State::load(ports::StoreContents contents, WallTime wall, MonoTime mono) {
+  wall_ = wall;
+  mono_ = mono;
   note_damage(contents);
   revision_ = contents.revision;
   for (model::Node& node : contents.nodes) {
@@ -96,6 +101,8 @@ void State::load(ports::StoreContents contents, MonoTime now) {
   }
   for (model::Sandbox& sandbox : contents.sandboxes) {
     const SandboxId id = sandbox.id;
+    const Duration waited = std::max(wall - sandbox.created_at, Duration::zero());
+    if (is_on_its_way(sandbox.phase)) waits_.begin({sandbox.created_at, id}, mono + -waited);
     replace(id, std::make_shared<const model::Sandbox>(std::move(sandbox)), false);
   }
   answers_.load(std::move(contents.answers));
@@ -128,6 +135,10 @@ bool State::name_taken(const std::string& owner, const std::string& name) const 
 std::optional<std::pair<WallTime, SandboxId>> State::next_expiry() const {
   if (expiries_.empty()) return std::nullopt;
   return *expiries_.begin();
+}
+
+MonoTime State::waits_since(const model::Sandbox& sandbox) const {
+  return waits_.since({sandbox.created_at, sandbox.id});
 }
 
 std::size_t State::count(model::Phase phase) const {
@@ -248,20 +259,34 @@ void State::replace(const SandboxId& id, SandboxRef after, bool quarantine) {
     const auto name = names_.find({before->owner, before->name});
     if (name != names_.end() && name->second == id) names_.erase(name);
     if (const auto expiry = expiry_of(*before)) expiries_.erase({*expiry, id});
-    if (before->phase == model::Phase::pending) queue_.remove(before->owner, before->created_at, id);
   }
   if (after) {
     by_age_[{after->created_at, id}] = after;
     ++phases_[after->phase];
     names_[{after->owner, after->name}] = id;
     if (const auto expiry = expiry_of(*after)) expiries_.emplace(*expiry, id);
-    if (after->phase == model::Phase::pending) queue_.add(after->owner, after->created_at, id);
   }
+  replace_wait(before.get(), after.get());
   replace_reservation(before.get(), after.get(), quarantine);
   if (after) {
     sandboxes_[after->id] = after;
   } else if (before) {
     sandboxes_.erase(before->id);
+  }
+}
+
+void State::replace_wait(const model::Sandbox* before, const model::Sandbox* after) {
+  if (before != nullptr && before->phase == model::Phase::pending) {
+    queue_.remove(before->owner, waits_since(*before), before->id);
+  }
+  const bool was_on_its_way = before != nullptr && is_on_its_way(before->phase);
+  const bool is_now = after != nullptr && is_on_its_way(after->phase);
+  if (was_on_its_way && !(is_now && after->created_at == before->created_at)) {
+    waits_.end({before->created_at, before->id});
+  }
+  if (is_now) waits_.begin({after->created_at, after->id}, mono_);
+  if (after != nullptr && after->phase == model::Phase::pending) {
+    queue_.add(after->owner, waits_since(*after), after->id);
   }
 }
 
@@ -336,6 +361,7 @@ Released State::accept() {
   before_.clear();
   nodes_before_.clear();
   answers_.accept();
+  waits_.end_turn();
   return out;
 }
 
@@ -350,6 +376,7 @@ void State::undo() {
     if (version) replace(id, version, false);
   }
   answers_.undo();
+  waits_.end_turn();
   before_.clear();
   nodes_before_.clear();
   events_.clear();

@@ -10,6 +10,7 @@
 #include "base/time.hpp"
 #include "orch/kept_answers.hpp"
 #include "orch/refs.hpp"
+#include "orch/waits.hpp"
 #include "orch/watch_hub.hpp"
 #include "ports/store.hpp"
 #include "sched/cluster.hpp"
@@ -68,8 +69,8 @@ class State {
   State(sched::ClusterOptions options, Duration failed_retention)
       : cluster_(std::move(options)), failed_retention_(failed_retention) {}
 
-  // Fills an empty state from the store.
-  void load(ports::StoreContents contents, MonoTime now);
+  // Fills an empty state from the store. `wall` and `mono`: now.
+  void load(ports::StoreContents contents, WallTime wall, MonoTime mono);
 
   // Reading. The versions are the newest, also within a turn.
   [[nodiscard]] SandboxRef find(const SandboxId& id) const;  // nullptr: unknown
@@ -98,6 +99,9 @@ class State {
   [[nodiscard]] const sched::Cluster& cluster() const { return cluster_; }
   [[nodiscard]] sched::PendingQueue& queue() { return queue_; }
   [[nodiscard]] const sched::PendingQueue& queue() const { return queue_; }
+  // Since when a pending, scheduled or creating one has been on its way. Not by the wall clock, whose jumps would make
+  // it wait longer or shorter.
+  [[nodiscard]] MonoTime waits_since(const model::Sandbox& sandbox) const;
   // The next sandbox whose time is over, by its time to live or as a failed one that was kept long enough.
   [[nodiscard]] std::optional<std::pair<WallTime, SandboxId>> next_expiry() const;
 
@@ -140,6 +144,7 @@ class State {
 
  private:
   void replace(const SandboxId& id, SandboxRef after, bool quarantine);
+  void replace_wait(const model::Sandbox* before, const model::Sandbox* after);
   void replace_reservation(const model::Sandbox* before, const model::Sandbox* after, bool quarantine);
   void replace_node(const NodeId& id, NodeRef after);
   void note_damage(const ports::StoreContents& contents);
@@ -159,6 +164,7 @@ class State {
   std::map<model::Phase, std::size_t> phases_;
   sched::Cluster cluster_;
   sched::PendingQueue queue_;
+  Waits waits_;
   Duration failed_retention_;
   std::set<NodeId> confirmed_;
   KeptAnswers answers_;

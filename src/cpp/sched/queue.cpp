@@ -2,12 +2,12 @@
 
 namespace sandboxd::sched {
 
-void PendingQueue::add(const std::string& owner, WallTime since, const SandboxId& id) {
+void PendingQueue::add(const std::string& owner, MonoTime since, const SandboxId& id) {
   by_owner_[owner].emplace(since, id);
   by_age_.emplace(since, id);
 }
 
-void PendingQueue::remove(const std::string& owner, WallTime since, const SandboxId& id) {
+void PendingQueue::remove(const std::string& owner, MonoTime since, const SandboxId& id) {
   by_age_.erase({since, id});
   const auto entries = by_owner_.find(owner);
   if (entries == by_owner_.end()) return;
@@ -44,7 +44,7 @@ std::optional<PendingQueue::Entry> PendingQueue::oldest() const {
   return *by_age_.begin();
 }
 
-std::optional<PendingQueue::Entry> PendingQueue::first_after(WallTime at) const {
+std::optional<PendingQueue::Entry> PendingQueue::first_after(MonoTime at) const {
   const auto found = by_age_.lower_bound({at + Duration(1), SandboxId()});
   if (found == by_age_.end()) return std::nullopt;
   return *found;

@@ -19,18 +19,18 @@ namespace sandboxd::sched {
 
 class PendingQueue {
  public:
-  void add(const std::string& owner, WallTime since, const SandboxId& id);
-  void remove(const std::string& owner, WallTime since, const SandboxId& id);
+  void add(const std::string& owner, MonoTime since, const SandboxId& id);
+  void remove(const std::string& owner, MonoTime since, const SandboxId& id);
 
   // All of them: the oldest of each owner, then the second oldest of each, ... The owner who goes first changes from
   // call to call.
   [[nodiscard]] std::vector<SandboxId> fair_order();
   // Those who have waited longest come first.
-  using Entry = std::pair<WallTime, SandboxId>;
+  using Entry = std::pair<MonoTime, SandboxId>;
   [[nodiscard]] const std::set<Entry>& by_age() const { return by_age_; }
   [[nodiscard]] std::optional<Entry> oldest() const;
   // The oldest of those who came after `at`.
-  [[nodiscard]] std::optional<Entry> first_after(WallTime at) const;
+  [[nodiscard]] std::optional<Entry> first_after(MonoTime at) const;
   [[nodiscard]] std::size_t size() const { return by_age_.size(); }
   [[nodiscard]] bool empty() const { return by_age_.empty(); }
 

@@ -2,6 +2,7 @@
 
 #include "world/door.hpp"
 #include "world/observer.hpp"
+#include "world/workload.hpp"
 
 namespace sandboxd::world {
 
@@ -29,6 +30,7 @@ Cluster::Cluster(std::uint64_t world_seed, WorldOptions world_options)
   // A narrow range, so that ports run out and come back.
   config.host_port_min = 10000;
   config.host_port_max = 10000 + static_cast<std::int64_t>(random.below(60));
+  if (!options.policy.empty()) config.scheduler_policy = options.policy;
   disk->faults.delay = kStoreDelay;
   const std::uint64_t count = 1 + random.below(8);
   const std::uint64_t wanted = options.nodes > 0 ? static_cast<std::uint64_t>(options.nodes) : count;
@@ -63,6 +65,7 @@ void Cluster::add_node(std::uint64_t number, Random& random) {
 
 std::shared_ptr<Machine> Cluster::make_machine(const SimulatedNode& node, std::uint64_t number) {
   auto machine = std::make_shared<Machine>(context.get_executor(), clock, seed * 31 + number, node.capacity);
+  if (options.images_ready) machine->hardware().runtime->local_images.insert(kWorkloadImageNormal);
   machine->on_error = [this](const Error& error) { violate("an agent does not start: " + error.message()); };
   machine->on_step = [this, name = node.id.str()](std::string_view step, const SandboxId& sandbox) {
     trace.mix(clock.mono_now(), name + " " + std::string(step) + " " + sandbox.str());

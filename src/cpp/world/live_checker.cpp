@@ -2,6 +2,8 @@
 
 #include "lifecycle/sandbox_fsm.hpp"
 
+#include <algorithm>
+
 namespace sandboxd::world {
 namespace {
 
@@ -63,6 +65,7 @@ void LiveChecker::hear(const orch::WatchEvent& event, std::int64_t durable, Mono
   }
   if (before && before->phase != event.sandbox->phase) {
     if (event.sandbox->phase == Phase::scheduled) ++placements_;
+    if (event.sandbox->phase == Phase::failed && before->phase == Phase::pending) ++given_up_;
     if (event.sandbox->phase == Phase::running) measure(*event.sandbox, now);
   }
   if (!before) accepted_at_[event.sandbox->uid] = now;
@@ -169,6 +172,12 @@ std::vector<std::int64_t> LiveChecker::cpu_permille() const {
   for (const auto& [id, node] : nodes_) {
     if (node.cpu_milli > 0) out.push_back(node.promised_cpu_milli * 1000 / node.cpu_milli);
   }
+  return out;
+}
+
+std::int64_t LiveChecker::cpu_free_max_milli() const {
+  std::int64_t out = 0;
+  for (const auto& [id, node] : nodes_) out = std::max(out, node.cpu_milli - node.promised_cpu_milli);
   return out;
 }
 

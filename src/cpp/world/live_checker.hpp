@@ -40,10 +40,14 @@ class LiveChecker {
   void arrive(const NodeId& node, const SandboxId& id, const std::string& uid, bool is_durable);
 
   [[nodiscard]] std::uint64_t placements() const { return placements_; }
+  // Those that were refused for good, with or without waiting.
+  [[nodiscard]] std::uint64_t given_up() const { return given_up_; }
   // From accepted to Running, of every life that got there in one life of the control plane.
   [[nodiscard]] const std::vector<Duration>& running_times() const { return running_times_; }
   // CPU promised per node, in permille of what it has, in the order of ids.
   [[nodiscard]] std::vector<std::int64_t> cpu_permille() const;
+  // The most that one node has left.
+  [[nodiscard]] std::int64_t cpu_free_max_milli() const;
 
  private:
   struct NodeBooks {
@@ -73,6 +77,7 @@ class LiveChecker {
   std::map<std::string, MonoTime> accepted_at_;
   std::int64_t last_ = 0;
   std::uint64_t placements_ = 0;
+  std::uint64_t given_up_ = 0;
   std::vector<Duration> running_times_;
 };
 

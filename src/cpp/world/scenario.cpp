@@ -2,6 +2,7 @@
 
 #include "base/limits.hpp"
 #include "codec/json.hpp"
+#include "sched/policy.hpp"
 #include "world/faults.hpp"
 
 #include <algorithm>
@@ -91,6 +92,9 @@ json::object to_object(const Workload& load) {
   out["ports_max"] = load.ports_max;
   out["ttl_permille"] = load.ttl_permille;
   out["selector_permille"] = load.selector_permille;
+  out["pair_permille"] = load.pair_permille;
+  out["cordon_permille"] = load.cordon_permille;
+  out["ending_permille"] = load.ending_permille;
   return out;
 }
 
@@ -104,9 +108,19 @@ void read(const Reader& in, Workload& load) {
   in.read("ports_max", load.ports_max);
   in.read("ttl_permille", load.ttl_permille);
   in.read("selector_permille", load.selector_permille);
+  in.read("pair_permille", load.pair_permille);
+  in.read("cordon_permille", load.cordon_permille);
+  in.read("ending_permille", load.ending_permille);
   const bool in_range = load.clients >= 0 && load.live_max > 0 && load.ports_max >= 0 && load.pause_min.count() >= 0 &&
-                        load.pause_max >= load.pause_min && load.ttl_permille >= 0 && load.selector_permille >= 0;
+                        load.pause_max >= load.pause_min && load.ttl_permille >= 0 && load.selector_permille >= 0 &&
+                        load.pair_permille >= 0 && load.cordon_permille >= 0 && load.ending_permille >= 0;
   if (!in_range) in.fail("numbers must not be negative, and pause_max_ms not below pause_min_ms");
+}
+
+void read_policy(const Reader& in, std::string& policy) {
+  in.read("policy", policy);
+  if (policy.empty()) return;
+  if (const auto parsed = sched::parse_policy(policy); !parsed) in.fail("policy: " + parsed.error().message());
 }
 
 }  // namespace
@@ -132,6 +146,8 @@ std::string to_json(const Scenario& scenario) {
   out["settle"] = scenario.settle;
   out["nodes"] = scenario.options.nodes;
   out["light_nodes"] = scenario.options.light_nodes;
+  out["images_ready"] = scenario.options.images_ready;
+  if (!scenario.options.policy.empty()) out["policy"] = scenario.options.policy;
   out["draw_faults"] = scenario.options.faults;
   out["workload"] = scenario.options.workload;
   out["load"] = to_object(scenario.options.load);
@@ -163,6 +179,8 @@ Result<Scenario> parse_scenario(std::string_view text) {
   in.read("settle", out.settle);
   in.read("nodes", out.options.nodes);
   in.read("light_nodes", out.options.light_nodes);
+  in.read("images_ready", out.options.images_ready);
+  read_policy(in, out.options.policy);
   in.read("draw_faults", out.options.faults);
   in.read("workload", out.options.workload);
   in.object("load", [&](const Reader& load) { read(load, out.options.load); });

@@ -6,8 +6,12 @@ namespace sandboxd::world {
 namespace {
 
 // Most go on until they are ended; some jobs end well or badly by themselves, or cannot start.
-void draw_command(Random& random, model::Container& container) {
-  const std::uint64_t dice = random.below(1000);
+void draw_command(Random& random, const Workload& load, model::Container& container) {
+  constexpr std::uint64_t kEndings = 170;  // what the kinds below add up to
+  const std::uint64_t drawn = random.below(1000);
+  const auto ending = static_cast<std::uint64_t>(load.ending_permille);
+  if (drawn >= ending) return;
+  const std::uint64_t dice = drawn * kEndings / ending;
   std::vector<std::string> args;
   if (dice < 80) {
     args = {"sleep", std::to_string(random.below(10))};
@@ -17,7 +21,7 @@ void draw_command(Random& random, model::Container& container) {
     args = {"dd"};
   } else if (dice < 155) {
     args = {"/no/such/program"};
-  } else if (dice < 170) {
+  } else {
     container.image = "local/missing:1";
   }
   if (args.empty()) return;
@@ -31,16 +35,17 @@ std::int64_t draw_step(Random& random, int steps) {
 
 model::SandboxSpec draw_spec(Random& random, const Workload& load) {
   model::SandboxSpec spec;
-  for (std::uint64_t n = random.chance(150) ? 2 : 1; n > 0; --n) {
+  const auto pairs = static_cast<std::uint64_t>(load.pair_permille);
+  for (std::uint64_t n = random.chance(pairs) ? 2 : 1; n > 0; --n) {
     model::Container container;
     container.name = "app" + std::to_string(n);
-    container.image = "local/app:1";
+    container.image = kWorkloadImage;
     model::ContainerResources& resources = container.resources;
     resources.request_cpu_milli = 100 + draw_step(random, load.cpu_milli_max / 100) * 100;
     resources.request_memory_bytes = (std::int64_t{64} << 20) * (1 + draw_step(random, load.memory_mib_max / 64));
     resources.limit_cpu_milli = {resources.request_cpu_milli, std::to_string(resources.request_cpu_milli) + "m"};
     resources.limit_memory_bytes = {resources.request_memory_bytes, std::to_string(resources.request_memory_bytes)};
-    draw_command(random, container);
+    draw_command(random, load, container);
     spec.containers.push_back(std::move(container));
   }
   for (std::int64_t n = draw_step(random, load.ports_max + 1); n > 0; --n) {
@@ -133,7 +138,7 @@ Task<void> create_again(Client& client, std::shared_ptr<ControlPlane> plane) {
 Task<void> cordon(Client& client, std::shared_ptr<ControlPlane> plane) {
   const auto& node = client.cluster.nodes[client.random.below(client.cluster.nodes.size())];
   orch::PatchNode patch;
-  patch.unschedulable = client.random.chance(300);
+  patch.unschedulable = client.random.chance(static_cast<std::uint64_t>(client.cluster.options.load.cordon_permille));
   const auto answer = co_await plane->service->patch_node(node.id, std::move(patch));
   static_cast<void>(answer);
 }

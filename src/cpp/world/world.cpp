@@ -210,15 +210,18 @@ WorldStats World::stats() const {
   if (spoiled.doubled > 0) stats.faults_by_kind["message_doubled"] = spoiled.doubled;
   if (spoiled.late > 0) stats.faults_by_kind["message_late"] = spoiled.late;
   stats.placements = cluster.live.placements();
+  stats.given_up = cluster.live.given_up();
+  stats.cpu_free_max_milli = cluster.live.cpu_free_max_milli();
   add_times(cluster.live, stats);
   add_use(cluster.live, stats);
   const auto plane = cluster.plane;
   if (!plane || !plane->serving) return stats;
   stats.turns = plane->engine->stats().turns;
-  for (const auto& [id, sandbox] : plane->engine->state().sandboxes()) {
-    ++stats.sandboxes;
-    if (sandbox->phase == model::Phase::running) ++stats.running;
-  }
+  const orch::State& state = plane->engine->state();
+  stats.sandboxes = state.sandboxes().size();
+  stats.running = state.count(model::Phase::running);
+  stats.waiting = state.count(model::Phase::pending);
+  stats.failed = state.count(model::Phase::failed);
   return stats;
 }
 

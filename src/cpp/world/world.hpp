@@ -33,6 +33,9 @@ struct Workload {
   int ports_max = 3;
   int ttl_permille = 100;       // how many expire by themselves
   int selector_permille = 200;  // how many insist on a zone
+  int pair_permille = 150;      // how many have two containers
+  int cordon_permille = 300;    // of the calls that cordon a node or lift that
+  int ending_permille = 170;    // of all containers: those that end by themselves or cannot start
 
   friend bool operator==(const Workload&, const Workload&) = default;
 };
@@ -40,7 +43,10 @@ struct Workload {
 struct WorldOptions {
   int nodes = 0;             // 0: 1 to 8, drawn from the seed
   bool light_nodes = false;  // stand-ins for the production agents: for thousands of nodes
-  bool faults = true;        // false: nothing breaks by itself; inject() still works
+  bool images_ready =
+      false;           // production agents have the workload's image, instead of pulling it when it is first used
+  std::string policy;  // of the scheduler, as the setting scheduler_policy takes it; empty: the default
+  bool faults = true;  // false: nothing breaks by itself; inject() still works
   bool workload = true;
   Workload load;
   std::optional<FaultPlan> plan;  // instead of the faults that would be drawn
@@ -60,6 +66,9 @@ struct WorldStats {
   std::uint64_t turns = 0;      // of the present life's engine
   std::uint64_t sandboxes = 0;  // known to the control plane now
   std::uint64_t running = 0;
+  std::uint64_t waiting = 0;   // for a place, now
+  std::uint64_t failed = 0;    // now
+  std::uint64_t given_up = 0;  // ever: found no place in time
   std::uint64_t placements = 0;
   Duration running_p50{};  // from accepted to Running
   Duration running_p95{};
@@ -67,6 +76,7 @@ struct WorldStats {
   // Of the nodes' CPU that is promised now, in tenths of a per cent: their mean and standard deviation.
   std::int64_t cpu_permille = 0;
   std::int64_t cpu_spread_permille = 0;
+  std::int64_t cpu_free_max_milli = 0;                  // the largest piece that one node has left
   std::map<std::string, std::uint64_t> faults_by_kind;  // spoiled messages too
 };
 

@@ -27,6 +27,26 @@ TEST(Scenario, a_saved_run_is_the_same_run) {
   EXPECT_EQ(run(*read)->trace_hash(), world.trace_hash());
 }
 
+TEST(Scenario, keeps_the_policy_and_replays_with_it) {
+  WorldOptions options;
+  options.nodes = 6;
+  options.faults = false;
+  options.load.clients = 2;
+  options.load.live_max = 8;  // not more than half full, so that there is a choice
+  options.load.cpu_milli_max = 500;
+  World spread(35, options);
+  spread.run_for(seconds(20));
+  options.policy = R"({"scores":{"cpu_fill":1}})";
+  World packed(35, options);
+  packed.run_for(seconds(20));
+  EXPECT_NE(packed.trace_hash(), spread.trace_hash());
+  EXPECT_GT(packed.stats().cpu_spread_permille, spread.stats().cpu_spread_permille);
+  const auto read = parse_scenario(to_json(scenario_of(packed, false)));
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(read->options.policy, options.policy);
+  EXPECT_EQ(run(*read)->trace_hash(), packed.trace_hash());
+}
+
 TEST(Scenario, what_is_drawn_ahead_is_what_happens) {
   World world(32);
   world.run_for(seconds(20));
@@ -52,6 +72,7 @@ TEST(Scenario, says_what_is_wrong_with_it) {
             std::string::npos);
   EXPECT_NE(problem(R"({"faults":[{"at_us":1,"kind":"cut_link","node":-1}]})").find("negative"), std::string::npos);
   EXPECT_NE(problem(R"({"load":{"live_max":0}})").find("load"), std::string::npos);
+  EXPECT_NE(problem(R"({"policy":"scatter"})").find("spread"), std::string::npos);
   EXPECT_NE(problem("[").find("byte"), std::string::npos);
 }
 

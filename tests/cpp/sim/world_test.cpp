@@ -34,6 +34,54 @@ TEST(World, without_faults_everything_that_fits_runs) {
   EXPECT_EQ(world.stats().control_plane_lives, 1U);
 }
 
+TEST(World, a_burst_of_creates_that_fit_runs_within_moments) {
+  WorldOptions options;
+  options.nodes = 40;
+  options.faults = false;
+  options.images_ready = true;
+  options.load.clients = 200;
+  options.load.live_max = 1;
+  options.load.pause_min = options.load.pause_max = std::chrono::seconds(2);  // all at once
+  options.load.cpu_milli_max = 100;
+  options.load.ports_max = 0;
+  options.load.ttl_permille = options.load.selector_permille = 0;
+  options.load.pair_permille = options.load.ending_permille = 0;
+  World world(1, options);
+  world.run_for(std::chrono::milliseconds(3900));
+  EXPECT_EQ(world.stats().creates_acknowledged, 200U);
+  EXPECT_EQ(world.stats().running, 200U);
+  EXPECT_EQ(world.stats().waiting, 0U);
+  EXPECT_LT(world.stats().running_max, std::chrono::milliseconds(200));
+  EXPECT_GT(world.stats().running_p50, std::chrono::milliseconds(60));  // what runtime and network take
+}
+
+TEST(World, says_who_waits_who_gave_up_and_how_much_is_left) {
+  WorldOptions options;
+  options.nodes = 2;
+  options.faults = false;
+  options.load.clients = 6;
+  options.load.selector_permille = 0;
+  options.load.cpu_milli_max = 3000;
+  World world(2, options);
+  world.run_for(std::chrono::seconds(60));
+  const WorldStats stats = world.stats();
+  EXPECT_GT(stats.given_up, 0U);
+  std::map<model::Phase, std::uint64_t> phases;
+  std::map<NodeId, std::int64_t> left;
+  const View view = world.view();
+  for (const auto& [id, capacity] : view.capacities) left[id] = capacity.cpu_milli;
+  for (const model::Sandbox& sandbox : view.sandboxes) {
+    ++phases[sandbox.phase];
+    if (model::holds_resources(sandbox)) left[sandbox.node] -= model::total_request_cpu_milli(sandbox.spec);
+  }
+  EXPECT_EQ(stats.waiting, phases[model::Phase::pending]);
+  EXPECT_EQ(stats.failed, phases[model::Phase::failed]);
+  EXPECT_EQ(stats.running, phases[model::Phase::running]);
+  std::int64_t most = 0;
+  for (const auto& [id, cpu] : left) most = std::max(most, cpu);
+  EXPECT_EQ(stats.cpu_free_max_milli, most);
+}
+
 TEST(World, unknown_fault_is_refused) {
   World world(1);
   EXPECT_EQ(world.inject("no such thing").error().code(), ErrorCode::invalid_argument);

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sandboxd import InvalidRequestError
+from sandboxd import InvalidRequestError, SchedulingPolicy
 from sandboxd.sim import FAULTS, Workload, World
 
 
@@ -73,6 +73,23 @@ def test_a_fleet_of_light_nodes_says_how_it_went() -> None:
     assert stats["cpu_permille"] > 0 and stats["cpu_spread_permille"] >= 0
     world.settle()
     assert world.check() == []
+
+
+def test_a_policy_decides_where_sandboxes_go_and_is_replayed() -> None:
+    load = Workload(clients=3, live_max=8, cpu_milli_max=500, ending_permille=0, ttl_permille=0)
+
+    def world(policy: SchedulingPolicy | str) -> World:
+        one = World(3, nodes=8, policy=policy, workload=load, faults=False, images_ready=True)
+        one.run_for(20)
+        return one
+
+    spread, pack, mine = world("spread"), world("pack"), world(SchedulingPolicy({"cpu_fill": 1, "memory_fill": 1}))
+    assert pack.stats["cpu_spread_permille"] > spread.stats["cpu_spread_permille"]
+    assert pack.stats["cpu_free_max_milli"] >= spread.stats["cpu_free_max_milli"] > 0
+    assert World.replay(mine.scenario()).trace_hash() == mine.trace_hash() != spread.trace_hash()
+    assert world("").trace_hash() == spread.trace_hash()  # the default
+    with pytest.raises(InvalidRequestError, match=r"policy.*scatter"):
+        world("scatter")
 
 
 def test_a_planted_fault_is_seen_by_the_checkers() -> None:

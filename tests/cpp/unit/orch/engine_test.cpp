@@ -178,6 +178,32 @@ TEST_F(EngineTest, gives_up_after_the_deadline_or_at_once) {
   EXPECT_EQ(get("now")->phase, Phase::failed);
 }
 
+TEST_F(EngineTest, a_wait_goes_on_after_a_restart_and_outlasts_jumps_of_the_clock) {
+  config_.place_deadline = std::chrono::seconds(20);
+  start_with_node();
+  ASSERT_TRUE(run(service_->create(sandbox("huge", 9999))));
+  clock_.jump_wall(-std::chrono::hours(1));
+  clock_.jump_wall(std::chrono::hours(1));
+  run_for(std::chrono::seconds(12));
+  stop();
+  start();
+  run_for(std::chrono::seconds(7));
+  EXPECT_EQ(get("huge")->phase, Phase::pending);
+  run_for(std::chrono::seconds(2));
+  EXPECT_EQ(get("huge")->phase, Phase::failed);
+
+  // A start that finds the clock turned back cannot know how long it was: it begins anew, and no longer than that.
+  ASSERT_TRUE(run(service_->create(sandbox("again", 9999))));
+  run_for(std::chrono::seconds(12));
+  stop();
+  clock_.jump_wall(-std::chrono::hours(1));
+  start();
+  run_for(std::chrono::seconds(19));
+  EXPECT_EQ(get("again")->phase, Phase::pending);
+  run_for(std::chrono::seconds(2));
+  EXPECT_EQ(get("again")->phase, Phase::failed);
+}
+
 TEST_F(EngineTest, a_delete_at_any_moment_wins) {
   start_with_node();
   for (int wait_ms = 0; wait_ms < 30; wait_ms += 3) {

@@ -256,6 +256,63 @@ TEST_F(PlacementTest, a_hold_ends_with_its_holder_and_moves_when_its_node_cannot
   EXPECT_EQ(held(), "");
 }
 
+TEST_F(PlacementTest, a_jump_of_the_wall_clock_changes_nobodys_wait) {
+  config_.place_deadline = seconds(60);
+  make();
+  add_node("n");
+  create("base", 3000);
+  create("large", 4000);
+  wall_ = wall_ + std::chrono::hours(1);
+  pass(seconds(9));
+  EXPECT_FALSE(state_->cluster().snapshot().nodes[0].held);
+  wall_ = wall_ + std::chrono::hours(-2);
+  pass(seconds(1));
+  EXPECT_TRUE(state_->cluster().snapshot().nodes[0].held);
+  pass(seconds(49));
+  EXPECT_EQ(phase("large"), Phase::pending);
+  wall_ = wall_ + std::chrono::hours(-1);
+  pass(seconds(1));
+  EXPECT_EQ(phase("large"), Phase::failed);
+}
+
+TEST_F(PlacementTest, who_is_sent_back_has_waited_since_it_was_accepted) {
+  config_.place_deadline = seconds(60);
+  make();
+  add_node("n");
+  create("a", 1000);
+  ASSERT_EQ(phase("a"), Phase::scheduled);
+  pass(seconds(40));
+  wall_ = wall_ + std::chrono::hours(-1);
+  turn([&] {
+    PatchNode patch;
+    patch.unschedulable = true;
+    ASSERT_TRUE(decisions_->patch_node(NodeId("n"), patch));
+    decisions_->observe(
+        CreateDone{SandboxId("a"), get("a")->uid, NodeId("n"), Error(ErrorCode::resource_exhausted, "no room")});
+  });
+  EXPECT_EQ(phase("a"), Phase::pending);
+  pass(seconds(19));
+  EXPECT_EQ(phase("a"), Phase::pending);
+  pass(seconds(1));
+  EXPECT_EQ(phase("a"), Phase::failed);
+}
+
+TEST_F(PlacementTest, an_undone_turn_leaves_the_wait_as_it_was) {
+  config_.place_deadline = seconds(60);
+  make();
+  add_node("n");
+  create("a", 5000);
+  pass(seconds(30));
+  state_->begin(wall_, mono_);
+  remove_now("a");
+  ASSERT_TRUE(create_now("a", 5000, "ann", 0));  // a life of its own, with a wait of its own
+  state_->undo();
+  pass(seconds(29));
+  EXPECT_EQ(phase("a"), Phase::pending);
+  pass(seconds(1));
+  EXPECT_EQ(phase("a"), Phase::failed);
+}
+
 TEST_F(PlacementTest, nobody_holds_what_could_never_take_it) {
   add_node("n");
   create("monster", 5000);
