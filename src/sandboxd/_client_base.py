@@ -69,12 +69,14 @@ class BaseClient:
             "trust_env": False,
         }
 
-    def _arguments(self, request: _protocol.Request[Any]) -> dict[str, Any]:
+    def _arguments(self, request: _protocol.Request[Any], seconds_max: float | None = None) -> dict[str, Any]:
         out: dict[str, Any] = {"params": list(request.query) or None, "headers": dict(request.headers)}
         if request.body is not None:
             out["json"] = request.body
         if request.seconds is not None:
             out["timeout"] = httpx.Timeout(max(request.seconds, self._timeout), connect=self._timeout)
+        if seconds_max is not None:
+            out["timeout"] = httpx.Timeout(max(0.001, min(self._timeout, seconds_max)))
         return out
 
     def _parse(self, request: _protocol.Request[T], response: httpx.Response) -> T:
@@ -111,7 +113,8 @@ class BaseClient:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if since:
             headers["Last-Event-ID"] = since
-        timeout = httpx.Timeout(self._timeout, read=read_timeout)
+        opening = self._timeout if read_timeout is None else min(self._timeout, read_timeout)
+        timeout = httpx.Timeout(opening, read=read_timeout)
         return {"headers": headers, "params": _protocol.watch_query(sandbox), "timeout": timeout}
 
 

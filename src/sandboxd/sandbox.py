@@ -173,19 +173,22 @@ class Sandbox(BaseSandbox):
             self._look(waiter)
             return
         silence = waiter.read_timeout(time.monotonic())
-        with self._client.watch(waiter.since, sandbox=self.id, read_timeout=silence) as events:
+        with self._client._watch_with_ticks(waiter.since, self.id, silence) as events:
             if waiter.is_fresh:
                 self._look(waiter)
             while not waiter.is_done:
-                event = next(events, None)
-                if event is None:
+                waiter.check_stream(silence, time.monotonic())
+                try:
+                    event = next(events)
+                except StopIteration:
                     return
-                waiter.see_event(event)
-                waiter.check_deadline(time.monotonic())
+                if event is not None:
+                    waiter.see_event(event)
 
     def _look(self, waiter: Waiter) -> None:
         try:
-            waiter.see(self._client.get_sandbox(self.id))
+            until = waiter.call_deadline(time.monotonic())
+            waiter.see(self._client._send(_protocol.get_sandbox(self.id), until))
         except NotFoundError:
             waiter.see_missing()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from typing import Annotated
 
 import typer
@@ -170,10 +171,24 @@ def rm(
                 handles.append(Sandbox(client, SandboxInfo(id, "Deleting")))
             except NotFoundError:
                 missing.append(id)
-        for handle in handles:
-            if timeout > 0:
-                handle.wait_deleted(timeout)
-            _output.out.print(handle.id)
+        late = _print_gone(handles, timeout)
+    if late:
+        _output.fail(f"not gone after {timeout:g} s, still being deleted: {', '.join(late)}")
     if missing and not all:
         _output.fail(f"no such sandbox: {', '.join(missing)}")
+    if late or (missing and not all):
         raise typer.Exit(_output.FAILED)
+
+
+def _print_gone(handles: list[Sandbox], timeout: float) -> list[str]:
+    """Print each as it goes, all within one time limit; the ids of those that did not."""
+    late = []
+    deadline = time.monotonic() + timeout
+    for handle in handles:
+        try:
+            if timeout > 0:
+                handle.wait_deleted(max(0.0, deadline - time.monotonic()))
+            _output.out.print(handle.id)
+        except WaitTimeoutError:
+            late.append(handle.id)
+    return late
