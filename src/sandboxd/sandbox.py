@@ -64,7 +64,8 @@ class Sandbox(BaseSandbox):
             cpu: cores as a number (0.2), or a quantity ("200m").
             memory: bytes as a number, or a quantity ("256Mi").
             egress: whether it may reach the internet; private ranges and the host stay blocked.
-            lifetime: seconds until it is removed by itself; None keeps it until it is deleted.
+            lifetime: seconds until it is removed by itself, above 0; a fraction is rounded up to a whole second. None
+                keeps it until it is deleted.
             probe: what must answer before it counts as running.
             work_dir: working directory; empty means the image's.
             node_selector: labels that its node must carry.
@@ -75,6 +76,7 @@ class Sandbox(BaseSandbox):
             client: the connection to use; None makes one, closed with this object.
 
         Raises:
+            ValueError: the lifetime is 0 or less; nothing was sent.
             InvalidRequestError: an argument is wrong; the message names it.
             ConflictError: a sandbox with that id exists, or the key belongs to another request.
             ConnectError: nobody answers at the address.

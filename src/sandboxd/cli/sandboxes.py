@@ -13,6 +13,7 @@ import typer
 from .._client import Client
 from .._exceptions import NotFoundError, SandboxFailedError, WaitTimeoutError
 from .._models import SandboxInfo
+from .._protocol import lifetime_seconds
 from ..sandbox import Sandbox
 from . import _output
 
@@ -72,7 +73,7 @@ def run(
     id: Annotated[str | None, typer.Option("--id", help="Its id; made up when absent.")] = None,
     cpu: Annotated[str, typer.Option(help="CPU, such as 200m or 1.")] = "200m",
     memory: Annotated[str, typer.Option(help="Memory, such as 256Mi.")] = "256Mi",
-    lifetime: Annotated[float | None, typer.Option(help="Seconds until it is removed by itself.")] = None,
+    lifetime: Annotated[float | None, typer.Option(help="Seconds until it is removed; rounded up.")] = None,
     egress: Annotated[bool, typer.Option("--egress", help="Let it reach the internet.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it runs.")] = 120.0,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait until it runs.")] = False,
@@ -83,6 +84,7 @@ def run(
 ) -> None:
     """Create a sandbox, wait until it runs, print its id and addresses."""
     words = command[1:] if command and command[0] == "--" else command
+    _check_lifetime(lifetime)
     variables = dict(_parse_pair(item, "--env") for item in env or [])
     labels = dict(_parse_pair(item, "--label") for item in label or [])
     with Client(url, run_dir=run_dir) as client:
@@ -115,6 +117,15 @@ def run(
         if remove:
             _wait_for_interrupt()
             sandbox.delete()
+
+
+def _check_lifetime(lifetime: float | None) -> None:
+    if lifetime is None:
+        return
+    try:
+        lifetime_seconds(lifetime)
+    except ValueError as error:
+        raise typer.BadParameter(str(error).partition(";")[0], param_hint="--lifetime") from error
 
 
 def _parse_pair(text: str, option: str) -> tuple[str, str]:

@@ -234,6 +234,18 @@ def test_create_sends_the_spec_and_the_handle_deletes_at_the_end(plane: FakeCont
         sandbox.wait_deleted(5)
 
 
+def test_a_wrong_lifetime_is_refused_before_anything_is_sent(plane: FakeControlPlane) -> None:
+    async def create_async() -> None:
+        async with AsyncClient(plane.url) as client:
+            await AsyncSandbox.create("img", lifetime=-1, client=client)
+
+    with Client(plane.url) as client, pytest.raises(ValueError, match="lifetime"):
+        Sandbox.create("img", lifetime=0, client=client)
+    with pytest.raises(ValueError, match="lifetime"):
+        asyncio.run(create_async())
+    assert plane.requests == []
+
+
 def test_the_handle_deletes_after_an_exception_too(plane: FakeControlPlane) -> None:
     with Client(plane.url) as client, pytest.raises(ZeroDivisionError), Sandbox.create("img", client=client):
         raise ZeroDivisionError
