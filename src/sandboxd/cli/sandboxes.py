@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
@@ -65,6 +66,7 @@ def ps(
 
 
 def run(
+    context: typer.Context,
     image: Annotated[str, typer.Argument(help="Image reference.")],
     command: Annotated[list[str] | None, typer.Argument(help="Command in place of the image's.")] = None,
     port: Annotated[list[int] | None, typer.Option("--port", "-p", help="Port in the sandbox to publish.")] = None,
@@ -83,7 +85,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Create a sandbox, wait until it runs, print its id and addresses."""
-    words = command[1:] if command and command[0] == "--" else command
+    words = _container_words(context, image, command or [])
     _check_lifetime(lifetime)
     variables = dict(_parse_pair(item, "--env") for item in env or [])
     labels = dict(_parse_pair(item, "--label") for item in label or [])
@@ -117,6 +119,24 @@ def run(
         if remove:
             _wait_for_interrupt()
             sandbox.delete()
+
+
+def _container_words(context: typer.Context, image: str, words: list[str]) -> list[str]:
+    """The container's command: what stands behind the image, or behind a `--` there."""
+    if words[:1] == ["--"]:
+        return words[1:]
+    own = {name for parameter in context.command.params for name in parameter.opts} | set(context.help_option_names)
+    word = words[0] if words else ""
+    is_long = word.startswith("--")
+    option = word.partition("=")[0] if is_long else word[:2]
+    if option not in own:
+        return words
+    rest = shlex.join(words)
+    raise typer.BadParameter(
+        f"{option} stands behind the image, where the container's command begins. Options of `run` come first: "
+        f"sandboxd run {option} ... {image}. If it is the command: sandboxd run {image} -- {rest}",
+        param_hint="COMMAND",
+    )
 
 
 def _check_lifetime(lifetime: float | None) -> None:

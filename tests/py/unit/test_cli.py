@@ -79,6 +79,15 @@ def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
     assert done.returncode == 2 and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [("--id", "x"), ("--id=x",), ("-p", "80"), ("-p80",), ("--rm",), ("--help",)])
+def test_an_option_of_run_behind_the_image_is_shown_its_place(words: tuple[str, ...]) -> None:
+    done = sandboxd("run", "img", *words, COLUMNS="1000")
+    assert done.returncode == 2 and done.stdout == ""
+    option = words[0].partition("=")[0] if words[0].startswith("--") else "-p"
+    assert f"sandboxd run {option} ... img" in done.stderr
+    assert f"sandboxd run img -- {' '.join(words)}" in done.stderr
+
+
 def test_a_wrong_setting_is_exit_code_1_and_named() -> None:
     done = sandboxd("ps", SANDBOXD_URL="localhost:8082")
     assert done.returncode == 1 and "SANDBOXD_URL" in done.stderr and "http://host:port" in done.stderr
