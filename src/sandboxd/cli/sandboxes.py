@@ -41,6 +41,11 @@ def _ports_text(info: SandboxInfo) -> str:
     return ", ".join(f"{port.host_port}->{port.container_port}" for port in info.ports)
 
 
+def _reason(info: SandboxInfo) -> str:
+    """Why it is not running: what it waits for, or what went wrong."""
+    return info.reasons[0] if info.phase == "Pending" and info.reasons else info.last_error
+
+
 def ps(
     phase: Annotated[list[str] | None, typer.Option("--phase", help="Only in this phase; may be repeated.")] = None,
     label: LabelOption = None,
@@ -57,12 +62,12 @@ def ps(
         _output.print_json({"items": [sandbox.raw for sandbox in sandboxes]})
         return
     rows = [
-        [item.id, item.phase, item.node, _ports_text(item), _output.age(item.created_at), item.last_error]
+        [item.id, item.phase, item.node, _ports_text(item), _output.age(item.created_at), _reason(item)]
         for item in sandboxes
     ]
     is_filtered = bool(phase or labels or node)
     empty = "no such sandboxes" if is_filtered else "no sandboxes; start one with `sandboxd run IMAGE`"
-    _output.print_table(["ID", "PHASE", "NODE", "PORTS", "AGE", "LAST ERROR"], rows, empty)
+    _output.print_table(["ID", "PHASE", "NODE", "PORTS", "AGE", "REASON"], rows, empty)
 
 
 def run(
@@ -179,7 +184,7 @@ def logs(
         _output.print_json([{"at": line.at, "stream": line.stream, "text": line.text} for line in lines])
         return
     for line in lines:
-        stamp = f"{line.at.isoformat()} " if timestamps and line.at else ""
+        stamp = f"{_output.time_text(line.at)} " if timestamps and line.at else ""
         print(stamp + line.text, file=sys.stderr if line.stream == "stderr" else sys.stdout)
 
 
