@@ -55,19 +55,21 @@ class Client(BaseClient):
         super().__init__(url, token, timeout=timeout, retry=retry, run_dir=run_dir)
         self._http = httpx.Client(transport=transport, **self._options())
 
-    def _send(self, request: _protocol.Request[T]) -> T:
+    def _send(self, request: _protocol.Request[T], until: float | None = None) -> T:
+        """`until`: time of the monotonic clock at which it is given up, repetitions included."""
         attempt, lost = 0, None
         while True:
             attempt += 1
+            left = None if until is None else until - time.monotonic()
             try:
                 try:
-                    response = self._http.request(request.method, request.path, **self._arguments(request))
+                    response = self._http.request(request.method, request.path, **self._arguments(request, left))
                 except httpx.HTTPError as error:
                     raise self._transport_error(error, f"{request.method} {request.path}") from error
                 return self._parse(request, response)
             except SandboxdError as error:
                 delay = self._delay(attempt, request, error, lost)
-                if delay is None:
+                if delay is None or (until is not None and time.monotonic() + delay >= until):
                     raise
                 lost = error if isinstance(error, TransportError) else lost
             time.sleep(delay)
@@ -302,6 +304,14 @@ class Client(BaseClient):
             WatchExpiredError: `since` is too old; list again and watch from now.
             NotFoundError: the server has no event stream.
         """
+        with self._watch_with_ticks(since, sandbox, read_timeout) as events:
+            yield (event for event in events if event is not None)
+
+    @contextlib.contextmanager
+    def _watch_with_ticks(
+        self, since: str | None, sandbox: str | None, read_timeout: float | None
+    ) -> Iterator[Iterator[Event | None]]:
+        """As `watch`, and None after each piece that arrived, keep-alives too: the reader can look at its clock."""
         try:
             with self._http.stream(
                 "GET", _protocol.WATCH_PATH, **self._watch_arguments(since, sandbox, read_timeout)
@@ -309,10 +319,16 @@ class Client(BaseClient):
                 if response.status_code >= 300:
                     body = response.read()
                     raise _protocol.parse_error(response.status_code, response.headers, body, "watch")
-                parser = SseParser()
-                yield read_events(message for chunk in response.iter_bytes() for message in parser.feed(chunk))
+                yield self._read_with_ticks(response)
         except httpx.HTTPError as error:
             raise self._transport_error(error, "watch") from error
+
+    @staticmethod
+    def _read_with_ticks(response: httpx.Response) -> Iterator[Event | None]:
+        parser = SseParser()
+        for chunk in response.iter_bytes():
+            yield from read_events(parser.feed(chunk))
+            yield None
 
     def close(self) -> None:
         """Close the connections."""

@@ -69,12 +69,14 @@ class BaseClient:
             "trust_env": False,
         }
 
-    def _arguments(self, request: _protocol.Request[Any]) -> dict[str, Any]:
+    def _arguments(self, request: _protocol.Request[Any], seconds_max: float | None = None) -> dict[str, Any]:
         out: dict[str, Any] = {"params": list(request.query) or None, "headers": dict(request.headers)}
         if request.body is not None:
             out["json"] = request.body
         if request.seconds is not None:
             out["timeout"] = httpx.Timeout(max(request.seconds, self._timeout), connect=self._timeout)
+        if seconds_max is not None:
+            out["timeout"] = httpx.Timeout(max(0.001, min(self._timeout, seconds_max)))
         return out
 
     def _parse(self, request: _protocol.Request[T], response: httpx.Response) -> T:
@@ -108,7 +110,8 @@ class BaseClient:
         return TransportError(f"{what}: {str(error) or type(error).__name__}")
 
     def _stream_timeout(self, read_timeout: float | None) -> httpx.Timeout:
-        return httpx.Timeout(self._timeout, read=read_timeout)
+        opening = self._timeout if read_timeout is None else min(self._timeout, read_timeout)
+        return httpx.Timeout(opening, read=read_timeout)
 
     def _watch_arguments(self, since: str | None, sandbox: str | None, read_timeout: float | None) -> dict[str, Any]:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -143,6 +144,17 @@ def memory_text(memory: str | int) -> str:
     return str(memory)
 
 
+def lifetime_seconds(lifetime: float) -> int:
+    """Whole seconds of a lifetime, never fewer than asked for.
+
+    Raises:
+        ValueError: it is not a number above 0.
+    """
+    if not 0 < lifetime < math.inf:
+        raise ValueError(f"lifetime must be a number of seconds above 0, not {lifetime:g}; None means without an end")
+    return math.ceil(lifetime)
+
+
 def build_spec(
     *,
     image: str,
@@ -164,7 +176,10 @@ def build_spec(
         command: argument list; a string is run by the image's /bin/sh; None runs the image's own command.
         cpu: cores as a number, or a quantity such as "200m".
         memory: bytes as a number, or a quantity such as "256Mi".
-        lifetime: seconds until the sandbox is removed; None keeps it until it is deleted.
+        lifetime: seconds until the sandbox is removed, rounded up to whole ones; None keeps it until it is deleted.
+
+    Raises:
+        ValueError: the lifetime is not a number above 0.
     """
     container: dict[str, Any] = {
         "name": "main",
@@ -179,7 +194,7 @@ def build_spec(
         container["work_dir"] = work_dir
     spec: dict[str, Any] = {"egress": egress, "containers": [container]}
     if lifetime is not None:
-        spec["ttl_seconds"] = max(1, round(lifetime))
+        spec["ttl_seconds"] = lifetime_seconds(lifetime)
     if ports:
         spec["ports"] = [{"container_port": port, "protocol": "tcp"} for port in ports]
     if probe is not None:
@@ -364,6 +379,7 @@ __all__ = [
     "get_node",
     "get_sandbox",
     "health",
+    "lifetime_seconds",
     "list_externals",
     "list_nodes",
     "list_sandboxes",

@@ -19,6 +19,9 @@ from ._exceptions import (
 from ._models import Event, SandboxInfo
 
 _POLL_SECONDS = 0.5
+_SILENCE_SECONDS_MAX = 30.0
+_SILENCE_SECONDS_MIN = 0.2
+_CALL_SECONDS_MIN = 1.0
 _REOPEN_SECONDS_MAX = 2.0
 
 
@@ -69,7 +72,24 @@ class Waiter:
     def read_timeout(self, now: float) -> float:
         """How long one read of the stream may be silent: short near the deadline, so that it is kept."""
         remaining = self.remaining(now)
-        return 30.0 if remaining is None else min(30.0, max(0.2, remaining / 4))
+        if remaining is None:
+            return _SILENCE_SECONDS_MAX
+        return min(_SILENCE_SECONDS_MAX, max(_SILENCE_SECONDS_MIN, remaining / 2))
+
+    def check_stream(self, read_timeout: float, now: float) -> None:
+        """Raise WaitTimeoutError when the time is over, RequestTimeout when the next read could pass the deadline.
+
+        A stream keeps the limit of silence that it was opened with, and each keep-alive of the server starts it anew:
+        near the deadline the stream is opened again, with a shorter limit.
+        """
+        self.check_deadline(now)
+        remaining = self.remaining(now)
+        if remaining is not None and read_timeout > max(_SILENCE_SECONDS_MIN, remaining):
+            raise RequestTimeout(f"a read of {read_timeout:g} s passes the deadline")
+
+    def call_deadline(self, now: float) -> float | None:
+        """When a look at the sandbox is given up, repetitions included."""
+        return None if self.deadline is None else max(self.deadline, now + _CALL_SECONDS_MIN)
 
     def remaining(self, now: float) -> float | None:
         return None if self.deadline is None else self.deadline - now

@@ -65,7 +65,8 @@ class Sandbox(BaseSandbox):
             cpu: cores as a number (0.2), or a quantity ("200m").
             memory: bytes as a number, or a quantity ("256Mi").
             egress: whether it may reach the internet; private ranges and the host stay blocked.
-            lifetime: seconds until it is removed by itself; None keeps it until it is deleted.
+            lifetime: seconds until it is removed by itself, above 0; a fraction is rounded up to a whole second. None
+                keeps it until it is deleted.
             probe: what must answer before it counts as running.
             work_dir: working directory; empty means the image's.
             node_selector: labels that its node must carry.
@@ -76,6 +77,7 @@ class Sandbox(BaseSandbox):
             client: the connection to use; None makes one, closed with this object.
 
         Raises:
+            ValueError: the lifetime is 0 or less; nothing was sent.
             InvalidRequestError: an argument is wrong; the message names it.
             ConflictError: a sandbox with that id exists, or the key belongs to another request.
             ConnectError: nobody answers at the address.
@@ -174,19 +176,22 @@ class Sandbox(BaseSandbox):
             self._look(waiter)
             return
         silence = waiter.read_timeout(time.monotonic())
-        with self._client.watch(waiter.since, sandbox=self.id, read_timeout=silence) as events:
+        with self._client._watch_with_ticks(waiter.since, self.id, silence) as events:
             if waiter.is_fresh:
                 self._look(waiter)
             while not waiter.is_done:
-                event = next(events, None)
-                if event is None:
+                waiter.check_stream(silence, time.monotonic())
+                try:
+                    event = next(events)
+                except StopIteration:
                     return
-                waiter.see_event(event)
-                waiter.check_deadline(time.monotonic())
+                if event is not None:
+                    waiter.see_event(event)
 
     def _look(self, waiter: Waiter) -> None:
         try:
-            waiter.see(self._client.get_sandbox(self.id))
+            until = waiter.call_deadline(time.monotonic())
+            waiter.see(self._client._send(_protocol.get_sandbox(self.id), until))
         except NotFoundError:
             waiter.see_missing()
 

@@ -30,13 +30,22 @@ def fail(text: str) -> None:
     err.print(f"[red]error:[/red] {escape(text)}")
 
 
+def time_text(at: datetime) -> str:
+    """RFC 3339 in UTC, as the API writes times."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _json_text(value: Any) -> str:
+    return time_text(value) if isinstance(value, datetime) else str(value)
+
+
 def print_json(data: Any) -> None:
-    json.dump(data, sys.stdout, indent=2, sort_keys=True, default=str)
+    json.dump(data, sys.stdout, indent=2, sort_keys=True, default=_json_text)
     sys.stdout.write("\n")
 
 
 def print_json_line(data: Any) -> None:
-    json.dump(data, sys.stdout, sort_keys=True, default=str)
+    json.dump(data, sys.stdout, sort_keys=True, default=_json_text)
     sys.stdout.write("\n")
     sys.stdout.flush()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import sys
 import threading
+import time
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -14,6 +16,7 @@ import typer
 from .._client import Client
 from .._exceptions import NotFoundError, SandboxFailedError, WaitTimeoutError
 from .._models import LogLine, SandboxInfo
+from .._protocol import lifetime_seconds
 from ..sandbox import Sandbox
 from . import _output
 
@@ -40,6 +43,11 @@ def _ports_text(info: SandboxInfo) -> str:
     return ", ".join(f"{port.host_port}->{port.container_port}" for port in info.ports)
 
 
+def _reason(info: SandboxInfo) -> str:
+    """Why it is not running: what it waits for, or what went wrong."""
+    return info.reasons[0] if info.phase == "Pending" and info.reasons else info.last_error
+
+
 def ps(
     phase: Annotated[list[str] | None, typer.Option("--phase", help="Only in this phase; may be repeated.")] = None,
     label: LabelOption = None,
@@ -56,15 +64,16 @@ def ps(
         _output.print_json({"items": [sandbox.raw for sandbox in sandboxes]})
         return
     rows = [
-        [item.id, item.phase, item.node, _ports_text(item), _output.age(item.created_at), item.last_error]
+        [item.id, item.phase, item.node, _ports_text(item), _output.age(item.created_at), _reason(item)]
         for item in sandboxes
     ]
     is_filtered = bool(phase or labels or node)
     empty = "no such sandboxes" if is_filtered else "no sandboxes; start one with `sandboxd run IMAGE`"
-    _output.print_table(["ID", "PHASE", "NODE", "PORTS", "AGE", "LAST ERROR"], rows, empty)
+    _output.print_table(["ID", "PHASE", "NODE", "PORTS", "AGE", "REASON"], rows, empty)
 
 
 def run(
+    context: typer.Context,
     image: Annotated[str, typer.Argument(help="Image reference.")],
     command: Annotated[list[str] | None, typer.Argument(help="Command in place of the image's.")] = None,
     port: Annotated[list[int] | None, typer.Option("--port", "-p", help="Port in the sandbox to publish.")] = None,
@@ -73,7 +82,7 @@ def run(
     id: Annotated[str | None, typer.Option("--id", help="Its id; made up when absent.")] = None,
     cpu: Annotated[str, typer.Option(help="CPU, such as 200m or 1.")] = "200m",
     memory: Annotated[str, typer.Option(help="Memory, such as 256Mi.")] = "256Mi",
-    lifetime: Annotated[float | None, typer.Option(help="Seconds until it is removed by itself.")] = None,
+    lifetime: Annotated[float | None, typer.Option(help="Seconds until it is removed; rounded up.")] = None,
     egress: Annotated[bool, typer.Option("--egress", help="Let it reach the internet.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it runs.")] = 120.0,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait until it runs.")] = False,
@@ -83,7 +92,8 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Create a sandbox, wait until it runs, print its id and addresses."""
-    words = command[1:] if command and command[0] == "--" else command
+    words = _container_words(context, image, command or [])
+    _check_lifetime(lifetime)
     variables = dict(_parse_pair(item, "--env") for item in env or [])
     labels = dict(_parse_pair(item, "--label") for item in label or [])
     with Client(url, run_dir=run_dir) as client:
@@ -116,6 +126,33 @@ def run(
         if remove:
             _wait_for_interrupt()
             sandbox.delete()
+
+
+def _container_words(context: typer.Context, image: str, words: list[str]) -> list[str]:
+    """The container's command: what stands behind the image, or behind a `--` there."""
+    if words[:1] == ["--"]:
+        return words[1:]
+    own = {name for parameter in context.command.params for name in parameter.opts} | set(context.help_option_names)
+    word = words[0] if words else ""
+    is_long = word.startswith("--")
+    option = word.partition("=")[0] if is_long else word[:2]
+    if option not in own:
+        return words
+    rest = shlex.join(words)
+    raise typer.BadParameter(
+        f"{option} stands behind the image, where the container's command begins. Options of `run` come first: "
+        f"sandboxd run {option} ... {image}. If it is the command: sandboxd run {image} -- {rest}",
+        param_hint="COMMAND",
+    )
+
+
+def _check_lifetime(lifetime: float | None) -> None:
+    if lifetime is None:
+        return
+    try:
+        lifetime_seconds(lifetime)
+    except ValueError as error:
+        raise typer.BadParameter(str(error).partition(";")[0], param_hint="--lifetime") from error
 
 
 def _parse_pair(text: str, option: str) -> tuple[str, str]:
@@ -184,7 +221,7 @@ def _print_line(line: LogLine, timestamps: bool, json: bool) -> None:
     if json:  # one object a line: a log that goes on has no closing bracket
         _output.print_json_line(_line_json(line))
         return
-    stamp = f"{line.at.isoformat()} " if timestamps and line.at else ""
+    stamp = f"{_output.time_text(line.at)} " if timestamps and line.at else ""
     print(stamp + line.text, file=sys.stderr if line.stream == "stderr" else sys.stdout, flush=True)
 
 
@@ -207,10 +244,24 @@ def rm(
                 handles.append(Sandbox(client, SandboxInfo(id, "Deleting")))
             except NotFoundError:
                 missing.append(id)
-        for handle in handles:
-            if timeout > 0:
-                handle.wait_deleted(timeout)
-            _output.out.print(handle.id)
+        late = _print_gone(handles, timeout)
+    if late:
+        _output.fail(f"not gone after {timeout:g} s, still being deleted: {', '.join(late)}")
     if missing and not all:
         _output.fail(f"no such sandbox: {', '.join(missing)}")
+    if late or (missing and not all):
         raise typer.Exit(_output.FAILED)
+
+
+def _print_gone(handles: list[Sandbox], timeout: float) -> list[str]:
+    """Print each as it goes, all within one time limit; the ids of those that did not."""
+    late = []
+    deadline = time.monotonic() + timeout
+    for handle in handles:
+        try:
+            if timeout > 0:
+                handle.wait_deleted(max(0.0, deadline - time.monotonic()))
+            _output.out.print(handle.id)
+        except WaitTimeoutError:
+            late.append(handle.id)
+    return late

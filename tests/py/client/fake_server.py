@@ -24,6 +24,10 @@ class FakeControlPlane:
         self.oldest_revision = 0  # older resumptions answer 410
         self.break_streams_after = 0  # events per stream; 0: never
         self.refuse_next: list[tuple[int, dict[str, str]]] = []
+        self.comment_seconds: float | None = None  # between keep-alives of a stream; None: never
+        self.comments = 0  # keep-alives sent
+        self.takes_time = False  # to delete: it never ends
+        self.is_deaf = False  # reads of one sandbox get no answer
         self.is_stopping = False
         self.url = ""
 
@@ -46,6 +50,11 @@ class FakeControlPlane:
         """Until so many streams were opened."""
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.watch_headers) >= count, timeout=10)
+
+    def wait_for_comments(self, count: int) -> None:
+        """Until so many keep-alives were sent."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.comments >= count, timeout=10)
 
     def wait_for_reads(self, id: str, count: int) -> None:
         """Until the sandbox was asked for so many times."""
@@ -89,11 +98,19 @@ class _Handler(BaseHTTPRequestHandler):
                 return self.answer(201, {"sandbox": {**plane.sandboxes[body["id"]], "spec": body["spec"]}})
             return self.answer(200, {"items": list(plane.sandboxes.values()), "revision": len(plane.events)})
         parts = path.split("/")
+        if plane.is_deaf and len(parts) == 5 and self.command == "GET":
+            with plane.changed:
+                plane.changed.wait_for(lambda: plane.is_stopping)
+            self.close_connection = True
+            return None
         if path.startswith("/api/v1/sandboxes/") and parts[4] in plane.sandboxes:
             if path.endswith("/logs"):
                 return self.answer(200, {"sandbox_id": parts[4], "logs": {"lines": plane.logs}})
             if self.command == "DELETE":
-                plane.remove(parts[4])
+                if plane.takes_time:
+                    plane.put(parts[4], "Deleting")
+                else:
+                    plane.remove(parts[4])
                 return self.answer(200, {"deleted": parts[4]})
             return self.answer(200, {"sandbox": plane.sandboxes[parts[4]]})
         if path == "/api/v1/nodes/n1":
@@ -117,10 +134,19 @@ class _Handler(BaseHTTPRequestHandler):
         sent = 0
         while True:
             with plane.changed:
-                plane.changed.wait_for(lambda at=cursor: plane.is_stopping or len(plane.events) > at)
+                is_told = plane.changed.wait_for(
+                    lambda at=cursor: plane.is_stopping or len(plane.events) > at, plane.comment_seconds
+                )
                 if plane.is_stopping:
                     return None
-                revision, kind, sandbox = plane.events[cursor]
+                news = plane.events[cursor] if is_told else None
+            if news is None:
+                self.wfile.write(b": keep-alive\n\n")
+                with plane.changed:
+                    plane.comments += 1
+                    plane.changed.notify_all()
+                continue
+            revision, kind, sandbox = news
             data = json.dumps({"revision": revision, "sandbox": sandbox})
             self.wfile.write(f"id: {revision}\nevent: {kind}\ndata: {data}\n\n".encode())
             cursor, sent = cursor + 1, sent + 1

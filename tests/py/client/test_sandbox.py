@@ -150,6 +150,67 @@ def test_the_time_limit_is_kept(plane: FakeControlPlane, form: str) -> None:
     assert 0.35 < time.monotonic() - began < 2.0
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("comment_seconds", [0.02, 0.5])
+def test_keep_alives_do_not_prolong_the_time_limit(plane: FakeControlPlane, form: str, comment_seconds: float) -> None:
+    plane.put("a", "Pending")
+    plane.comment_seconds = comment_seconds
+    began = time.monotonic()
+    with pytest.raises(WaitTimeoutError, match="not running after 1"):
+        wait_running(plane, form, timeout=1.0)
+    assert 0.95 < time.monotonic() - began < 2.5
+    assert len(plane.watch_headers) < 12, "the stream is not opened again with each keep-alive"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_change_after_many_keep_alives_is_seen(plane: FakeControlPlane, form: str) -> None:
+    plane.put("a", "Pending")
+    plane.comment_seconds = 0.02
+
+    def change() -> None:
+        plane.wait_for_comments(20)
+        plane.put("a", "Running")
+
+    thread = in_background(change)
+    assert wait_running(plane, form).is_running
+    thread.join()
+
+
+def test_the_time_limit_of_a_deletion_is_kept(plane: FakeControlPlane) -> None:
+    plane.put("a", "Deleting")
+    plane.comment_seconds = 0.02
+    began = time.monotonic()
+    with Client(plane.url) as client, pytest.raises(WaitTimeoutError, match=r"not gone after 0\.5 s"):
+        Sandbox.connect("a", client=client).wait_deleted(0.5)
+    assert 0.45 < time.monotonic() - began < 2.0
+
+
+@pytest.mark.parametrize("has_watch", [True, False])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_control_plane_that_does_not_answer_does_not_prolong_it(
+    plane: FakeControlPlane, form: str, has_watch: bool
+) -> None:
+    plane.put("a", "Pending")
+    plane.has_watch = has_watch
+
+    async def wait_async() -> None:
+        async with AsyncClient(plane.url) as client:
+            sandbox = await AsyncSandbox.connect("a", client=client)
+            plane.is_deaf = True
+            await sandbox.wait_running(1.0)
+
+    def wait_blocking() -> None:
+        with Client(plane.url) as client:
+            sandbox = Sandbox.connect("a", client=client)
+            plane.is_deaf = True
+            sandbox.wait_running(1.0)
+
+    began = time.monotonic()
+    with pytest.raises(WaitTimeoutError, match="not running after 1 s"):
+        wait_blocking() if form == "blocking" else asyncio.run(wait_async())
+    assert 0.95 < time.monotonic() - began < 3.0
+
+
 def test_a_restart_of_the_control_plane_is_outlasted(plane: FakeControlPlane) -> None:
     plane.put("a", "Pending")
     with Client(plane.url) as client:
@@ -171,6 +232,18 @@ def test_create_sends_the_spec_and_the_handle_deletes_at_the_end(plane: FakeCont
         assert plane.sandboxes == {}
         sandbox.delete()
         sandbox.wait_deleted(5)
+
+
+def test_a_wrong_lifetime_is_refused_before_anything_is_sent(plane: FakeControlPlane) -> None:
+    async def create_async() -> None:
+        async with AsyncClient(plane.url) as client:
+            await AsyncSandbox.create("img", lifetime=-1, client=client)
+
+    with Client(plane.url) as client, pytest.raises(ValueError, match="lifetime"):
+        Sandbox.create("img", lifetime=0, client=client)
+    with pytest.raises(ValueError, match="lifetime"):
+        asyncio.run(create_async())
+    assert plane.requests == []
 
 
 def test_the_handle_deletes_after_an_exception_too(plane: FakeControlPlane) -> None:

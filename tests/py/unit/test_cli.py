@@ -64,6 +64,9 @@ def test_nobody_there_is_exit_code_3_with_one_sentence(words: tuple[str, ...]) -
         ("rm", "a", "--all"),
         ("run", "--env", "novalue", "img"),
         ("run", "--label", "novalue", "img"),
+        ("run", "--lifetime", "0", "img"),
+        ("run", "--lifetime=-1", "img"),
+        ("run", "--lifetime", "nan", "img"),
         ("ps", "--nix"),
         ("ps", "--label", "=x"),
         ("external",),
@@ -74,6 +77,15 @@ def test_nobody_there_is_exit_code_3_with_one_sentence(words: tuple[str, ...]) -
 def test_wrong_usage_is_exit_code_2(words: tuple[str, ...]) -> None:
     done = sandboxd(*words)
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("--id", "x"), ("--id=x",), ("-p", "80"), ("-p80",), ("--rm",), ("--help",)])
+def test_an_option_of_run_behind_the_image_is_shown_its_place(words: tuple[str, ...]) -> None:
+    done = sandboxd("run", "img", *words, COLUMNS="1000")
+    assert done.returncode == 2 and done.stdout == ""
+    option = words[0].partition("=")[0] if words[0].startswith("--") else "-p"
+    assert f"sandboxd run {option} ... img" in done.stderr
+    assert f"sandboxd run img -- {' '.join(words)}" in done.stderr
 
 
 def test_a_wrong_setting_is_exit_code_1_and_named() -> None:

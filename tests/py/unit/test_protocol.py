@@ -55,7 +55,7 @@ def test_every_argument_of_a_spec_arrives() -> None:
         {"container_port": 80, "protocol": "tcp"},
         {"container_port": 443, "protocol": "tcp"},
     ]
-    assert (spec["egress"], spec["ttl_seconds"], spec["node_selector"]) == (True, 90, {"disk": "ssd"})
+    assert (spec["egress"], spec["ttl_seconds"], spec["node_selector"]) == (True, 91, {"disk": "ssd"})
     assert spec["readiness_probe"]["protocol"] == "tcp"
 
 
@@ -64,8 +64,15 @@ def test_a_command_as_text_is_run_by_the_shell_of_the_image() -> None:
     assert args == ["/bin/sh", "-c", "echo $HOME"]
 
 
-def test_a_lifetime_below_a_second_is_not_rounded_to_none() -> None:
-    assert _protocol.build_spec(image="x", lifetime=0.1)["ttl_seconds"] == 1
+@pytest.mark.parametrize(("lifetime", "seconds"), [(0.1, 1), (1, 1), (1.5, 2), (2.5, 3), (600, 600)])
+def test_a_lifetime_is_never_shorter_than_asked_for(lifetime: float, seconds: int) -> None:
+    assert _protocol.build_spec(image="x", lifetime=lifetime)["ttl_seconds"] == seconds
+
+
+@pytest.mark.parametrize("lifetime", [0, 0.0, -0.5, -600, float("nan"), float("inf")])
+def test_a_lifetime_that_is_none_is_refused_by_name(lifetime: float) -> None:
+    with pytest.raises(ValueError, match=f"lifetime .*above 0, not {lifetime:g}"):
+        _protocol.build_spec(image="x", lifetime=lifetime)
 
 
 def test_ids_are_escaped_in_paths() -> None:

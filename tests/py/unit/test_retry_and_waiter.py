@@ -129,5 +129,34 @@ def test_pauses_never_pass_the_time_limit() -> None:
     waiter = Waiter("a", 10.0, now=0.0)
     waiter.is_polling = True
     assert waiter.pause_after(None, now=9.8) == pytest.approx(0.2)
-    assert Waiter("a", 10.0, now=0.0).read_timeout(now=9.0) <= 0.25
+    assert Waiter("a", 10.0, now=0.0).read_timeout(now=9.0) <= 0.5
     assert Waiter("a", None, now=0.0).read_timeout(now=9.0) == 30.0
+
+
+@pytest.mark.parametrize("keep_alive", [0.01, 0.3, 1.0, 7.0, 15.0, 29.0, 1000.0])
+@pytest.mark.parametrize("timeout", [0.1, 1.0, 59.0, 60.0, 120.0, 600.0])
+def test_no_rhythm_of_keep_alives_prolongs_the_time_limit(timeout: float, keep_alive: float) -> None:
+    waiter, now, streams = Waiter("a", timeout, now=0.0), 0.0, 0
+    with pytest.raises(WaitTimeoutError):
+        while True:
+            silence, streams = waiter.read_timeout(now), streams + 1
+            with pytest.raises(RequestTimeout):
+                while True:
+                    waiter.check_stream(silence, now)
+                    now += min(keep_alive, silence)
+                    if keep_alive >= silence:
+                        raise RequestTimeout("silence")
+            assert waiter.pause_after(RequestTimeout("x"), now) == 0.0
+    assert timeout <= now <= timeout + 0.21
+    assert streams <= 12 + timeout / 30 * 1.1
+
+
+def test_without_a_time_limit_a_stream_is_kept() -> None:
+    waiter = Waiter("a", None, now=0.0)
+    waiter.check_stream(30.0, now=1e6)
+    assert waiter.call_deadline(now=5.0) is None
+
+
+def test_a_look_has_a_second_even_at_the_end() -> None:
+    waiter = Waiter("a", 10.0, now=0.0)
+    assert (waiter.call_deadline(now=2.0), waiter.call_deadline(now=9.9)) == (10.0, 10.9)
