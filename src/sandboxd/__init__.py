@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._async_client import AsyncClient
+from ._async_sandbox import AsyncSandbox
 from ._client import Client
 from ._endpoint import Endpoint, find_endpoint
 from ._exceptions import (
@@ -37,7 +38,7 @@ from ._exceptions import (
 )
 from ._models import Event, ExternalInfo, LogLine, NodeInfo, NodeResources, Port, Probe, SandboxInfo
 from ._retry import NO_RETRY, RetryPolicy
-from .sandbox import AsyncSandbox, Sandbox
+from .sandbox import Sandbox
 
 if TYPE_CHECKING:
     from ._daemon import NodeConfig, NodeDaemon, OrchConfig, Orchestrator

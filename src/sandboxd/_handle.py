@@ -10,6 +10,8 @@ from ._exceptions import SandboxFailedError
 from ._models import LogLine, SandboxInfo
 from ._waiter import Waiter
 
+TAIL_LINES = 20  # of its output, in the error about a sandbox that failed
+
 
 class BaseSandbox:
     """Base of Sandbox and AsyncSandbox."""
@@ -79,4 +81,4 @@ class BaseSandbox:
         return SandboxFailedError(text, sandbox=info, last_error=info.last_error, logs=logs)
 
 
-__all__ = ["BaseSandbox"]
+__all__ = ["TAIL_LINES", "BaseSandbox"]
