@@ -131,6 +131,7 @@ class State {
 
  private:
   void replace(const SandboxId& id, SandboxRef after, bool quarantine);
+  void forget_name(const model::Sandbox& sandbox);
   void replace_reservation(const model::Sandbox* before, const model::Sandbox* after, bool quarantine);
   void replace_node(const NodeId& id, NodeRef after);
   [[nodiscard]] sched::NodeFacts facts_of(const model::Node& node) const;
