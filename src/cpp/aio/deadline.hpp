@@ -45,8 +45,9 @@ template <class T>
     stop->is_late = !error;
     stop->signal.emit(asio::cancellation_type::terminal);
   });
-  auto done = co_await asio::co_spawn(
-      executor, std::move(work), asio::bind_cancellation_slot(stop->signal.slot(), asio::as_tuple(asio::use_awaitable)));
+  auto done =
+      co_await asio::co_spawn(executor, std::move(work),
+                              asio::bind_cancellation_slot(stop->signal.slot(), asio::as_tuple(asio::use_awaitable)));
   if (caller.is_connected()) caller.clear();
   if (const std::exception_ptr failure = std::get<0>(done)) {
     if (!stop->is_late) std::rethrow_exception(failure);

@@ -100,21 +100,28 @@ Task<Result<std::shared_ptr<Connection>>> Connection::open(asio::any_io_executor
   co_return self;
 }
 
-void Connection::set_deadline(std::chrono::steady_clock::time_point deadline) {
-  const std::uint64_t number = ++deadline_number_;
-  timer_.expires_at(deadline);
-  timer_.async_wait([weak = weak_from_this(), number](const boost::system::error_code& error) {
+void Connection::set_deadline(SteadyTime deadline) {
+  deadline_ = deadline;
+  if (deadline < wakes_at_) wake_at(deadline);
+}
+
+void Connection::clear_deadline() { deadline_ = SteadyTime::max(); }
+
+void Connection::wake_at(SteadyTime time) {
+  wakes_at_ = time;
+  timer_.expires_at(time);
+  timer_.async_wait([weak = weak_from_this(), time](const boost::system::error_code& error) {
     const auto self = weak.lock();
-    // An expiry that was already queued when the deadline was changed is told by its number.
-    if (error || !self || self->deadline_number_ != number) return;
+    // An expiry that was already queued when an earlier one was asked for is told by its time.
+    if (error || !self || self->wakes_at_ != time) return;
+    self->wakes_at_ = SteadyTime::max();
+    if (self->deadline_ > time) {
+      if (self->deadline_ != SteadyTime::max()) self->wake_at(self->deadline_);
+      return;
+    }
     self->has_timed_out_ = true;
     self->close();
   });
-}
-
-void Connection::clear_deadline() {
-  ++deadline_number_;
-  timer_.cancel();
 }
 
 void Connection::close() {

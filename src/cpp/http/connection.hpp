@@ -16,7 +16,6 @@
 #include <boost/system/error_code.hpp>
 
 #include <chrono>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +27,8 @@ namespace sandboxd::http {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
+  using SteadyTime = std::chrono::steady_clock::time_point;
+
   Connection(boost::asio::any_io_executor executor, std::string peer);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -37,8 +38,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] static Task<Result<std::shared_ptr<Connection>>> open(boost::asio::any_io_executor executor,
                                                                       std::string host, int port, Duration timeout);
 
-  // Closes the connection at `deadline` unless another call comes first.
-  void set_deadline(std::chrono::steady_clock::time_point deadline);
+  // Closes the connection at `deadline` unless another call comes first. Costs two stores, mostly: the timer is left to
+  // run from one exchange to the next, and what it finds when it wakes counts.
+  void set_deadline(SteadyTime deadline);
   void clear_deadline();
   [[nodiscard]] bool has_timed_out() const { return has_timed_out_; }
   void close();
@@ -61,6 +63,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::chrono::steady_clock::time_point idle_since;  // for the pool
 
  private:
+  void wake_at(SteadyTime time);
   Error failure(const boost::system::error_code& error) const;
   Task<boost::system::error_code> receive(std::size_t count);
 
@@ -69,7 +72,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string peer_;
   ReadBuffer buffer_;
   std::optional<ResponseParser> parser_;
-  std::uint64_t deadline_number_ = 0;
+  SteadyTime deadline_ = SteadyTime::max();  // max(): none
+  SteadyTime wakes_at_ = SteadyTime::max();  // when the timer expires; max(): it does not run
   bool has_timed_out_ = false;
   bool has_received_ = false;
   bool is_cut_ = false;

@@ -252,18 +252,17 @@ void State::touch_node(model::Node node) {
 // Puts one version in the place of another, in the map and in everything derived from it.
 void State::replace(const SandboxId& id, SandboxRef after, bool quarantine) {
   const SandboxRef before = find(id);
+  const bool keeps_name = before && after && before->owner == after->owner && before->name == after->name;
   if (before) {
     --phases_[before->phase];
     if (!after || after->created_at != before->created_at) by_age_.erase({before->created_at, id});
-    // Another one may have it by now: an undo puts versions back one by one.
-    const auto name = names_.find({before->owner, before->name});
-    if (name != names_.end() && name->second == id) names_.erase(name);
+    if (!keeps_name) forget_name(*before);
     if (const auto expiry = expiry_of(*before)) expiries_.erase({*expiry, id});
   }
   if (after) {
     by_age_[{after->created_at, id}] = after;
     ++phases_[after->phase];
-    names_[{after->owner, after->name}] = id;
+    if (!keeps_name) names_[{after->owner, after->name}] = id;
     if (const auto expiry = expiry_of(*after)) expiries_.emplace(*expiry, id);
   }
   replace_wait(before.get(), after.get());
@@ -288,6 +287,12 @@ void State::replace_wait(const model::Sandbox* before, const model::Sandbox* aft
   if (after != nullptr && after->phase == model::Phase::pending) {
     queue_.add(after->owner, waits_since(*after), after->id);
   }
+}
+
+// Another one may have it by now: an undo puts versions back one by one.
+void State::forget_name(const model::Sandbox& sandbox) {
+  const auto name = names_.find({sandbox.owner, sandbox.name});
+  if (name != names_.end() && name->second == sandbox.id) names_.erase(name);
 }
 
 void State::replace_reservation(const model::Sandbox* before, const model::Sandbox* after, bool quarantine) {

@@ -145,6 +145,7 @@ class State {
  private:
   void replace(const SandboxId& id, SandboxRef after, bool quarantine);
   void replace_wait(const model::Sandbox* before, const model::Sandbox* after);
+  void forget_name(const model::Sandbox& sandbox);
   void replace_reservation(const model::Sandbox* before, const model::Sandbox* after, bool quarantine);
   void replace_node(const NodeId& id, NodeRef after);
   void note_damage(const ports::StoreContents& contents);

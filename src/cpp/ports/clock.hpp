@@ -29,8 +29,8 @@ class Clock {
   [[nodiscard]] virtual Task<void> sleep_until(MonoTime deadline) = 0;
   // Calls `ring` on `executor` at `deadline` or later, never from within this call. For what mostly does not come to
   // pass, such as a time limit: an alarm that is taken back costs no coroutine and no exception.
-  [[nodiscard]] virtual std::unique_ptr<Alarm> alarm_at(const boost::asio::any_io_executor& executor,
-                                                        MonoTime deadline, Alarm::Ring ring) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Alarm> alarm_at(const boost::asio::any_io_executor& executor, MonoTime deadline,
+                                                        Alarm::Ring ring) = 0;
 
   [[nodiscard]] Task<void> sleep_for(Duration duration) { return sleep_until(mono_now() + duration); }
 };

@@ -34,9 +34,9 @@ class SimClock::SimAlarm final : public ports::Alarm {
   SimAlarm(SimClock& clock, Key key, Ring ring)
       : clock_(clock), key_(key), ring_(std::make_shared<Ring>(std::move(ring))) {
     clock_.add(key_, Handler([ring = ring_](boost::system::error_code error) {
-      const Ring due = std::exchange(*ring, nullptr);
-      if (due) due(error);
-    }));
+                 const Ring due = std::exchange(*ring, nullptr);
+                 if (due) due(error);
+               }));
   }
   ~SimAlarm() override {
     *ring_ = nullptr;
