@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cinttypes>
 #include <ctime>
+#include <functional>
 #include <numeric>
 
 namespace sandboxd::bench {
@@ -243,6 +244,81 @@ double measure_turns(std::uint64_t nodes, const sched::Policy& policy, int turns
   return timed;
 }
 
+struct Waiting {
+  double event_s = 0;    // one node gains a little: until everybody who waits was considered
+  double longest_s = 0;  // the longest turn
+};
+
+// 10,000 sandboxes wait that fit nowhere, of `kinds` sizes, while a small one ends and another comes.
+Waiting measure_waiting(std::uint64_t nodes, int kinds) {
+  constexpr int kWaiting = 10'000;
+  constexpr int kEvents = 50;
+  orch::State state(options(sched::Policy(sched::built_in_policies().front()), false), Duration::zero());
+  orch::OrchConfig config;
+  config.place_deadline = std::chrono::hours(1);
+  orch::Decisions decisions(state, config, "01234567", kSeed);
+  WallTime wall{1'700'000'000'000'000'000};
+  MonoTime mono{1'000'000'000};
+  Waiting out;
+  const auto turn = [&](const std::function<void()>& work) {
+    wall = wall + std::chrono::milliseconds(1);
+    mono = mono + std::chrono::milliseconds(1);
+    const auto begin = Clock::now();
+    state.begin(wall, mono);
+    work();
+    decisions.place_pending();
+    static_cast<void>(state.transaction());
+    static_cast<void>(state.accept());
+    const double took = seconds_since(begin);
+    out.longest_s = std::max(out.longest_s, took);
+    return took;
+  };
+  const auto create = [&](const std::string& id, std::int64_t cpu) {
+    sched::Request request;
+    request.cpu_milli = cpu;
+    request.memory_bytes = 1 << 20;
+    request.images = {"local/app:1"};
+    const std::string owner = numbered("owner-", id.size() % 7);
+    if (!decisions.create({SandboxId(id), spec_of(request), "", owner, ""})) std::exit(1);
+  };
+  const auto small = [](std::uint64_t n) { return numbered("small-", n); };
+  turn([&] {
+    for (std::uint64_t n = 0; n < nodes; ++n) {
+      const NodeId id(numbered("node-", n));
+      if (!decisions.upsert_node({id, {"192.0.2.1", 8080}, {}, false})) std::exit(1);
+      decisions.observe(orch::LinkOpened{id, 1});
+      model::NodeReport report;
+      report.boot_id = "boot";
+      report.resources.allocatable_cpu_milli = 400;
+      report.resources.allocatable_memory_bytes = std::int64_t{1} << 40;
+      decisions.observe(orch::NodeSaid{id, 1, report});
+    }
+  });
+  for (std::uint64_t n = 0; n < nodes * 4; ++n) turn([&] { create(small(n), 100); });
+  turn([&] {
+    for (int n = 0; n < kWaiting; ++n) create("w-" + std::to_string(n), 200 + n % kinds);
+  });
+  while (decisions.has_more_to_place()) turn([] {});
+  mono = mono + std::chrono::minutes(1);  // the oldest hold nodes
+  wall = wall + std::chrono::minutes(1);
+  do turn([] {});
+  while (decisions.has_more_to_place());
+  out = {};
+  for (std::uint64_t n = 0; n < kEvents; ++n) {
+    double took = turn([&] {
+      const orch::SandboxRef gone = state.find(SandboxId(small(n)));
+      if (!gone || !decisions.remove(gone->id)) std::exit(1);
+      decisions.observe(orch::RemoveDone{gone->id, gone->uid, gone->node, {}});
+    });
+    while (decisions.has_more_to_place()) took += turn([] {});
+    out.event_s += took / kEvents;
+    turn([&] { create(small(nodes * 4 + n), 100); });
+    while (decisions.has_more_to_place()) turn([] {});
+  }
+  if (state.queue().size() < kWaiting) std::exit(1);
+  return out;
+}
+
 int run(std::uint64_t nodes, std::size_t placements, const sched::Policy& policy) {
   Bench bench(nodes, policy);
   bench.fill();
@@ -264,6 +340,10 @@ int run(std::uint64_t nodes, std::size_t placements, const sched::Policy& policy
               quality.indexed_s / static_cast<double>(quality.ratios.size()) * 1e6,
               quality.full_scan_s / static_cast<double>(quality.ratios.size()) * 1e6,
               quality.full_scan_s / quality.indexed_s);
+  const Waiting alike = measure_waiting(100, 1);
+  const Waiting unlike = measure_waiting(100, 5000);
+  std::printf("\"waiting_alike_event_us\": %.1f, \"waiting_unlike_event_us\": %.1f, \"waiting_turn_us\": %.1f, ",
+              alike.event_s * 1e6, unlike.event_s * 1e6, std::max(alike.longest_s, unlike.longest_s) * 1e6);
   std::printf("\"turn_creates_per_s\": %.0f, \"turn_us_per_create\": %.2f}\n", kTurns * kPerTurn / turns,
               turns / (kTurns * kPerTurn) * 1e6);
   return 0;

@@ -76,6 +76,8 @@ def main() -> None:
             f"score {100 * result['score_ratio_mean']:.1f} % of best (p5 {100 * result['score_ratio_p5']:.1f})   "
             f"search {result['search_us']:.1f} us, full scan {result['full_scan_us']:.0f} us: "
             f"{result['times_faster']:.0f} times faster   whole turn {result['turn_creates_per_s']:,.0f} creates/s   "
+            f"10,000 wait in vain: a gain {result['waiting_alike_event_us'] / 1e3:.1f} ms when alike, "
+            f"{result['waiting_unlike_event_us'] / 1e3:.1f} when not, turn {result['waiting_turn_us'] / 1e3:.1f}   "
             f"n {result['placements']:,.0f} checked, {result['fill_percent']:.0f} % full"
         )
     folder = ROOT / "bench/results"

@@ -101,10 +101,10 @@ void Effects::remove(const SandboxId& id, const std::string& uid, const NodeId& 
 }
 
 void Effects::cancel_remove(const SandboxId& id, const std::string& uid, const NodeId& node) {
-  const auto found = lanes_.find(id);
+  const auto found = lanes_.find({id, node});
   if (found == lanes_.end()) return;
   for (const auto& job : found->second->jobs) {
-    if (!job->is_create && job->uid == uid && job->node == node) job->abandoned = true;
+    if (!job->is_create && job->uid == uid) job->abandoned = true;
   }
   kick(*found->second);
 }
@@ -120,19 +120,20 @@ Task<void> Effects::send_reconcile(NodeId node) {
 }
 
 void Effects::enqueue(std::shared_ptr<Job> job) {
-  auto& slot = lanes_[job->id];
+  const LaneKey key{job->id, job->node};
+  auto& slot = lanes_[key];
   const bool is_new = !slot;
   if (is_new) slot = std::make_shared<Lane>(executor_);
   const std::shared_ptr<Lane> lane = slot;
   for (const auto& waiting : lane->jobs) {
-    if (waiting->uid != job->uid || waiting->node != job->node || waiting->abandoned) continue;
+    if (waiting->uid != job->uid || waiting->abandoned) continue;
     if (waiting->is_create == job->is_create) return kick(*lane);  // asked for already
     if (job->is_create) return;                                    // the remove wins
     waiting->abandoned = true;
   }
   lane->jobs.push_back(std::move(job));
   kick(*lane);
-  if (is_new) calls_.spawn("node calls", drive(lane->jobs.front()->id, lane));
+  if (is_new) calls_.spawn("node calls", drive(key, lane));
 }
 
 void Effects::kick(Lane& lane) {
@@ -143,16 +144,16 @@ void Effects::kick(Lane& lane) {
 void Effects::retry_now(const NodeId& node) {
   const auto found = waiting_.find(node);
   if (found == waiting_.end()) return;
-  for (const SandboxId& id : found->second) kick(*lanes_.at(id));
+  for (const SandboxId& id : found->second) kick(*lanes_.at({id, node}));
 }
 
-Task<void> Effects::drive(SandboxId id, std::shared_ptr<Lane> lane) {
+Task<void> Effects::drive(LaneKey key, std::shared_ptr<Lane> lane) {
   while (!lane->jobs.empty()) {
     auto job = lane->jobs.front();
     co_await perform(lane, job);
     lane->jobs.pop_front();
   }
-  lanes_.erase(id);
+  lanes_.erase(key);
 }
 
 Task<void> Effects::perform(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job) {

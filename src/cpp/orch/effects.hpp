@@ -4,10 +4,11 @@
 // How to talk to a node is known once its link was opened (set_link); until then its calls wait. A node that is polled
 // knows no uids, so that every call to it begins by asking (orch/polled_calls.hpp).
 //
-// One lane a sandbox id: its calls run one after another, so a remove waits for the create in flight, and what a
-// delayed create leaves behind is found by the node's stream. At most kNodeCallsMax calls to one node at a time. Errors
-// that leave the outcome unknown are retried with growing, jittered pauses for as long as the wish stands (a create is
-// idempotent for its uid, a remove always); anything else goes to the engine as CreateDone or RemoveDone. Core thread.
+// One lane a sandbox id and node: its calls there run one after another, so a remove waits for the create in flight,
+// and what a delayed create leaves behind is found by the node's stream. Another life of the id, on another node, waits
+// for none of them. At most kNodeCallsMax calls to one node at a time. Errors that leave the outcome unknown are
+// retried with growing, jittered pauses for as long as the wish stands (a create is idempotent for its uid, a remove
+// always); anything else goes to the engine as CreateDone or RemoveDone. Core thread.
 #pragma once
 
 #include "aio/semaphore.hpp"
@@ -25,6 +26,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace sandboxd::orch {
 
@@ -66,6 +68,7 @@ class Effects {
     bool abandoned = false;  // not wanted any more: do not try again
     std::string last_error;  // already told
   };
+  using LaneKey = std::pair<SandboxId, NodeId>;
   struct Lane {
     explicit Lane(boost::asio::any_io_executor executor) : kicked(std::move(executor)) {}
     std::deque<std::shared_ptr<Job>> jobs;  // the front one is being done
@@ -78,7 +81,7 @@ class Effects {
 
   void enqueue(std::shared_ptr<Job> job);
   void kick(Lane& lane);
-  [[nodiscard]] Task<void> drive(SandboxId id, std::shared_ptr<Lane> lane);
+  [[nodiscard]] Task<void> drive(LaneKey key, std::shared_ptr<Lane> lane);
   [[nodiscard]] Task<void> perform(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job);
   [[nodiscard]] Task<Result<void>> attempt(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job);
   [[nodiscard]] Task<Result<void>> call(std::shared_ptr<Job> job, model::NodeAddress address, LinkKind kind);
@@ -100,7 +103,7 @@ class Effects {
   std::map<NodeId, model::NodeAddress> addresses_;
   std::map<NodeId, LinkKind> links_;
   std::map<NodeId, std::shared_ptr<aio::Semaphore>> permits_;
-  std::map<SandboxId, std::shared_ptr<Lane>> lanes_;
+  std::map<LaneKey, std::shared_ptr<Lane>> lanes_;
   std::map<NodeId, std::set<SandboxId>> waiting_;  // lanes that wait for news of this node, or to try it again
   aio::TaskGroup calls_;
 };

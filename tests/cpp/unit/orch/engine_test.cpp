@@ -304,6 +304,33 @@ TEST_F(EngineTest, removes_its_own_left_overs_and_nobody_elses) {
   EXPECT_TRUE(node_->machine.contains(theirs.id));
 }
 
+TEST_F(EngineTest, a_life_on_one_node_waits_for_no_call_to_another) {
+  start_with_node();
+  const auto silent = std::make_shared<world::ModelNode>(context_.get_executor(), clock_, 2, world::ModelNodeOptions());
+  silent->start();
+  register_node("m", 8, silent);
+  PatchNode cordon;
+  cordon.unschedulable = true;
+  ASSERT_TRUE(run(service_->patch_node(NodeId("m"), cordon)));
+  ASSERT_TRUE(run(service_->create(sandbox("mark"))));
+  model::NodeSandbox left_over;
+  left_over.id = SandboxId("a");
+  left_over.uid = get("mark")->uid.substr(0, 8) + std::string(24, '0');
+  left_over.phase = Phase::running;
+  silent->machine[left_over.id] = left_over;
+  transport_.break_streams(8);
+  run_for(std::chrono::seconds(9));  // found; its removal is due when its grace is over
+  transport_.detach(8);
+  run_for(std::chrono::seconds(6));
+  ASSERT_GT(engine_->calls_to_nodes(), 0U) << "its removal should be under way, without an answer";
+  ASSERT_TRUE(run(service_->create(sandbox("a"))));
+  run_for(std::chrono::seconds(1));
+  EXPECT_EQ(get("a")->phase, Phase::running);
+  EXPECT_EQ(get("a")->node, NodeId("n"));
+  silent->cancel();
+  run(silent->join());
+}
+
 TEST_F(EngineTest, a_refused_create_fails_with_the_nodes_words_and_frees_its_place) {
   start_with_node();
   model::NodeSandbox other_life;
