@@ -69,7 +69,7 @@ http::Admission limit_creates(common::TokenBucket& bucket, ports::Clock& clock) 
   return [&bucket, &clock](const http::Request&) -> std::optional<http::Response> {
     if (bucket.take(clock.mono_now())) return std::nullopt;
     http::Response refusal = sandboxd_o::error_response(429, "rate limit exceeded for sandbox create");
-    refusal.headers.emplace_back("Retry-After", "1");
+    refusal.headers.emplace_back("Retry-After", std::to_string(bucket.seconds_to_wait()));
     return refusal;
   };
 }
