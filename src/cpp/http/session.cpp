@@ -235,7 +235,8 @@ Task<bool> Session::serve() {
   request.parameters = std::move(matched.parameters);
   const ServerOptions& options = server_->options;
   if (options.check_origin) {
-    if (const auto why = refuse_origin(request, options.address)) refusal = error(403, *why);
+    const HostNames names = options.is_guarded && options.is_guarded() ? HostNames::any : HostNames::own;
+    if (const auto why = refuse_origin(request, options.address, names)) refusal = error(403, *why);
   }
   if (!refusal && matched.route->needs_auth && options.authenticate) refusal = options.authenticate(request);
   if (!refusal && matched.route->admit) refusal = matched.route->admit(request);

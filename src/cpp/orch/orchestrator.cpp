@@ -40,6 +40,7 @@ http::ServerOptions server_options(const OrchConfig& config, const Endpoint& end
   http::ServerOptions options;
   options.address = endpoint.address;
   options.port = endpoint.port;
+  options.is_guarded = [tokens] { return !tokens->empty(); };
   options.authenticate = http::bearer_auth(std::move(tokens));
   options.access_log = http::parse_access_log(config.access_log).value_or(http::AccessLog::all);
   options.error_response = [](int status, std::string_view message, const http::Request&) {
