@@ -60,7 +60,10 @@ class Waiter:
     def see_missing(self) -> None:
         self.is_deleted = True
 
-    def see_event(self, event: Event) -> None:
+    def see_event(self, event: Event | None) -> None:
+        """None: something arrived that is no event."""
+        if event is None:
+            return
         self._failures = 0
         if event.revision:
             self.since = event.revision

@@ -60,8 +60,7 @@ class Sandbox(BaseSandbox):
             cpu: cores as a number (0.2), or a quantity ("200m").
             memory: bytes as a number, or a quantity ("256Mi").
             egress: whether it may reach the internet; private ranges and the host stay blocked.
-            lifetime: seconds until it is removed by itself, above 0; a fraction is rounded up to a whole second. None
-                keeps it until it is deleted.
+            lifetime: seconds until it is removed, above 0, rounded up to whole ones; None keeps it until it is deleted.
             probe: what must answer before it counts as running.
             work_dir: working directory; empty means the image's.
             node_selector: labels that its node must carry.
@@ -174,19 +173,14 @@ class Sandbox(BaseSandbox):
         with self._client._watch_with_ticks(waiter.since, self.id, silence) as events:
             if waiter.is_fresh:
                 self._look(waiter)
-            while not waiter.is_done:
-                waiter.check_stream(silence, time.monotonic())
-                try:
-                    event = next(events)
-                except StopIteration:
-                    return
-                if event is not None:
-                    waiter.see_event(event)
+            with contextlib.suppress(StopIteration):
+                while not waiter.is_done:
+                    waiter.check_stream(silence, time.monotonic())
+                    waiter.see_event(next(events))
 
     def _look(self, waiter: Waiter) -> None:
         try:
-            until = waiter.call_deadline(time.monotonic())
-            waiter.see(self._client._send(_protocol.get_sandbox(self.id), until))
+            waiter.see(self._client._send(_protocol.get_sandbox(self.id), waiter.call_deadline(time.monotonic())))
         except NotFoundError:
             waiter.see_missing()
 

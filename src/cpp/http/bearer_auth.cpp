@@ -1,5 +1,7 @@
 #include "http/bearer_auth.hpp"
 
+#include "http/wire.hpp"
+
 #include <utility>
 
 namespace sandboxd::http {
@@ -57,6 +59,7 @@ std::function<std::optional<Response>(const Request&)> bearer_auth(std::shared_p
     if (tokens->accepts(bearer_token(request.header("Authorization")))) return std::nullopt;
     Response response;
     response.status = 401;
+    response.headers.emplace_back(kErrorHeader, error_name(401));
     response.body = R"({"error":"unauthorized"})";
     return response;
   };

@@ -28,6 +28,7 @@ class TokenSet {
 
   // An empty `token` leaves no token, whatever `more` says.
   void replace(std::string token, const std::vector<std::string>& more);
+  [[nodiscard]] bool empty() const { return tokens_.empty(); }
   // In a time that does not tell which of them it was like.
   [[nodiscard]] bool accepts(std::string_view given) const;
 
@@ -35,7 +36,7 @@ class TokenSet {
   std::vector<std::string> tokens_;
 };
 
-// For ServerOptions::authenticate: refuses with 401 {"error":"unauthorized"}.
+// For ServerOptions::authenticate: refuses with 401 {"error":"unauthorized"} and the code "unauthenticated".
 [[nodiscard]] std::function<std::optional<Response>(const Request&)> bearer_auth(
     std::shared_ptr<const TokenSet> tokens);
 

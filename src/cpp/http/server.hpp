@@ -1,7 +1,7 @@
 // An HTTP/1.1 server on one listener, on the core thread.
 //
 // Bounded in everything: header and body sizes, times for header, body, write and idle connections, number of
-// connections. Refuses browser requests from other origins and unknown Host names on loopback listeners (DNS
+// connections. Refuses browser requests from other origins, and unknown Host names where no token is wanted (DNS
 // rebinding). A handler's exception is logged and answered with 500; it never ends the server.
 #pragma once
 
@@ -28,6 +28,8 @@ struct ServerOptions {
   int port = 0;  // 0: the system chooses
   // Called before handlers of routes that need it; a response refuses the request (401). Empty: no authentication.
   std::function<std::optional<Response>(const Request&)> authenticate;
+  // Whether `authenticate` wants a token now: then requests may come under any host name. Empty: no.
+  std::function<bool()> is_guarded;
   // The body of an error that the server itself produces (400, 403, 408, 413, 431, 500, 503), in the dialect's shape.
   // Empty: {"error": message}. The request holds what was read of it, which may be nothing.
   std::function<Response(int status, std::string_view message, const Request&)> error_response;

@@ -20,11 +20,12 @@ constexpr std::size_t kHeaderReadBytes = 4 * 1024;
 constexpr std::size_t kBodyReadBytes = 64 * 1024;
 constexpr std::size_t kLingerBytesMax = 64 * 1024 * 1024;
 
-Response plain_text(int status, std::string text) {
+Response not_found() {
   Response response;
-  response.status = status;
+  response.status = 404;
+  response.headers.emplace_back(kErrorHeader, error_name(404));
   response.content_type = "text/plain";
-  response.body = std::move(text);
+  response.body = "404 page not found";
   return response;
 }
 
@@ -220,7 +221,7 @@ Task<bool> Session::serve() {
   auto found = server_->router.find(request.method, request.path);
   std::optional<Response> refusal;
   if (std::holds_alternative<NoRoute>(found)) {
-    refusal = plain_text(404, "404 page not found");
+    refusal = not_found();
   } else if (const auto* to = std::get_if<Redirect>(&found)) {
     refusal = redirect(request, *to);
   }
@@ -234,7 +235,8 @@ Task<bool> Session::serve() {
   request.parameters = std::move(matched.parameters);
   const ServerOptions& options = server_->options;
   if (options.check_origin) {
-    if (const auto why = refuse_origin(request, options.address)) refusal = error(403, *why);
+    const HostNames names = options.is_guarded && options.is_guarded() ? HostNames::any : HostNames::own;
+    if (const auto why = refuse_origin(request, options.address, names)) refusal = error(403, *why);
   }
   if (!refusal && matched.route->needs_auth && options.authenticate) refusal = options.authenticate(request);
   if (!refusal && matched.route->admit) refusal = matched.route->admit(request);

@@ -113,15 +113,17 @@ std::string format_authority(std::string_view host, int port) {
   return text + ":" + std::to_string(port);
 }
 
-std::optional<std::string_view> refuse_origin(const Request& request, std::string_view own_address) {
+std::optional<std::string_view> refuse_origin(const Request& request, std::string_view own_address, HostNames names) {
   const std::string_view host_text = request.header("Host");
   std::optional<Authority> host;
   if (!host_text.empty()) {
     host = parse_authority(host_text, kHttpPort);
     if (!host) return "malformed Host header";
-    const bool is_known =
-        host->host == "localhost" || equals_ignoring_case(host->host, own_address) || is_ip_literal(host->host);
-    if (!is_known) return "host name not allowed here: address this server by IP address or as localhost";
+    const bool is_known = names == HostNames::any || host->host == "localhost" ||
+                          equals_ignoring_case(host->host, own_address) || is_ip_literal(host->host);
+    if (!is_known) {
+      return "host name not allowed here: address this server by IP address or as localhost, or set a token";
+    }
   }
   const auto [begin, end] = request.headers.equal_range(std::string_view("Origin"));
   for (auto origin = begin; origin != end; ++origin) {

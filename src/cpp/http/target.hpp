@@ -26,10 +26,14 @@ struct Authority {
 // "10.0.0.1:80", "[::1]:80".
 [[nodiscard]] std::string format_authority(std::string_view host, int port);
 
+enum class HostNames { own, any };
+
 // Why a request to a loopback listener must not be served, or nullopt. Without these checks any web page could drive a
 // listener that needs no token: by sending requests to 127.0.0.1 (the Origin header names the page's own host), or by
 // pointing its own name at 127.0.0.1 (DNS rebinding: the Host header carries that name). `own_address` is the address
-// that the listener was given, which may be a name.
-[[nodiscard]] std::optional<std::string_view> refuse_origin(const Request& request, std::string_view own_address);
+// that the listener was given, which may be a name. Where a token is wanted any host name will do: a page that pointed
+// its own name here does not know the token.
+[[nodiscard]] std::optional<std::string_view> refuse_origin(const Request& request, std::string_view own_address,
+                                                            HostNames names = HostNames::own);
 
 }  // namespace sandboxd::http

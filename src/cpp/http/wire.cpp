@@ -1,5 +1,6 @@
 #include "http/wire.hpp"
 
+#include "base/error.hpp"
 #include "http/text.hpp"
 
 #include <boost/json/serialize.hpp>
@@ -116,9 +117,29 @@ bool is_request_id(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return is_alphanumeric(c) || c == '_' || c == '.' || c == '-'; });
 }
 
+std::string_view error_name(int status) {
+  switch (status) {
+    case 401: return to_string(ErrorCode::unauthenticated);
+    case 403: return to_string(ErrorCode::permission_denied);
+    case 404: return to_string(ErrorCode::not_found);
+    case 408:
+    case 504: return to_string(ErrorCode::deadline_exceeded);
+    case 409:
+    case 410: return to_string(ErrorCode::conflict);
+    case 413:
+    case 431: return to_string(ErrorCode::too_large);
+    case 429: return to_string(ErrorCode::resource_exhausted);
+    case 501: return to_string(ErrorCode::unsupported);
+    case 502:
+    case 503: return to_string(ErrorCode::unavailable);
+    default: return to_string(status < 500 ? ErrorCode::invalid_argument : ErrorCode::internal);
+  }
+}
+
 Response default_error(int status, std::string_view message) {
   Response response;
   response.status = status;
+  response.headers.emplace_back(kErrorHeader, error_name(status));
   response.body = boost::json::serialize(boost::json::value{{"error", message}});
   return response;
 }

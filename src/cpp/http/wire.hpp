@@ -39,6 +39,11 @@ inline constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 // A request id that may be echoed: 1 to 64 of [A-Za-z0-9_.-].
 [[nodiscard]] bool is_request_id(std::string_view text);
 
+// Names an error to programs; the code is one of base/error.hpp, whatever the body looks like.
+inline constexpr std::string_view kErrorHeader = "X-Sandboxd-Error";
+// The code of an error of which only the status is known.
+[[nodiscard]] std::string_view error_name(int status);
+
 // The body of an error where no dialect gives it a shape: {"error": message}.
 [[nodiscard]] Response default_error(int status, std::string_view message);
 

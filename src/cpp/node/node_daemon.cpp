@@ -36,6 +36,7 @@ http::ServerOptions server_options(const Endpoint& endpoint, std::shared_ptr<con
   http::ServerOptions options;
   options.address = endpoint.address;
   options.port = endpoint.port;
+  options.is_guarded = [tokens] { return !tokens->empty(); };
   options.authenticate = http::bearer_auth(std::move(tokens));
   options.log_name = "node.http";
   return options;

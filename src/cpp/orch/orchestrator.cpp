@@ -40,6 +40,7 @@ http::ServerOptions server_options(const OrchConfig& config, const Endpoint& end
   http::ServerOptions options;
   options.address = endpoint.address;
   options.port = endpoint.port;
+  options.is_guarded = [tokens] { return !tokens->empty(); };
   options.authenticate = http::bearer_auth(std::move(tokens));
   options.access_log = http::parse_access_log(config.access_log).value_or(http::AccessLog::all);
   options.error_response = [](int status, std::string_view message, const http::Request&) {
@@ -69,7 +70,7 @@ http::Admission limit_creates(common::TokenBucket& bucket, ports::Clock& clock) 
   return [&bucket, &clock](const http::Request&) -> std::optional<http::Response> {
     if (bucket.take(clock.mono_now())) return std::nullopt;
     http::Response refusal = sandboxd_o::error_response(429, "rate limit exceeded for sandbox create");
-    refusal.headers.emplace_back("Retry-After", "1");
+    refusal.headers.emplace_back("Retry-After", std::to_string(bucket.seconds_to_wait()));
     return refusal;
   };
 }

@@ -51,10 +51,14 @@ Result<std::shared_ptr<WatchStream>> WatchHub::open(std::optional<std::int64_t> 
   }
   const std::int64_t from = after.value_or(last_);
   const std::int64_t oldest = last_ - static_cast<std::int64_t>(history_.size());
-  if (from < oldest || from > last_) {
-    return Error(ErrorCode::not_found, "revision too old: " + std::to_string(from) + " is not between " +
-                                           std::to_string(oldest) + " and " + std::to_string(last_) +
-                                           "; list again and watch from the list's revision");
+  const std::string list_again = "; list again and watch from the list's revision";
+  if (from < oldest) {
+    return Error(ErrorCode::not_found, "revision too old: " + std::to_string(from) + " is older than " +
+                                           std::to_string(oldest) + ", the oldest that is kept" + list_again);
+  }
+  if (from > last_) {
+    return Error(ErrorCode::not_found, "revision not reached: " + std::to_string(from) + " is newer than " +
+                                           std::to_string(last_) + ", the server's own" + list_again);
   }
   return std::make_shared<WatchStream>(shared_from_this(), from, std::move(filter));
 }

@@ -70,9 +70,9 @@ class WatchHub : public std::enable_shared_from_this<WatchHub> {
   // Ends every stream, now and later.
   void close();
 
-  // Events after revision `after`; nullopt: from now on. Errors: not_found "revision too old: ..." (also for a revision
-  // of the future, which another life of the database handed out), resource_exhausted (too many watchers), unavailable
-  // (closed).
+  // Events after revision `after`; nullopt: from now on. Errors: not_found ("revision too old: ...", or "revision not
+  // reached: ..." for one of the future, which another life of the database handed out), resource_exhausted (too many
+  // watchers), unavailable (closed).
   [[nodiscard]] Result<std::shared_ptr<WatchStream>> open(std::optional<std::int64_t> after, WatchFilter filter);
   [[nodiscard]] std::int64_t revision() const { return last_; }
   [[nodiscard]] std::size_t watchers() const { return watchers_; }

@@ -28,6 +28,22 @@ def test_every_operation_but_the_public_ones_wants_the_token(plane: Plane) -> No
                     assert answer.status_code == 200, (method, path)
                 else:
                     assert (answer.status_code, answer.text) == (401, '{"error":"unauthorized"}'), (method, path)
+                    assert answer.headers["X-Sandboxd-Error"] == "unauthenticated"
             seen += 1
     assert seen > 25
     assert plane.client.get("/api/v1/nodes/x").status_code == 404, "with the token it is another matter"
+
+
+def test_every_operation_refuses_pages_of_other_origins_as_described(plane: Plane) -> None:
+    paths = plane.client.get("/openapi.json").json()["paths"]
+    assert all("403" in operation["responses"] for methods in paths.values() for operation in methods.values())
+    for method, path in operations(plane):
+        answer = plane.client.request(method, path, headers={"Origin": "http://evil.example"}, json={})
+        assert answer.status_code == 403 and answer.headers["X-Sandboxd-Error"] == "permission_denied", (method, path)
+
+
+def test_with_a_token_any_host_name_is_served(plane: Plane) -> None:
+    named = {"Host": "sandboxd.example"}
+    assert plane.client.get("/api/v1/sandboxes", headers=named).status_code == 200
+    with httpx.Client(base_url=plane.url, trust_env=False) as stranger:
+        assert stranger.get("/api/v1/sandboxes", headers=named).status_code == 401

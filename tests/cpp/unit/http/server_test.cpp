@@ -8,7 +8,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace sandboxd::http::test {
@@ -144,6 +148,35 @@ TEST(Server, foreign_hosts_and_origins_are_refused_before_authentication) {
               StartsWith("HTTP/1.1 403"));
 }
 
+TEST(Server, a_listener_with_a_token_serves_any_host_while_it_has_one) {
+  auto is_guarded = std::make_shared<std::atomic<bool>>(true);
+  TestServer server({.is_guarded = [is_guarded] { return is_guarded->load(); }});
+  RawClient client(server.port());
+  const std::string named = "GET /secret HTTP/1.1\r\nHost: sandboxd.example\r\n";
+  EXPECT_THAT(client.ask(named + "Authorization: Bearer good\r\n\r\n"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(client.ask(named + "\r\n"), StartsWith("HTTP/1.1 401"));
+  EXPECT_THAT(client.ask(named + "Origin: http://evil.example\r\n\r\n"), StartsWith("HTTP/1.1 403"));
+  *is_guarded = false;
+  EXPECT_THAT(client.ask(named + "Authorization: Bearer good\r\n\r\n"), StartsWith("HTTP/1.1 403"));
+}
+
+TEST(Server, its_own_refusals_name_their_code) {
+  TestServer server;
+  RawClient client(server.port());
+  const std::string foreign = "GET /hello HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+  for (const auto& [request, code] :
+       std::vector<std::pair<std::string, std::string>>{{server.get("/none"), "not_found"},
+                                                        {foreign, "permission_denied"},
+                                                        {server.get("/throw"), "internal"},
+                                                        {server.post("/echo", std::string(1001, 'x')), "too_large"}}) {
+    EXPECT_THAT(client.ask(request), HasSubstr("X-Sandboxd-Error: " + code + "\r\n")) << request.substr(0, 40);
+  }
+  RawClient malformed(server.port());
+  malformed.send("nonsense\r\n\r\n");
+  EXPECT_THAT(malformed.read_to_end(), HasSubstr("X-Sandboxd-Error: invalid_argument\r\n"));
+  EXPECT_THAT(RawClient(server.port()).ask(server.get("/hello")), Not(HasSubstr("X-Sandboxd-Error")));
+}
+
 TEST(Server, a_public_listener_serves_any_host) {
   TestServer server({.check_origin = false});
   RawClient client(server.port());
@@ -255,6 +288,13 @@ TEST(BearerAuth, reads_the_header_as_the_original_does) {
   for (const char* bad : {"", "Bearer", "Bearer s3cre", "Bearer s3crets", "Basic s3cret", "S3CRET", "Bearer old2"}) {
     EXPECT_FALSE(is_let_in(bad)) << bad;
   }
+}
+
+TEST(BearerAuth, a_refusal_names_its_code) {
+  const auto refusal = bearer_auth(std::make_shared<TokenSet>("s3cret", std::vector<std::string>{}))(Request());
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->status, 401);
+  EXPECT_THAT(refusal->headers, testing::Contains(testing::Pair("X-Sandboxd-Error", "unauthenticated")));
 }
 
 TEST(BearerAuth, tokens_can_be_replaced_and_none_lets_everybody_in) {

@@ -91,6 +91,19 @@ TEST(Origin, knows_hosts_that_no_foreign_name_server_can_point_here) {
   }
 }
 
+TEST(Origin, where_a_token_is_wanted_any_host_name_will_do) {
+  const auto refusal = [](const char* host, const char* origin) {
+    Request request;
+    request.headers.emplace("Host", host);
+    if (origin != nullptr) request.headers.emplace("Origin", origin);
+    return refuse_origin(request, "127.0.0.1", HostNames::any);
+  };
+  EXPECT_FALSE(refusal("sandboxd.example:8082", nullptr));
+  EXPECT_FALSE(refusal("sandboxd.example", "https://sandboxd.example"));
+  EXPECT_TRUE(refusal("sandboxd.example", "https://evil.example"));
+  EXPECT_TRUE(refusal("sandboxd.example:x", nullptr)) << "malformed stays malformed";
+}
+
 TEST(Origin, pages_of_other_origins_are_refused) {
   EXPECT_FALSE(is_refused("127.0.0.1:8082", "http://127.0.0.1:8082"));
   EXPECT_FALSE(is_refused("localhost", "http://localhost"));

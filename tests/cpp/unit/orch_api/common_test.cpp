@@ -39,6 +39,26 @@ TEST(TokenBucket, starts_full_and_refills_at_its_rate) {
   EXPECT_FALSE(bucket.take(at(1000))) << "never more than the burst";
 }
 
+TEST(TokenBucket, says_how_long_to_wait_for_a_token) {
+  TokenBucket slow(0.5, 1);
+  EXPECT_TRUE(slow.take(at(1)));
+  EXPECT_FALSE(slow.take(at(1)));
+  EXPECT_EQ(slow.seconds_to_wait(), 2);
+  EXPECT_FALSE(slow.take(at(1.5)));
+  EXPECT_EQ(slow.seconds_to_wait(), 2) << "1.5 seconds, never rounded down";
+  EXPECT_FALSE(slow.take(at(2.5)));
+  EXPECT_EQ(slow.seconds_to_wait(), 1);
+  EXPECT_TRUE(slow.take(at(3.5)));
+  TokenBucket fast(100, 1);
+  EXPECT_TRUE(fast.take(at(1)));
+  EXPECT_FALSE(fast.take(at(1)));
+  EXPECT_EQ(fast.seconds_to_wait(), 1);
+  TokenBucket hardly(1e-300, 1);
+  EXPECT_TRUE(hardly.take(at(1)));
+  EXPECT_FALSE(hardly.take(at(1)));
+  EXPECT_EQ(hardly.seconds_to_wait(), 1'000'000'000);
+}
+
 TEST(TokenBucket, without_a_rate_everything_passes) {
   TokenBucket bucket(0, 1);
   for (int n = 0; n < 100; ++n) EXPECT_TRUE(bucket.take(at(1)));

@@ -91,6 +91,7 @@ TEST_F(ApiTest, creates_are_refused_in_the_documented_order) {
   const Answer invalid = ask("POST", "/api/v1/sandboxes", R"({"id":"a"})");
   EXPECT_EQ(invalid.status, 400);
   EXPECT_EQ(invalid.error(), "invalid input: at least one container is required");
+  EXPECT_EQ(invalid.headers.at("X-Sandboxd-Error"), "invalid_argument");
   EXPECT_EQ(ask("POST", "/api/v1/sandboxes", "null").error(), "invalid input: id is required");
   ASSERT_EQ(create("a").status, 201);
   const Answer again = create("a");
@@ -104,6 +105,19 @@ TEST_F(ApiTest, creates_are_refused_in_the_documented_order) {
   EXPECT_EQ(twice.status, 400);
   EXPECT_EQ(twice.error(), "invalid input: duplicate container name: x");
   EXPECT_EQ(get("/api/v1/sandboxes").ids(), "a");
+}
+
+TEST_F(ApiTest, a_wrong_revision_to_watch_from_is_named_for_what_it_is) {
+  const Answer query = get("/api/v1/watch?after=abc");
+  EXPECT_EQ(query.status, 400);
+  EXPECT_EQ(query.error(), "invalid input: after must be a revision, such as 42");
+  EXPECT_EQ(query.headers.at("X-Sandboxd-Error"), "invalid_argument");
+  const Answer header = ask("GET", "/api/v1/watch?after=1", "", {{"Last-Event-ID", "-1"}});
+  EXPECT_EQ(header.error(), "invalid input: Last-Event-ID must be a revision, such as 42");
+  const Answer future = get("/api/v1/watch?after=9999");
+  EXPECT_EQ(future.status, 410);
+  EXPECT_THAT(future.error(), HasSubstr("9999 is newer than "));
+  EXPECT_EQ(future.headers.at("X-Sandboxd-Error"), "conflict");
 }
 
 TEST_F(ApiTest, a_name_is_kept_and_is_one_sandboxes_alone) {

@@ -19,8 +19,7 @@ using http::test::RawClient;
 
 class OrchestratorTest : public testing::Test {
  protected:
-  [[nodiscard]] std::unique_ptr<Orchestrator> started() const {
-    OrchConfig config;
+  [[nodiscard]] std::unique_ptr<Orchestrator> started(OrchConfig config = {}) const {
     config.listen = "127.0.0.1:0";
     config.data_dir = directory_.path();
     config.run_dir = directory_.path();
@@ -96,6 +95,40 @@ TEST_F(OrchestratorTest, stops_from_two_threads_while_clients_write_and_watch) {
   waiter.join();
   writer.join();
   watcher.read_to_end();
+}
+
+TEST_F(OrchestratorTest, with_a_token_it_answers_to_any_host_name_and_without_one_to_its_own) {
+  const std::string list = "GET /api/v1/sandboxes HTTP/1.1\r\nHost: sandboxd.example\r\n";
+  {
+    OrchConfig config;
+    config.token = "s3cret";
+    const auto orchestrator = started(config);
+    RawClient socket(orchestrator->port());
+    EXPECT_TRUE(accepted(socket.ask(list + "Authorization: Bearer s3cret\r\n\r\n")));
+    EXPECT_TRUE(socket.ask(list + "\r\n").starts_with("HTTP/1.1 401"));
+  }
+  const auto open = started();
+  const std::string refused = RawClient(open->port()).ask(list + "\r\n");
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 403")) << refused;
+  EXPECT_NE(refused.find("X-Sandboxd-Error: permission_denied\r\n"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("or set a token"), std::string::npos) << refused;
+}
+
+TEST_F(OrchestratorTest, a_create_over_the_limit_is_told_when_there_is_room_again) {
+  OrchConfig config;
+  config.create_rps = 0.001;
+  config.create_burst = 1;
+  const auto orchestrator = started(config);
+  RawClient socket(orchestrator->port());
+  EXPECT_TRUE(accepted(socket.ask(create("first"))));
+  const std::string refused = socket.ask(create("second"));
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 429")) << refused;
+  EXPECT_NE(refused.find("X-Sandboxd-Error: resource_exhausted\r\n"), std::string::npos) << refused;
+  const auto at = refused.find("Retry-After: ");
+  ASSERT_NE(at, std::string::npos) << refused;
+  const int seconds = std::stoi(refused.substr(at + std::string("Retry-After: ").size()));
+  EXPECT_GT(seconds, 900);
+  EXPECT_LE(seconds, 1000);
 }
 
 }  // namespace

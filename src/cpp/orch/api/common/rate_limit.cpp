@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace sandboxd::orch::common {
 
@@ -26,6 +27,11 @@ bool TokenBucket::take(MonoTime now) {
   if (tokens_ < 1) return false;
   tokens_ -= 1;
   return true;
+}
+
+std::int64_t TokenBucket::seconds_to_wait() const {
+  constexpr double kSecondsMax = 1e9;  // of a rate next to nothing
+  return static_cast<std::int64_t>(std::clamp(std::ceil((1 - tokens_) / per_second_), 1.0, kSecondsMax));
 }
 
 }  // namespace sandboxd::orch::common

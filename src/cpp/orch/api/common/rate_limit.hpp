@@ -16,6 +16,8 @@ class TokenBucket {
   void configure(double per_second, std::int64_t burst);
   // Takes one token, if there is one. Never waits. `now` never goes back.
   [[nodiscard]] bool take(MonoTime now);
+  // After a refusal: whole seconds until there is a token, at least one.
+  [[nodiscard]] std::int64_t seconds_to_wait() const;
 
  private:
   double per_second_ = 0;

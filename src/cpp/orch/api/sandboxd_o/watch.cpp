@@ -55,14 +55,16 @@ class WatchBody final : public http::BodyStream {
 
 Task<http::Response> watch(SandboxService& service, ports::Clock& clock, http::Request request) {
   std::string after_text(request.header("Last-Event-ID"));
-  if (after_text.empty()) after_text = request.query_value("after").value_or("");
+  const bool is_query = after_text.empty();
+  if (is_query) after_text = request.query_value("after").value_or("");
   std::optional<std::int64_t> after;
   if (!after_text.empty()) {
     std::int64_t number = 0;
     const char* end = after_text.data() + after_text.size();
     const auto parsed = std::from_chars(after_text.data(), end, number);
     if (parsed.ec != std::errc{} || parsed.ptr != end || number < 0) {
-      co_return error_response(400, "invalid input: Last-Event-ID must be a revision, such as 42");
+      const std::string name = is_query ? "after" : "Last-Event-ID";
+      co_return error_response(400, "invalid input: " + name + " must be a revision, such as 42");
     }
     after = number;
   }
