@@ -197,7 +197,8 @@ TEST_F(NodeTransportTest, a_refused_stream_says_what_the_node_said) {
   says(404, R"({"error":"logs not found"})");
   EXPECT_EQ(run(transport_.stream(node_, call)).error(), Error(ErrorCode::not_found, "logs not found"));
   says(200, R"({"sandbox_id":"a","logs":{"lines":[]}})");
-  EXPECT_EQ(run(transport_.stream(node_, call)).error().code(), ErrorCode::unsupported) << "a stock node knows no follow";
+  EXPECT_EQ(run(transport_.stream(node_, call)).error().code(), ErrorCode::unsupported)
+      << "a stock node knows no follow";
 }
 
 }  // namespace
