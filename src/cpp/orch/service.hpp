@@ -170,7 +170,7 @@ class SandboxService {
   // The node's own JSON for its logs routes, unread; of all containers when `container` is empty. `query` goes to the
   // node: empty, or with its '?'. Errors: not_found (sandbox), conflict (not on a node yet), and what the node answers.
   [[nodiscard]] Task<Result<std::string>> logs(SandboxId id, std::string container, std::string query);
-  // The same as server-sent events, which `query` asks for. Errors: also unsupported (a stock node).
+  // The same as server-sent events, which `query` asks for. Errors: conflict also for a node that cannot (a stock one).
   [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeStream>>> follow_logs(SandboxId id, std::string container,
                                                                              std::string query);
   // An answer of server-sent events that is passed through. Errors: as call_node(), and unsupported.

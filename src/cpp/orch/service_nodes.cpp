@@ -201,7 +201,11 @@ Task<Result<std::unique_ptr<ports::NodeStream>>> SandboxService::follow_logs(San
   ports::NodeCall call;
   call.path = log_path(id, container, query);
   SBX_CO_TRY(node, co_await node_of(std::move(id)));
-  co_return co_await stream_from_node(std::move(node), std::move(call));
+  const NodeId name = node->id;
+  auto stream = co_await stream_from_node(std::move(node), std::move(call));
+  if (stream || stream.error().code() != ErrorCode::unsupported) co_return stream;
+  co_return Error(ErrorCode::conflict,
+                  "node " + name.str() + " cannot follow logs (a stock sandboxd-o node?): ask without follow");
 }
 
 }  // namespace sandboxd::orch

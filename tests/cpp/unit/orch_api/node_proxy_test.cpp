@@ -57,6 +57,22 @@ TEST_F(ProxyTest, ids_and_names_are_escaped_again) {
   EXPECT_EQ(last_call(), "GET /v1/sandboxes/a/containers/../logs") << "dots need no escape; the node checks names";
 }
 
+TEST_F(ProxyTest, the_part_of_a_log_that_is_asked_for_reaches_the_node) {
+  node_->answer(200, "200 OK", "{}");
+  EXPECT_EQ(ask("GET", "/api/v1/nodes/n/sandboxes/a/logs?tail=5&other=1&since=10m").status, 200);
+  EXPECT_EQ(last_call(), "GET /v1/sandboxes/a/logs?since=10m&tail=5");
+  EXPECT_EQ(ask("GET", "/api/v1/nodes/n/sandboxes/a/containers/c/logs?tail=%26&since=").status, 200);
+  EXPECT_EQ(last_call(), "GET /v1/sandboxes/a/containers/c/logs?tail=%26");
+}
+
+TEST_F(ProxyTest, a_log_is_not_followed_on_a_node_that_cannot) {
+  EXPECT_EQ(ask("GET", "/api/v1/nodes/n/sandboxes/a/logs?follow=true").status, 502);
+  ASSERT_EQ(create("a").status, 201);
+  const Answer refused = get("/api/v1/sandboxes/a/logs?follow=true");
+  EXPECT_EQ(refused.status, 409) << refused.body;
+  EXPECT_THAT(refused.error(), HasSubstr("ask without follow"));
+}
+
 TEST_F(ProxyTest, a_page_is_asked_for_as_the_original_does) {
   node_->answer(200, "200 OK", R"({"items":[]})");
   for (const auto& [query, passed] :
