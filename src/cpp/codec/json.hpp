@@ -49,6 +49,8 @@ struct ParseOptions {
 void append_json(const json::value& value, std::string& out);
 // `text` with every invalid UTF-8 sequence replaced by U+FFFD, one for each bad byte.
 [[nodiscard]] std::string valid_utf8(std::string_view text);
+// At most `bytes_max` bytes of that, without half a character at the end.
+[[nodiscard]] std::string valid_utf8(std::string_view text, std::size_t bytes_max);
 
 struct ReadOptions {
   bool ignore_case = false;  // match field names as Go does: letter case does not matter, underscores do

@@ -164,6 +164,15 @@ std::string write_json(const json::value& value) {
 
 void append_json(const json::value& value, std::string& out) { write(value, out); }
 
+std::string valid_utf8(std::string_view text, std::size_t bytes_max) {
+  std::string out = valid_utf8(text.substr(0, bytes_max));
+  if (out.size() <= bytes_max) return out;
+  std::size_t end = bytes_max;  // what stands for a wrong byte is longer than that
+  while (end > 0 && (static_cast<unsigned char>(out[end]) & 0xC0U) == 0x80U) --end;
+  out.resize(end);
+  return out;
+}
+
 std::string valid_utf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());

@@ -307,9 +307,9 @@ std::string decode_error(std::string_view body) {
   if (const auto document = read_json(body, kAnswer); document && document->is_object()) {
     std::string text;
     Reader(*document, errors).read("error", text);
-    if (errors.ok() && !text.empty()) return text;
+    if (errors.ok() && !text.empty()) return valid_utf8(text, limits::kErrorTextMax);
   }
-  return valid_utf8(body.substr(0, limits::kErrorTextMax));
+  return valid_utf8(body, limits::kErrorTextMax);
 }
 
 }  // namespace sandboxd::codec::sbxlet

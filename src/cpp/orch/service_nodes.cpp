@@ -20,8 +20,7 @@ std::string line_of(const ports::NodeCall& call) { return call.method + " " + ca
 Result<std::string> object_of(const std::string& call, ports::NodeAnswer answer) {
   const std::string_view text = codec::trimmed_json(answer.body);
   if (answer.status >= 400) {
-    const std::string said =
-        text.empty() ? answer.status_text : codec::valid_utf8(text.substr(0, limits::kErrorTextMax));
+    const std::string said = text.empty() ? answer.status_text : codec::valid_utf8(text, limits::kErrorTextMax);
     // Ours alone is the right to say that we are busy.
     const ErrorCode code = answer.code == ErrorCode::resource_exhausted ? ErrorCode::unavailable : answer.code;
     return Error(code, "sandboxd " + call + " failed: " + said);

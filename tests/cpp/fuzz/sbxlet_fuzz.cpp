@@ -1,4 +1,5 @@
 // The node API: requests of anybody, answers and events of any node.
+#include "base/limits.hpp"
 #include "codec/sbxlet.hpp"
 #include "codec/sbxlet_tmpfs.hpp"
 #include "codec/sbxlet_validate.hpp"
@@ -45,7 +46,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     case 4: event("report", input.text); break;
     case 5: event("sandbox", input.text); break;
     case 6: event("gone", input.text); break;
-    case 7: fuzz::must(sbxlet::decode_error(input.text).size() <= 8192, "an error's text is bounded"); break;
+    case 7:
+      fuzz::must(sbxlet::decode_error(input.text).size() <= limits::kErrorTextMax, "an error's text is bounded");
+      break;
     default: static_cast<void>(sbxlet::parse_tmpfs_options(input.text)); break;
   }
   return 0;

@@ -181,6 +181,9 @@ TEST(WriteJson, invalid_utf8_is_replaced) {
   EXPECT_EQ(text,
             "{\"a\":\"x\xef\xbf\xbd\xef\xbf\xbd(\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdy\xef\xbf\xbd\xef\xbf\xbd\"}");
   EXPECT_EQ(valid_utf8("a\xff"), "a\xef\xbf\xbd");
+  EXPECT_EQ(valid_utf8("a\xff", 4), "a\xef\xbf\xbd");
+  EXPECT_EQ(valid_utf8("a\xff\xff", 6), "a\xef\xbf\xbd") << "no half character";
+  EXPECT_EQ(valid_utf8("abcdef", 3), "abc");
   EXPECT_EQ(valid_utf8("\xf0\x9f\x98\x80"), "\xf0\x9f\x98\x80");
 }
 

@@ -169,6 +169,8 @@ TEST(SbxletErrors, text_comes_back_and_other_bodies_are_quoted) {
   EXPECT_EQ(decode_error("404 page not found"), "404 page not found");
   EXPECT_EQ(decode_error(""), "");
   EXPECT_LE(decode_error(std::string(100'000, 'x')).size(), 4096U);
+  EXPECT_LE(decode_error(std::string(100'000, '\xff')).size(), 4096U) << "what stands for a wrong byte is longer";
+  EXPECT_LE(decode_error(R"({"error":")" + std::string(100'000, 'x') + "\"}").size(), 4096U);
 }
 
 }  // namespace
