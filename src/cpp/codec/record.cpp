@@ -66,6 +66,7 @@ json::array containers_array(const std::vector<model::ContainerStatus>& containe
     put_if(item, "error", container.error);
     put_if(item, "task_status", container.task_status);
     if (container.exit_code) item["exit_code"] = *container.exit_code;
+    put_number(item, "restarts", container.restarts);
   }
   return out;
 }
@@ -77,6 +78,7 @@ void read_container(const Reader& in, std::vector<model::ContainerStatus>& out) 
   in.read("error", container.error);
   in.read("task_status", container.task_status);
   in.read("exit_code", container.exit_code);
+  in.read("restarts", container.restarts);
 }
 
 json::array node_containers_array(const std::vector<model::NodeContainer>& containers) {
@@ -91,6 +93,7 @@ json::array node_containers_array(const std::vector<model::NodeContainer>& conta
     put_if(item, "task_status", container.task_status);
     put_number(item, "pid", container.pid);
     if (container.exit_code) item["exit_code"] = *container.exit_code;
+    put_number(item, "restarts", container.restarts);
   }
   return out;
 }
@@ -105,6 +108,7 @@ void read_node_container(const Reader& in, std::vector<model::NodeContainer>& ou
   in.read("task_status", container.task_status);
   in.read("pid", container.pid);
   in.read("exit_code", container.exit_code);
+  in.read("restarts", container.restarts);
 }
 
 void read_sandbox(const Reader& in, model::Sandbox& out) {

@@ -199,6 +199,7 @@ json::object spec_object(const model::SandboxSpec& spec) {
     json::object& egress = out["egress"].emplace_object();
     egress["mode"] = to_text(spec.egress.mode);
     put_if(egress, "allow_cidrs", spec.egress.allow_cidrs);
+    put_number(egress, "bandwidth_bits_per_second", spec.egress.bandwidth_bits_per_second);
   }
   put_number(out, "ttl_seconds", spec.ttl_seconds);
   if (spec.on_expiry != model::OnExpiry::remove) out["on_expiry"] = to_text(spec.on_expiry);
@@ -229,6 +230,7 @@ void read_spec(const Reader& in, model::SandboxSpec& out) {
   in.object("egress", [&](const Reader& egress) {
     egress.read_as("mode", out.egress.mode, parse_egress_mode);
     egress.read("allow_cidrs", out.egress.allow_cidrs);
+    egress.read("bandwidth_bits_per_second", out.egress.bandwidth_bits_per_second);
   });
   in.read("ttl_seconds", out.ttl_seconds);
   in.read_as("on_expiry", out.on_expiry, parse_on_expiry);

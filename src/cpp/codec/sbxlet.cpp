@@ -57,6 +57,7 @@ json::object container_status(const model::ContainerStatus& container, bool with
   put_if(out, "error", container.error);
   put_if(out, "task_status", container.task_status);
   if (with_exit_code && container.exit_code) out["exit_code"] = *container.exit_code;
+  if (with_exit_code && container.restarts != 0) out["restarts"] = container.restarts;
   return out;
 }
 
@@ -70,6 +71,7 @@ model::ContainerStatus read_container_status(const Reader& in) {
   in.read("error", out.error);
   in.read("task_status", out.task_status);
   in.read("exit_code", out.exit_code);
+  in.read("restarts", out.restarts);
   return out;
 }
 

@@ -6,9 +6,9 @@
 // a stock orchestrator's bodies decode, and a stock node ignores what it does not know. Our additions:
 //
 //   create       uid, ttlSeconds, runtime, onExpiry, restartPolicy, labels, annotations,
-//                egressPolicy {mode, allowCIDRs}; in a container: user, hold, requestCPUMilli, requestMemoryBytes,
-//                pidsMax
-//   status item  uid, containers [{name, phase, error, task_status, exit_code}]
+//                egressPolicy {mode, allowCIDRs, bandwidthBitsPerSecond}; in a container: user, hold, requestCPUMilli,
+//                requestMemoryBytes, pidsMax
+//   status item  uid, containers [{name, phase, error, task_status, exit_code, restarts}]
 //   resources    disk_capacity_bytes, disk_free_bytes
 //   report       boot_id, resources, images [name] (left out: as last said on this stream)
 //   watch        server-sent events "report", "sandbox", "gone", "snapshot_end"

@@ -98,6 +98,7 @@ void read_egress(const Reader& in, model::EgressPolicy& out) {
   in.object({"egressPolicy", "egress_policy"}, [&](const Reader& policy) {
     policy.read_as("mode", out.mode, record::parse_egress_mode);
     policy.read({"allowCIDRs", "allow_cidrs"}, out.allow_cidrs);
+    policy.read({"bandwidthBitsPerSecond", "bandwidth_bits_per_second"}, out.bandwidth_bits_per_second);
   });
 }
 
@@ -151,10 +152,13 @@ void put_additions(json::object& out, const model::NodeCreateRequest& request) {
   put_if(out, "runtime", spec.runtime);
   if (spec.on_expiry != model::OnExpiry::remove) out["onExpiry"] = record::to_text(spec.on_expiry);
   if (spec.restart_policy != model::RestartPolicy::never) out["restartPolicy"] = record::to_text(spec.restart_policy);
-  if (spec.egress.mode == model::EgressMode::allow_list || !spec.egress.allow_cidrs.empty()) {
+  if (spec.egress.mode == model::EgressMode::allow_list || !spec.egress.allow_cidrs.empty() ||
+      spec.egress.bandwidth_bits_per_second != 0) {
     json::object& policy = out["egressPolicy"].emplace_object();
     policy["mode"] = record::to_text(spec.egress.mode);
     put_if(policy, "allowCIDRs", spec.egress.allow_cidrs);
+    if (spec.egress.bandwidth_bits_per_second != 0)
+      policy["bandwidthBitsPerSecond"] = spec.egress.bandwidth_bits_per_second;
   }
   put_if(out, "labels", spec.labels);
   put_if(out, "annotations", spec.annotations);

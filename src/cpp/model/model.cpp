@@ -219,6 +219,7 @@ NodeSandboxStatus status_of(const NodeSandbox& sandbox) {
     entry.error = container.error;
     entry.task_status = container.task_status;
     entry.exit_code = container.exit_code;
+    entry.restarts = container.restarts;
     status.containers.push_back(std::move(entry));
   }
   return status;

@@ -36,6 +36,7 @@ struct NodeContainer {
   std::string task_status;
   std::uint32_t pid = 0;  // of the container's init as the host sees it; 0 until known
   std::optional<int> exit_code;
+  std::int64_t restarts = 0;  // by the restart policy
 
   friend bool operator==(const NodeContainer&, const NodeContainer&) = default;
 };

@@ -45,6 +45,7 @@ struct ContainerStatus {
   std::string error;
   std::string task_status;  // the runtime's word, such as "container_exited"
   std::optional<int> exit_code;
+  std::int64_t restarts = 0;  // by the restart policy
 
   friend bool operator==(const ContainerStatus&, const ContainerStatus&) = default;
 };

@@ -125,7 +125,8 @@ enum class EgressMode { none, public_internet, allow_list };
 
 struct EgressPolicy {
   EgressMode mode = EgressMode::none;
-  std::vector<std::string> allow_cidrs;  // for allow_list
+  std::vector<std::string> allow_cidrs;        // for allow_list
+  std::int64_t bandwidth_bits_per_second = 0;  // each direction, of the whole sandbox; 0 = unlimited
 
   friend bool operator==(const EgressPolicy&, const EgressPolicy&) = default;
 };

@@ -50,7 +50,7 @@ inline model::SandboxSpec full_spec() {
       .failure_threshold = 6,
       .protocol_text = "HTTP",
   };
-  spec.egress = {model::EgressMode::allow_list, {"198.51.100.0/24", "203.0.113.7/32"}};
+  spec.egress = {model::EgressMode::allow_list, {"198.51.100.0/24", "203.0.113.7/32"}, 8'000'000};
   spec.ttl_seconds = 3600;
   spec.on_expiry = model::OnExpiry::stop;
   spec.restart_policy = model::RestartPolicy::on_failure;
@@ -77,7 +77,7 @@ inline model::Sandbox full_sandbox(const std::string& id = "sbx-1") {
   s.node = NodeId("node-1");
   s.ip = "10.89.0.7";
   s.ports = {{10080, 80, model::Protocol::tcp}, {10053, 53, model::Protocol::udp}};
-  s.containers = {{"web", model::ContainerPhase::stopped, "it ended", "container_exited", 3},
+  s.containers = {{"web", model::ContainerPhase::stopped, "it ended", "container_exited", 3, 2},
                   {"idle", model::ContainerPhase::running, "", "", std::nullopt}};
   s.external = "sandboxes.example.org";
   s.last_error = "line one\nline two";

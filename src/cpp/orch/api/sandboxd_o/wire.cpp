@@ -1,5 +1,6 @@
 #include "orch/api/sandboxd_o/wire.hpp"
 
+#include "codec/record.hpp"
 #include "model/quantity.hpp"
 #include "orch/api/sandboxd_o/wire_parts.hpp"
 
@@ -101,10 +102,32 @@ json::array ports_array(const model::SandboxSpec& spec) {
   return list;
 }
 
+// Ours: `egress_policy` says more than `egress`, and wins over it.
+void read_egress(const Reader& in, model::EgressPolicy& out) {
+  bool open = false;
+  in.read("egress", open);
+  out.mode = open ? model::EgressMode::public_internet : model::EgressMode::none;
+  in.object("egress_policy", [&](const Reader& policy) {
+    policy.read_as("mode", out.mode, codec::record::parse_egress_mode);
+    policy.read("allow_cidrs", out.allow_cidrs);
+    policy.read("bandwidth_bits_per_second", out.bandwidth_bits_per_second);
+  });
+}
+
+void put_egress(json::object& out, const model::EgressPolicy& egress) {
+  out["egress"] = egress.mode != model::EgressMode::none;
+  if (egress.mode != model::EgressMode::allow_list && egress.allow_cidrs.empty() &&
+      egress.bandwidth_bits_per_second == 0)
+    return;
+  json::object& policy = out["egress_policy"].emplace_object();
+  policy["mode"] = codec::record::to_text(egress.mode);
+  codec::put_if(policy, "allow_cidrs", egress.allow_cidrs);
+  if (egress.bandwidth_bits_per_second != 0) policy["bandwidth_bits_per_second"] = egress.bandwidth_bits_per_second;
+}
+
 void read_spec(const Reader& in, model::SandboxSpec& spec) {
-  bool egress = false;
-  in.read("egress", egress);
-  spec.egress.mode = egress ? model::EgressMode::public_internet : model::EgressMode::none;
+  read_egress(in, spec.egress);
+  in.read_as("restart_policy", spec.restart_policy, codec::record::parse_restart_policy);
   in.read("ttl_seconds", spec.ttl_seconds);
   in.read("node_selector", spec.node_selector);
   in.read("labels", spec.labels);
@@ -178,7 +201,9 @@ json::object probe_object(const model::ReadinessProbe& probe) {
 json::object spec_object(const model::SandboxSpec& spec) {
   json::object out;
   out.reserve(kMembers);
-  out["egress"] = spec.egress.mode != model::EgressMode::none;
+  put_egress(out, spec.egress);
+  if (spec.restart_policy != model::RestartPolicy::never)
+    out["restart_policy"] = codec::record::to_text(spec.restart_policy);
   if (spec.ttl_seconds != 0) out["ttl_seconds"] = spec.ttl_seconds;
   codec::put_if(out, "node_selector", spec.node_selector);
   if (!spec.ports.empty()) out["ports"] = ports_array(spec);
@@ -210,6 +235,7 @@ json::array container_statuses(const std::vector<model::ContainerStatus>& contai
     codec::put_if(item, "error", container.error);
     codec::put_if(item, "task_status", container.task_status);
     if (container.exit_code) item["exit_code"] = *container.exit_code;
+    if (container.restarts != 0) item["restarts"] = container.restarts;
     list.push_back(std::move(item));
   }
   return list;
