@@ -2,6 +2,7 @@
 
 #include "aio/task_group.hpp"
 #include "containerd/context.hpp"
+#include "containerd/cpu_limit.hpp"
 #include "containerd/create.hpp"
 #include "containerd/event_feed.hpp"
 #include "containerd/exit_watch.hpp"
@@ -138,6 +139,11 @@ Task<Result<std::uint32_t>> ContainerdRuntime::start(std::string key) {
   const ErrorCode code =
       reply.error().code() == ErrorCode::unavailable ? ErrorCode::unavailable : ErrorCode::runtime_failed;
   co_return Error(code, clean_runtime_text(reply.error().message()));
+}
+
+Task<Result<void>> ContainerdRuntime::set_cpu_limit(std::string key, std::int64_t milli) {
+  const std::string group = impl_->context.options.cgroup_parent + "/" + key;
+  co_return co_await impl_->context.files.run([group, milli] { return write_cpu_limit(group, milli); });
 }
 
 Task<Result<void>> ContainerdRuntime::remove(std::string key) {

@@ -63,6 +63,7 @@ class ContainerdRuntime final : public ports::SandboxRuntime {
   [[nodiscard]] Task<Result<ports::ImageInfo>> ensure_image(std::string reference) override;
   [[nodiscard]] Task<Result<void>> create(ports::ContainerRequest request) override;
   [[nodiscard]] Task<Result<std::uint32_t>> start(std::string key) override;
+  [[nodiscard]] Task<Result<void>> set_cpu_limit(std::string key, std::int64_t milli) override;
   [[nodiscard]] Task<Result<void>> remove(std::string key) override;
   [[nodiscard]] Task<Result<std::vector<ports::FoundContainer>>> list() override;
   [[nodiscard]] Task<Result<ports::RuntimeEvent>> next_event() override;

@@ -2,6 +2,7 @@
 
 #include "base/limits.hpp"
 #include "containerd/capabilities.hpp"
+#include "containerd/cpu_limit.hpp"
 #include "containerd/seccomp.hpp"
 
 #include <boost/json.hpp>
@@ -15,7 +16,6 @@ using ports::ContainerRole;
 
 namespace {
 
-constexpr std::int64_t kCpuPeriodUs = 100000;
 constexpr std::uint64_t kNofileMax = 1048576;
 // Threads that gVisor's sentry, its gofers and its stub processes need in the sandbox's own pids group beside the
 // workload's: with fewer, a busy sentry dies instead of refusing a fork.
@@ -157,7 +157,8 @@ json::object make_resources(const SpecInputs& inputs) {
   if (!inputs.is_runsc && inputs.request.role == ContainerRole::pod_root) return resources;
   if (limits.limit_cpu_milli.value > 0) {
     json::object cpu;
-    cpu["quota"] = std::max<std::int64_t>(limits.limit_cpu_milli.value * 100, 1000);
+    const std::int64_t asked = limits.limit_cpu_milli.value;
+    cpu["quota"] = cpu_quota_us(inputs.request.start_cpu_milli > 0 ? inputs.request.start_cpu_milli : asked);
     cpu["period"] = kCpuPeriodUs;
     cpu["shares"] = std::clamp<std::int64_t>(limits.limit_cpu_milli.value * 1024 / 1000, 2, 262144);
     resources["cpu"] = std::move(cpu);
@@ -229,7 +230,8 @@ Result<std::vector<std::string>> process_arguments(const ports::ContainerRequest
 Result<json::object> make_oci_spec(const SpecInputs& inputs) {
   const auto& request = inputs.request;
   SBX_TRY(security, parse_security_options(request.container.security_opt));
-  SBX_TRY(capabilities, effective_capabilities(request.container.cap_add, request.container.cap_drop));
+  const std::vector<std::string> capabilities =
+      effective_capabilities(request.container.cap_add, request.container.cap_drop);
   SBX_TRY(process, make_process(inputs, security, capabilities));
   SBX_TRY(mounts, make_mounts(inputs));
 

@@ -8,6 +8,7 @@
 #include "node/caretaker.hpp"
 #include "node/container_plan.hpp"
 #include "node/log_reader.hpp"
+#include "node/privileges.hpp"
 #include "node/provisioner.hpp"
 #include "node/remover.hpp"
 
@@ -198,6 +199,7 @@ Task<Result<model::NodeSandbox>> Agent::Impl::create(model::NodeCreateRequest re
   if (existing) co_return *std::move(existing);
   // The waiting above may have taken a while.
   SBX_CO_CHECK(check_request(request));
+  SBX_CO_CHECK(check_privileges(core_.options.config, request.spec));
   SBX_CO_CHECK(admit(request, core_.table, core_.capacity));
 
   model::NodeSandbox record = plan_sandbox(core_.options.config, std::move(request), core_.ports.clock.wall_now());

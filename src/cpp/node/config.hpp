@@ -16,10 +16,11 @@ struct NodeConfig {
   std::vector<std::string> more_tokens;
   std::string data_dir = "/var/lib/sandboxd";
   std::string run_dir = "/run/sandboxd";
-  std::string instance = "0";      // 1-6 of [a-z0-9]; names bridge, tables, namespaces, cgroups and labels
-  std::string containerd_address;  // empty: <run_dir>/containerd.sock
-  std::string snapshotter;         // of containerd; empty: overlayfs where the disk has it, else native
-  std::string runtime = "runsc";   // default handler: runsc or runc
+  std::string instance = "0";                   // 1-6 of [a-z0-9]; names bridge, tables, namespaces, cgroups and labels
+  std::string containerd_address;               // empty: <run_dir>/containerd.sock
+  std::string privileged_options = "isolated";  // see privileges.hpp
+  std::string snapshotter;                      // of containerd; empty: overlayfs where the disk has it, else native
+  std::string runtime = "runsc";                // default handler: runsc or runc
   std::string subnet_cidr = "10.89.0.0/16";
   std::string bridge_interface;  // empty: sbx-br<instance>
   std::string cni_bin_dir = "/usr/lib/cni";
@@ -39,6 +40,8 @@ struct NodeConfig {
   std::int64_t slot_pool_size = 8;                // ready network slots
   std::int64_t provision_parallel = 8;            // sandboxes being created at once
   std::int64_t log_bytes_max = 16 * 1024 * 1024;  // per container, before rotation
+  std::int64_t start_cpu_milli = 1000;            // a starting container's CPU limit is at least this
+  Duration start_cpu_time = std::chrono::seconds(30);
   Duration provision_timeout = std::chrono::minutes(4);
   Duration container_create_timeout = std::chrono::minutes(2);
   Duration image_pull_timeout = std::chrono::minutes(8);

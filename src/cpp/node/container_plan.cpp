@@ -48,6 +48,11 @@ std::int64_t pids_of(const model::ContainerResources& resources) {
   return resources.pids_max > 0 ? resources.pids_max : limits::kPidsMax;
 }
 
+// 0 where the limit is not raised.
+std::int64_t start_cpu(const NodeConfig& config, std::int64_t limit_milli) {
+  return limit_milli > 0 && limit_milli < config.start_cpu_milli ? config.start_cpu_milli : 0;
+}
+
 void add_default_tmp(const NodeConfig& config, model::Container& container) {
   const bool has_tmp =
       std::any_of(container.tmpfs.begin(), container.tmpfs.end(), [](const auto& t) { return t.mount_path == kTmp; });
@@ -100,6 +105,7 @@ ports::ContainerRequest plan_root(const NodeConfig& config, const model::NodeSan
         std::max(sum.ephemeral_storage_bytes.value, container.resources.ephemeral_storage_bytes.value);
     sum.pids_max += pids_of(container.resources);
   }
+  request.start_cpu_milli = start_cpu(config, sum.limit_cpu_milli.value);
   sum.request_cpu_milli = model::total_request_cpu_milli(sandbox.spec);
   sum.request_memory_bytes = model::total_request_memory_bytes(sandbox.spec);
   return request;
@@ -113,6 +119,7 @@ ports::ContainerRequest plan_container(const NodeConfig& config, const model::No
   request.pod_key = sandbox.pod_key;
   request.container = sandbox.spec.containers[index];
   request.container.resources.pids_max = pids_of(request.container.resources);
+  request.start_cpu_milli = start_cpu(config, request.container.resources.limit_cpu_milli.value);
   add_default_tmp(config, request.container);
   request.image = std::move(image);
   request.mounts = parts.files.common;
@@ -122,6 +129,22 @@ ports::ContainerRequest plan_container(const NodeConfig& config, const model::No
       request.mounts.push_back({volume->second, mount.mount_path, mount.read_only});
   }
   return request;
+}
+
+std::vector<RaisedCpu> raised_cpu(const NodeConfig& config, const model::NodeSandbox& sandbox) {
+  std::vector<RaisedCpu> out;
+  const auto add = [&](const std::string& key, std::int64_t limit) {
+    if (start_cpu(config, limit) > 0) out.push_back({key, limit});
+  };
+  std::int64_t sum = 0;
+  for (const model::Container& container : sandbox.spec.containers) sum += container.resources.limit_cpu_milli.value;
+  if (!sandbox.pod_key.empty() && handler_of(config, sandbox) == "runsc") {
+    add(sandbox.pod_key, sum);
+    return out;
+  }
+  for (std::size_t i = 0; i < sandbox.containers.size(); ++i)
+    add(sandbox.containers[i].key, sandbox.spec.containers[i].resources.limit_cpu_milli.value);
+  return out;
 }
 
 StorageSplit split_storage(std::int64_t total_bytes, std::int64_t root_percent) {

@@ -11,7 +11,9 @@
 #include "ports/sandbox_runtime.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace sandboxd::node {
 
@@ -34,6 +36,14 @@ struct PlanParts {
 // something there itself.
 [[nodiscard]] ports::ContainerRequest plan_container(const NodeConfig& config, const model::NodeSandbox& sandbox,
                                                      std::size_t index, const PlanParts& parts, ports::ImageInfo image);
+
+// The containers that start with more CPU than they may use later (NodeConfig::start_cpu_milli), each with its limit
+// for later, in millicores. In a gVisor pod that is the root, whose limit is everybody's.
+struct RaisedCpu {
+  std::string key;
+  std::int64_t limit_milli = 0;
+};
+[[nodiscard]] std::vector<RaisedCpu> raised_cpu(const NodeConfig& config, const model::NodeSandbox& sandbox);
 
 // How a container's ephemeral storage divides into root filesystem and /tmp (sandboxd-o: a percentage, and from 48 MiB
 // on at least 32 MiB and 16 MiB).

@@ -213,14 +213,36 @@ Task<Result<void>> Provisioner::start_all(EntryPtr entry) {
   co_return Result<void>();
 }
 
+Task<Result<void>> Provisioner::lower_cpu(EntryPtr entry) {
+  for (const RaisedCpu& raised : raised_cpu(core_.options.config, entry->record)) {
+    auto lowered = co_await aio::shield(core_.ports.runtime.set_cpu_limit(raised.key, raised.limit_milli));
+    if (!lowered) co_return lowered.error().with_context("set CPU limit");
+  }
+  co_return Result<void>();
+}
+
+// A probe that never passes gives nobody more CPU than it asked for. What fails here is done by go_live() or reported.
+Task<void> Provisioner::lower_cpu_later(EntryPtr entry) {
+  co_await core_.ports.clock.sleep_for(core_.options.config.start_cpu_time);
+  if (entry->ending || entry->record.phase != model::Phase::creating) co_return;
+  const auto lowered = co_await lower_cpu(entry);
+  if (!lowered) kLog.warn("CPU limit", {{"sandbox", entry->id().str()}, {"error", lowered.error().message()}});
+}
+
+Task<Result<void>> Provisioner::wait_ready(EntryPtr entry, model::ReadinessProbe probe) {
+  // An exit that came before `started` was set is caught here; later ones cancel this coroutine.
+  if (has_exited(*entry)) co_return Error(ErrorCode::runtime_failed, early_exit_text(*entry));
+  if (!raised_cpu(core_.options.config, entry->record).empty())
+    entry->work.spawn("lower CPU limit", lower_cpu_later(entry));
+  co_return co_await wait_until_ready(core_.ports.clock, core_.ports.prober, entry->id(), entry->slot.ip, probe);
+}
+
 Task<Result<void>> Provisioner::go_live(EntryPtr entry) {
   const std::optional<model::ReadinessProbe> probe = entry->record.spec.readiness_probe;
-  if (probe) {
-    // An exit that came before `started` was set is caught here; later ones cancel this coroutine.
-    if (has_exited(*entry)) co_return Error(ErrorCode::runtime_failed, early_exit_text(*entry));
-    SBX_CO_CHECK(co_await wait_until_ready(core_.ports.clock, core_.ports.prober, entry->id(), entry->slot.ip, *probe));
-  }
+  if (probe) SBX_CO_CHECK(co_await wait_ready(entry, *probe));
   core_.reached(step::kProbePassed, entry->id());
+  // Before `running` is durable: whatever runs has its own limit, also after a crash.
+  SBX_CO_CHECK(co_await lower_cpu(entry));
   SBX_CO_CHECK(co_await aio::shield(core_.ports.network.publish(entry->slot, entry->record.ports)));
   core_.reached(step::kPublished, entry->id());
   auto changed = co_await core_.table.change(entry, [&entry](model::NodeSandbox& record) {

@@ -49,6 +49,9 @@ class Provisioner {
   Task<Result<std::uint32_t>> start_one(EntryPtr entry, std::string key, std::string name);
   Task<Result<void>> start_all(EntryPtr entry);
   Task<Result<void>> go_live(EntryPtr entry);
+  Task<Result<void>> wait_ready(EntryPtr entry, model::ReadinessProbe probe);
+  Task<Result<void>> lower_cpu(EntryPtr entry);
+  Task<void> lower_cpu_later(EntryPtr entry);
   Task<void> end_early(EntryPtr entry);
   Task<void> end_running(EntryPtr entry);
 

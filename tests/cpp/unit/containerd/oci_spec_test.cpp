@@ -222,11 +222,11 @@ TEST(TmpfsOptions, AreRead) {
 }
 
 TEST(Capabilities, DropComesBeforeAdd) {
-  EXPECT_THAT(*effective_capabilities({"chown"}, {"ALL"}), ElementsAre("CAP_CHOWN"));
-  EXPECT_THAT(*effective_capabilities({}, {"CAP_MKNOD", "net_raw"}),
+  EXPECT_THAT(effective_capabilities({"chown"}, {"ALL"}), ElementsAre("CAP_CHOWN"));
+  EXPECT_THAT(effective_capabilities({}, {"CAP_MKNOD", "net_raw"}),
               testing::AllOf(Not(Contains("CAP_MKNOD")), Not(Contains("CAP_NET_RAW")), Contains("CAP_KILL")));
-  EXPECT_EQ(effective_capabilities({"all"}, {})->size(), 41U);
-  EXPECT_THAT(effective_capabilities({"FLY"}, {}).error().message(), HasSubstr("unknown capability \"FLY\""));
+  EXPECT_EQ(effective_capabilities({"all"}, {}).size(), 41U);
+  EXPECT_EQ(effective_capabilities({"FLY"}, {}), effective_capabilities({}, {})) << "unknown ones are ignored";
 }
 
 TEST(Seccomp, DangerousCallsNeedTheirCapability) {
