@@ -50,7 +50,7 @@ def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def write_archive(path: Path, reference: str, entrypoint: list[str]) -> Path:
+def write_archive(path: Path, reference: str, entrypoint: list[str], volumes: tuple[str, ...] = ()) -> Path:
     """Write an OCI image archive with one gzip layer; `reference` becomes the image's name on import."""
     plain = _layer()
     layer = gzip.compress(plain, mtime=0)
@@ -58,7 +58,12 @@ def write_archive(path: Path, reference: str, entrypoint: list[str]) -> Path:
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Entrypoint": entrypoint, "Env": ["PATH=/bin", "BUILT=yes"], "WorkingDir": "/"},
+            "config": {
+                "Entrypoint": entrypoint,
+                "Env": ["PATH=/bin", "BUILT=yes"],
+                "WorkingDir": "/",
+                "Volumes": {volume: {} for volume in volumes},
+            },
             "rootfs": {"type": "layers", "diff_ids": [_digest(plain)]},
         }
     ).encode()
