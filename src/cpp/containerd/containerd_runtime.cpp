@@ -1,6 +1,7 @@
 #include "containerd/containerd_runtime.hpp"
 
 #include "aio/task_group.hpp"
+#include "base/log.hpp"
 #include "containerd/context.hpp"
 #include "containerd/cpu_limit.hpp"
 #include "containerd/create.hpp"
@@ -23,6 +24,8 @@ namespace sandboxd::containerd {
 using ports::FoundContainer;
 
 namespace {
+
+const Log log("containerd");
 
 FoundContainer::Task to_state(wire::TaskState state) {
   switch (state) {
@@ -178,6 +181,10 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
   SBX_CO_TRY(records, co_await impl_->records());
   SBX_CO_TRY(tasks, co_await impl_->tasks());
   Context& context = impl_->context;
+  std::set<std::string> keys;
+  for (const wire::Container& record : records) keys.insert(record.id());
+  const auto swept = co_await context.disks.sweep(std::move(keys));
+  if (!swept) log.warn("disks left for later", {{"cause", swept.error().message()}});
   std::vector<FoundContainer> out;
   for (const wire::Container& record : records) {
     FoundContainer found;

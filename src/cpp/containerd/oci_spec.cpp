@@ -37,14 +37,6 @@ json::object mount(std::string_view destination, std::string_view type, std::str
   return object;
 }
 
-bool covers(const ports::ContainerRequest& request, std::string_view path) {
-  const auto& container = request.container;
-  return std::any_of(request.mounts.begin(), request.mounts.end(),
-                     [&](const ports::BindMount& item) { return item.container_path == path; }) ||
-         std::any_of(container.tmpfs.begin(), container.tmpfs.end(),
-                     [&](const model::Tmpfs& item) { return item.mount_path == path; });
-}
-
 Result<json::array> make_mounts(const SpecInputs& inputs) {
   const auto& request = inputs.request;
   json::array mounts;
@@ -69,13 +61,6 @@ Result<json::array> make_mounts(const SpecInputs& inputs) {
   for (const ports::BindMount& item : request.mounts) {
     json::array options = {"rbind", "rprivate", item.read_only ? "ro" : "rw"};
     own.emplace_back(item.container_path, mount(item.container_path, "bind", item.host_path, std::move(options)));
-  }
-  if (request.role != ContainerRole::pod_root) {
-    // An image's volumes are writable scratch space that is gone with the container.
-    for (const std::string& path : request.image.volumes) {
-      if (!path.starts_with('/') || covers(request, path)) continue;
-      own.emplace_back(path, mount(path, "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=0755"}));
-    }
   }
   std::sort(own.begin(), own.end(), [](const auto& a, const auto& b) {
     return a.first.size() != b.first.size() ? a.first.size() < b.first.size() : a.first < b.first;
@@ -204,6 +189,9 @@ json::object make_annotations(const SpecInputs& inputs) {
   annotations["io.kubernetes.cri.container-type"] = member ? "container" : "sandbox";
   annotations["io.kubernetes.cri.sandbox-id"] = member ? request.pod_key : request.key;
   if (member) annotations["io.kubernetes.cri.container-name"] = request.container.name;
+  // The overlay's upper layer lies in a file beside the snapshot, so it is disk and not the sandbox's memory.
+  if (request.root_bytes > 0)
+    annotations["dev.gvisor.flag.overlay2"] = "root:self,size=" + std::to_string(request.root_bytes);
   return annotations;
 }
 

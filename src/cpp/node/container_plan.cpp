@@ -53,12 +53,14 @@ std::int64_t start_cpu(const NodeConfig& config, std::int64_t limit_milli) {
   return limit_milli > 0 && limit_milli < config.start_cpu_milli ? config.start_cpu_milli : 0;
 }
 
-void add_default_tmp(const NodeConfig& config, model::Container& container) {
+std::int64_t storage_of(const NodeConfig& config, const model::Container& container) {
+  const std::int64_t asked = container.resources.ephemeral_storage_bytes.value;
+  return asked > 0 ? asked : config.default_ephemeral_storage;
+}
+
+void add_default_tmp(const StorageSplit& split, model::Container& container) {
   const bool has_tmp =
       std::any_of(container.tmpfs.begin(), container.tmpfs.end(), [](const auto& t) { return t.mount_path == kTmp; });
-  const std::int64_t asked = container.resources.ephemeral_storage_bytes.value;
-  const std::int64_t total = asked > 0 ? asked : config.default_ephemeral_storage;
-  const StorageSplit split = split_storage(total, config.rootfs_ratio_percent);
   if (has_tmp || split.tmp_bytes <= 0) return;
   container.tmpfs.insert(container.tmpfs.begin(),
                          {std::string(kTmp), "nosuid,nodev,mode=1777,size=" + std::to_string(split.tmp_bytes)});
@@ -120,7 +122,11 @@ ports::ContainerRequest plan_container(const NodeConfig& config, const model::No
   request.container = sandbox.spec.containers[index];
   request.container.resources.pids_max = pids_of(request.container.resources);
   request.start_cpu_milli = start_cpu(config, request.container.resources.limit_cpu_milli.value);
-  add_default_tmp(config, request.container);
+  const std::int64_t storage = storage_of(config, request.container);
+  const StorageSplit split = split_storage(storage, config.rootfs_ratio_percent);
+  add_default_tmp(split, request.container);
+  request.root_bytes = split.root_bytes;
+  request.volume_bytes = storage;
   request.image = std::move(image);
   request.mounts = parts.files.common;
   for (const model::VolumeMount& mount : request.container.volume_mounts) {

@@ -33,7 +33,8 @@ struct PlanParts {
 [[nodiscard]] ports::ContainerRequest plan_root(const NodeConfig& config, const model::NodeSandbox& sandbox,
                                                 const PlanParts& parts);
 // The container at `index`. Its /tmp is a tmpfs with the configured share of the ephemeral storage, unless it mounts
-// something there itself.
+// something there itself; its root file system has the rest. The volumes that its image declares have as much as the
+// whole of it again, together: an image's declaration must not eat the share that the request gave to the others.
 [[nodiscard]] ports::ContainerRequest plan_container(const NodeConfig& config, const model::NodeSandbox& sandbox,
                                                      std::size_t index, const PlanParts& parts, ports::ImageInfo image);
 

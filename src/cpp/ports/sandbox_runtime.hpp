@@ -60,6 +60,8 @@ struct ContainerRequest {
   std::vector<BindMount> mounts;
   std::string stdout_fifo;  // empty: output is discarded
   std::string stderr_fifo;
+  std::int64_t root_bytes = 0;                      // what it may write to its root file system; 0: no bound
+  std::int64_t volume_bytes = 128LL * 1024 * 1024;  // what the volumes that its image declares may hold together
 };
 
 struct FoundContainer {

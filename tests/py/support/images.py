@@ -52,7 +52,13 @@ def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def write_archive(path: Path, reference: str, entrypoint: list[str], more: dict[str, bytes] | None = None) -> Path:
+def write_archive(
+    path: Path,
+    reference: str,
+    entrypoint: list[str],
+    more: dict[str, bytes] | None = None,
+    volumes: tuple[str, ...] = (),
+) -> Path:
     """Write an OCI image archive with one gzip layer; `reference` becomes the image's name on import.
 
     `more` are further executable files, by path.
@@ -63,7 +69,12 @@ def write_archive(path: Path, reference: str, entrypoint: list[str], more: dict[
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Entrypoint": entrypoint, "Env": ["PATH=/bin", "BUILT=yes"], "WorkingDir": "/"},
+            "config": {
+                "Entrypoint": entrypoint,
+                "Env": ["PATH=/bin", "BUILT=yes"],
+                "WorkingDir": "/",
+                "Volumes": {volume: {} for volume in volumes},
+            },
             "rootfs": {"type": "layers", "diff_ids": [_digest(plain)]},
         }
     ).encode()

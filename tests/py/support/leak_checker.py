@@ -8,6 +8,7 @@ What is counted, and where it is read from (never from the platform's own tables
     nft elements   ports, policies and bindings of the tables  =  published ports, namespaces
     listeners      127.0.0.1 sockets in the port range         =  published ports
     mounts         below the instance's directories            =  running containers
+    disks          files, mounts and loop devices of them      =  running containers
     output         log folders and FIFOs                       =  sandboxes
     processes      shims of the instance's containerd          =  pods
     agreement      the control plane's sandboxes               =  the node's sandboxes, with the same ports
@@ -22,6 +23,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from support.leftovers import loop_files
 
 if TYPE_CHECKING:
     from support.instance import Instance
@@ -166,6 +169,18 @@ def mounts(root: Path) -> list[str]:
     return sorted(point for point in points if point.startswith(f"{root}/"))
 
 
+def disks(instance: Instance) -> dict[str, set[str]]:
+    """Names of containers' disks ("<key>.root", "<key>.volumes") by where they show."""
+    folder, mounted = instance.data_dir / "disks", instance.run_dir / "runtime/disks"
+    attached = [Path(file.removesuffix(" (deleted)")) for file in loop_files()]
+    return {
+        "files": {path.name for path in folder.glob("*")},
+        "mounts": {Path(point).name for point in mounts(mounted)},
+        "mount points": {path.name for path in mounted.glob("*")},
+        "loop devices": {path.name for path in attached if path.parent == folder.resolve()},
+    }
+
+
 def shims(instance: Instance) -> int:
     """Runtime shims of the instance's containerd."""
     count = 0
@@ -232,6 +247,11 @@ def check(instance: Instance) -> list[str]:
     roots = [point for point in mounts(instance.run_dir) if point.endswith("/rootfs")]
     if len(roots) != len(want.containers):
         problems.append(f"mounts: {len(roots)} root filesystems, {len(want.containers)} containers: {roots}")
+    kinds = disks(instance)
+    for kind, names in kinds.items():
+        problems += _differ(f"disks: {kind}", kinds["files"], names)
+    if strange := {name for name in kinds["files"] if name.rsplit(".", 1)[0] not in want.containers}:
+        problems.append(f"disks: leaked {sorted(strange)}")
     problems += _strangers_on_disk(instance, want)
     return problems
 
@@ -272,6 +292,8 @@ def remains(instance: Instance) -> list[str]:
         f"nft {line}" for line in run("nft", "list", "tables").splitlines() if f"sandboxd_{instance.name}" in line
     ]
     problems += [f"mount {point}" for point in mounts(instance.root) if point != str(instance.data_dir)]
+    problems += [f"loop device on {file}" for file in loop_files() if file.startswith(f"{instance.root}/")]
+    problems += [f"disk {path}" for path in (instance.data_dir / "disks").glob("*")]
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
