@@ -70,6 +70,8 @@ TEST_F(NetworkPolicy, NamesAreAskedOnlyAtTheConfiguredServers) {
   EXPECT_EQ(tcp_ask_from(slot.namespace_path, kResolverAddress, 53), std::string(kHostAddress) + " hello");
   EXPECT_EQ(udp_ask_from(slot.namespace_path, kPrivateAddress, 53), "prohibited");
   EXPECT_EQ(udp_ask_from(slot.namespace_path, kMetadataAddress, 53), "prohibited");
+  EXPECT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 53), "prohibited");
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 53), "refused");
 }
 
 TEST_F(NetworkPolicy, AnAllowListOpensItsRangesAndNothingElse) {
@@ -85,6 +87,29 @@ TEST_F(NetworkPolicy, AnAllowListOpensItsRangesAndNothingElse) {
   allow(slot, only({"0.0.0.0/0"}));
   EXPECT_EQ(tcp_ask_from(slot.namespace_path, kOtherPublicAddress, 80), std::string(kHostAddress) + " hello");
   EXPECT_EQ(tcp_ask_from(slot.namespace_path, kMetadataAddress, 80), "refused");
+}
+
+TEST_F(NetworkPolicy, AnAllowListOpensPortsAndProtocols) {
+  const auto slot = make(1);
+  allow(slot, only({"8.8.8.0/24:80/tcp", "8.8.8.8:4000-4010/udp", "9.9.9.9:53"}));
+  EchoServer http(kOutsideNamespace, Kind::tcp, "0.0.0.0", 80);
+  EchoServer other(kOutsideNamespace, Kind::tcp, "0.0.0.0", 4005);
+  EchoServer datagrams(kOutsideNamespace, Kind::udp, kPublicAddress, 4005);
+  EchoServer names(kOutsideNamespace, Kind::udp, kOtherPublicAddress, 53);
+  const std::string answered = std::string(kHostAddress) + " hello";
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 80), answered);
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kOtherPublicAddress, 80), "refused");
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 4005), "refused");
+  EXPECT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 4005), answered);
+  EXPECT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 80), "prohibited");
+  EXPECT_EQ(udp_ask_from(slot.namespace_path, kOtherPublicAddress, 53), answered);  // a name server by its name
+
+  lab.reopen();  // the kernel is the register: what was loaded is what a change starts from
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 80), answered);
+  allow(slot, only({"8.8.8.8:4005/tcp"}));
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 4005), answered);
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 80), "refused");
+  EXPECT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 4005), "prohibited");
 }
 
 TEST_F(NetworkPolicy, APolicyTakenAwayEndsWhatIsUnderWay) {
