@@ -113,6 +113,7 @@ Task<Result<void>> HostNetwork::unpublish(ports::NetworkSlot slot) {
 Task<Result<void>> HostNetwork::teardown() { co_return co_await aio::shield(remove_everything()); }
 
 Task<Result<void>> HostNetwork::bring_up() {
+  SBX_CO_CHECK(provider_.check());
   auto prepared =
       co_await system_pool_.run([this] { return prepare_bridge(options_.bridge, subnet_, gateway_address()); });
   if (!prepared) co_return std::move(prepared).error();

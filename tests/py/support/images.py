@@ -20,7 +20,7 @@ _APPLETS = (
 WEB_ENTRYPOINT = ["/bin/sh", "-c", "echo web is up; exec httpd -f -p 8000 -h /www"]
 
 
-def _layer() -> bytes:
+def _layer(more: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
 
@@ -43,6 +43,8 @@ def _layer() -> bytes:
             add(f"bin/{applet}", link="busybox")
         add("etc/passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n", 0o644)
         add("www/index.html", PAGE.encode(), 0o644)
+        for path, data in more.items():
+            add(path, data)
     return buffer.getvalue()
 
 
@@ -50,9 +52,12 @@ def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def write_archive(path: Path, reference: str, entrypoint: list[str]) -> Path:
-    """Write an OCI image archive with one gzip layer; `reference` becomes the image's name on import."""
-    plain = _layer()
+def write_archive(path: Path, reference: str, entrypoint: list[str], more: dict[str, bytes] | None = None) -> Path:
+    """Write an OCI image archive with one gzip layer; `reference` becomes the image's name on import.
+
+    `more` are further executable files, by path.
+    """
+    plain = _layer(more or {})
     layer = gzip.compress(plain, mtime=0)
     config = json.dumps(
         {
