@@ -7,6 +7,9 @@
 //   tcp ADDRESS PORT [OWN_PORT]   connects (from OWN_PORT), says hello, waits for a reply
 //   udp ADDRESS PORT              sends a datagram, waits for a reply
 //   frame HEX                     sends these bytes as an Ethernet frame through eth0
+//   flood ADDRESS PORT BYTES      connects, sends so many bytes and waits until the other side has ended
+//   drain ADDRESS PORT            connects and reads to the end; answers "read <bytes>"
+//   absorb                        served only: reads the same connection to its end; answers "read <bytes>"
 //
 // `first` runs its command before anything else that the process does and prints the answer.
 #define _GNU_SOURCE
@@ -82,16 +85,44 @@ static void send_frame(const char* hex, char* answer, size_t size) {
   if (fd >= 0) close(fd);
 }
 
+static long read_to_end(int fd) {
+  static char buffer[1 << 16];
+  long total = 0;
+  for (ssize_t n; (n = recv(fd, buffer, sizeof buffer, 0)) > 0;) total += n;
+  return total;
+}
+
+static void move_bytes(const char* address, int port, long bytes, char* answer, size_t size) {
+  static const char zeros[1 << 16];
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const struct sockaddr_in peer = endpoint(address, port);
+  int failed = connect(fd, (const struct sockaddr*)&peer, sizeof peer) != 0;
+  while (!failed && bytes > 0) {
+    const ssize_t n = send(fd, zeros, bytes < (long)sizeof zeros ? (size_t)bytes : sizeof zeros, MSG_NOSIGNAL);
+    failed = n <= 0;
+    bytes -= n;
+  }
+  if (failed) {
+    snprintf(answer, size, "%s", failure(errno));
+  } else {
+    shutdown(fd, SHUT_WR);
+    snprintf(answer, size, "read %ld", read_to_end(fd));
+  }
+  close(fd);
+}
+
 static void run(const char* command, char* answer, size_t size) {
   char kind[8] = "";
   char address[4096] = "";
   int port = 0;
-  int own_port = 0;
-  sscanf(command, "%7s %4095s %d %d", kind, address, &port, &own_port);
+  int last = 0;
+  sscanf(command, "%7s %4095s %d %d", kind, address, &port, &last);
   snprintf(answer, size, "unknown command");
-  if (strcmp(kind, "tcp") == 0) ask(SOCK_STREAM, address, port, own_port, answer, size);
+  if (strcmp(kind, "tcp") == 0) ask(SOCK_STREAM, address, port, last, answer, size);
   if (strcmp(kind, "udp") == 0) ask(SOCK_DGRAM, address, port, 0, answer, size);
   if (strcmp(kind, "frame") == 0) send_frame(address, answer, size);
+  if (strcmp(kind, "flood") == 0) move_bytes(address, port, last, answer, size);
+  if (strcmp(kind, "drain") == 0) move_bytes(address, port, 0, answer, size);
 }
 
 static int bound(int kind, int port) {
@@ -114,6 +145,8 @@ static void serve_connection(int listener) {
     // A probe of another sandbox says hello; everything else is the tests'.
     if (strcmp(line, "hello") == 0) {
       snprintf(answer, sizeof answer, "hello");
+    } else if (strncmp(line, "absorb", 6) == 0) {
+      snprintf(answer, sizeof answer, "read %ld", n + read_to_end(fd));
     } else {
       run(line, answer, sizeof answer);
     }

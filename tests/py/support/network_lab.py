@@ -100,11 +100,11 @@ def send_datagram(namespace: str, address: str, port: int, data: bytes) -> None:
         out.sendto(data, (address, port))
 
 
-def ask(namespace: str, address: str, port: int, text: str = "hello") -> str:
+def ask(namespace: str, address: str, port: int, text: str = "hello", patience: float = 1) -> str:
     """What a TCP server answers: "open ...", "refused" or "silent"."""
     with inside(namespace):
         try:
-            with socket.create_connection((address, port), timeout=10 if text != "hello" else 1) as peer:
+            with socket.create_connection((address, port), timeout=patience) as peer:
                 peer.sendall(text.encode())
                 return "open " + peer.recv(600).decode()
         except ConnectionError:
@@ -146,9 +146,9 @@ class Machine:
         wait_until(lambda: self.probe(address, "hello") == "hello", f"{id} answers", 30)
         return address
 
-    def probe(self, address: str, command: str) -> str:
+    def probe(self, address: str, command: str, patience: float = 10) -> str:
         """Run a command of netprobe inside the sandbox with that address."""
-        return ask(HOST_NAMESPACE, address, PROBE_PORT, command).removeprefix("open ")
+        return ask(HOST_NAMESPACE, address, PROBE_PORT, command, patience).removeprefix("open ")
 
     def bound(self, address: str) -> tuple[str, str]:
         """The MAC of a sandbox and its slot's namespace, as the firewall knows them."""

@@ -121,6 +121,34 @@ TEST_F(NetworkPolicy, APolicyTakenAwayEndsWhatIsUnderWay) {
   EXPECT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 4000), "prohibited");
 }
 
+TEST_F(NetworkPolicy, ABandwidthLimitIsOnBothEndsUntilItIsTakenAway) {
+  const auto slot = make(1);
+  const auto buckets = [&] {
+    std::string found;
+    inside(slot.namespace_path, [&] { found = sh_output("tc qdisc show dev eth0 | grep tbf || true"); });
+    return sh_output("tc qdisc show | grep 'tbf.*dev veth\\|dev veth.*tbf' || true") + found;
+  };
+  const auto count = [&] {
+    const std::string text = buckets();
+    std::size_t number = 0;
+    for (auto at = text.find("rate 8Mbit"); at != std::string::npos; at = text.find("rate 8Mbit", at + 1)) ++number;
+    return number;
+  };
+  model::EgressPolicy policy = public_internet();
+  policy.bandwidth_bits_per_second = 8'000'000;
+  allow(slot, policy);
+  EXPECT_EQ(count(), 2u) << buckets();
+  lab.reopen();
+  EXPECT_EQ(count(), 2u) << "after a restart: " << buckets();
+  policy.bandwidth_bits_per_second = 16'000'000;
+  allow(slot, policy);
+  EXPECT_EQ(count(), 0u) << buckets();
+  EXPECT_NE(buckets().find("rate 16Mbit"), std::string::npos) << buckets();
+  lab.reopen();
+  allow(slot, public_internet());
+  EXPECT_EQ(buckets(), "");
+}
+
 TEST_F(NetworkPolicy, SandboxesDoNotReachEachOther) {
   const auto first = make(1);
   const auto second = make(2);
