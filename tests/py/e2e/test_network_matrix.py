@@ -30,7 +30,7 @@ from support.network_lab import (
     ask,
     import_probe,
     probe_args,
-    run,
+    route_into,
     serve,
     world,
 )
@@ -190,7 +190,7 @@ def lab() -> Iterator[Machine]:
                 serve(WORLD_NAMESPACE, "0.0.0.0", port)
             serve(HOST_NAMESPACE, "0.0.0.0", HOST_SERVICE)
             serve(HOST_NAMESPACE, "127.0.0.1", LOOPBACK_SERVICE)
-            run("ip", "-n", "sbxt-world", "route", "add", instance.subnet, "via", HOST)
+            route_into(instance)
             yield Machine(instance)
             problems = settle(instance)
         finally:

@@ -1,7 +1,7 @@
 """A machine and an outside world, each a network namespace, and a platform in the machine's.
 
-    sbxt-host     the machine: the platform's bridge, the wire's end 203.0.113.1, services of the host
-    sbxt-world    everything else: an internet host, a private one, the metadata address, name servers
+    sbxt-host<pid>     the machine: the platform's bridge, the wire's end 203.0.113.1, services of the host
+    sbxt-world<pid>    everything else: an internet host, a private one, the metadata address, name servers
 
 Nothing is routed to or from the real machine.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -31,7 +32,7 @@ PRIVATE, METADATA, RESOLVER = "10.1.2.3", "169.254.169.254", "192.168.7.53"
 HOST_SERVICE, LOOPBACK_SERVICE = 2222, 2223
 _IP_PKTINFO = 8  # linux/in.h; the module names it only in later versions
 _WORLD_PEER = "203.0.113.2"
-_HOST_SPACE, _WORLD_SPACE = "sbxt-host", "sbxt-world"
+_HOST_SPACE, _WORLD_SPACE = f"sbxt-host{os.getpid()}", f"sbxt-world{os.getpid()}"
 HOST_NAMESPACE, WORLD_NAMESPACE = f"/run/netns/{_HOST_SPACE}", f"/run/netns/{_WORLD_SPACE}"
 
 
@@ -63,6 +64,11 @@ def world() -> Iterator[None]:
             run(*command.split())
         stack.enter_context(inside(HOST_NAMESPACE))
         yield
+
+
+def route_into(instance: Instance) -> None:
+    """Let the world send to the addresses of sandboxes, as a neighbour on the host's network could."""
+    run("ip", "-n", _WORLD_SPACE, "route", "add", instance.subnet, "via", HOST)
 
 
 def serve(namespace: str, address: str, port: int) -> None:
