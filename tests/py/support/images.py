@@ -9,6 +9,7 @@ import json
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 BOX = "sandboxd.test/box:1"
 WEB = "sandboxd.test/web:1"
@@ -50,15 +51,25 @@ def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def write_archive(path: Path, reference: str, entrypoint: list[str]) -> Path:
-    """Write an OCI image archive with one gzip layer; `reference` becomes the image's name on import."""
-    plain = _layer()
-    layer = gzip.compress(plain, mtime=0)
+def write_archive(
+    path: Path, reference: str, entrypoint: list[str], content: bytes | None = None, **config_members: Any
+) -> Path:
+    """Write an OCI image archive with one gzip layer; `reference` becomes the image's name on import.
+
+    The layer is busybox, or the tar file in `content`; `config_members` are put into the image's configuration.
+    """
+    plain = content or _layer()
+    layer = gzip.compress(plain, 1 if content else 9, mtime=0)
     config = json.dumps(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Entrypoint": entrypoint, "Env": ["PATH=/bin", "BUILT=yes"], "WorkingDir": "/"},
+            "config": {
+                "Entrypoint": entrypoint,
+                "Env": ["PATH=/bin", "BUILT=yes"],
+                "WorkingDir": "/",
+                **config_members,
+            },
             "rootfs": {"type": "layers", "diff_ids": [_digest(plain)]},
         }
     ).encode()
