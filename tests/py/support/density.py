@@ -103,7 +103,8 @@ class Density:
                 kind = waiting.get(item["id"])
                 if kind and await self.is_settled(item, kind):
                     del waiting[item["id"]]
-            await asyncio.sleep(0.05 if len(waiting) == 1 else 0.5)
+            if waiting:
+                await asyncio.sleep(0.02 if len(waiting) == 1 else 0.5)
         self.found.violations += [f"{id}: does not serve after {PROVISION_SECONDS:g} s" for id in waiting]
 
     async def items(self, ids: list[str]) -> list[dict[str, Any]]:
