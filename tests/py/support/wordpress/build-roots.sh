@@ -41,8 +41,10 @@ chroot wordpress cp -rL /usr/share/wordpress /var/www/html  # the package keeps 
 rm -rf wordpress/usr/share/wordpress wordpress/var/www/html/wp-config.php wordpress/etc/apache2/conf-enabled/*
 cp "$here"/wp-config-docker.php wordpress/usr/share/
 cp "$here"/apache.conf wordpress/etc/apache2/conf-enabled/image.conf
+sed -i '/Log /d' wordpress/etc/apache2/sites-available/000-default.conf
 chroot wordpress chown -R www-data:www-data /var/www/html
 install -m 755 "$here"/apache2-foreground wordpress/usr/local/bin/
+chroot wordpress apache2-foreground -t
 install -m 755 "$here"/wordpress-entrypoint.sh wordpress/usr/local/bin/docker-entrypoint.sh
 
 install_in mysql mariadb-server
