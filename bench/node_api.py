@@ -1,4 +1,4 @@
-"""What a node agent with many idle sandboxes costs: its memory, its answers, and how long a delete takes to be answered.
+"""What a node agent with many idle sandboxes costs: its memory, the time of its answers, deletes among them.
 
     sudo python bench/node_api.py [--sandboxes 300] [--rounds 200] [--deletes 20]
 
