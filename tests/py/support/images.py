@@ -9,6 +9,7 @@ import json
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 BOX = "sandboxd.test/box:1"
 WEB = "sandboxd.test/web:1"
@@ -57,14 +58,17 @@ def write_archive(
     reference: str,
     entrypoint: list[str],
     more: dict[str, bytes] | None = None,
+    content: bytes | None = None,
     volumes: tuple[str, ...] = (),
+    **config_members: Any,
 ) -> Path:
     """Write an OCI image archive with one gzip layer; `reference` becomes the image's name on import.
 
-    `more` are further executable files, by path.
+    The layer is busybox with `more` executable files, by path, or the tar file in `content`; `config_members` are put
+    into the image's configuration.
     """
-    plain = _layer(more or {})
-    layer = gzip.compress(plain, mtime=0)
+    plain = content or _layer(more or {})
+    layer = gzip.compress(plain, 1 if content else 9, mtime=0)
     config = json.dumps(
         {
             "architecture": "amd64",
@@ -74,6 +78,7 @@ def write_archive(
                 "Env": ["PATH=/bin", "BUILT=yes"],
                 "WorkingDir": "/",
                 "Volumes": {volume: {} for volume in volumes},
+                **config_members,
             },
             "rootfs": {"type": "layers", "diff_ids": [_digest(plain)]},
         }

@@ -16,6 +16,7 @@ What is counted, and where it is read from (never from the platform's own tables
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import subprocess
@@ -143,15 +144,14 @@ def published_in_nft(instance: Instance) -> set[tuple[int, str, int]]:
 
 def addresses_in_nft(instance: Instance) -> set[str]:
     """Every sandbox address that any table of the instance mentions in a set or map."""
-    prefix = ".".join(instance.subnet.split(".")[:3]) + "."
+    subnet = ipaddress.ip_network(instance.subnet)
     out: set[str] = set()
     for family in ("inet", "bridge", "netdev"):
         for name, elements in nft_elements(instance, family).items():
             if name in ("special", "resolvers"):
                 continue  # ranges that are closed to everybody, and name servers
-            out |= {
-                found for found in re.findall(r"\d+\.\d+\.\d+\.\d+", json.dumps(elements)) if found.startswith(prefix)
-            }
+            addresses = re.findall(r"\d+\.\d+\.\d+\.\d+", json.dumps(elements))
+            out |= {found for found in addresses if ipaddress.ip_address(found) in subnet}
     return out
 
 
