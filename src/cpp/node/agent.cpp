@@ -199,6 +199,10 @@ Task<Result<model::NodeSandbox>> Agent::Impl::create(model::NodeCreateRequest re
   // The waiting above may have taken a while.
   SBX_CO_CHECK(check_request(request));
   SBX_CO_CHECK(admit(request, core_.table, core_.capacity));
+  if (core_.ports.disk != nullptr) {
+    const auto space = core_.ports.disk->read();
+    if (space) SBX_CO_CHECK(admit_storage(request.spec, core_.options.config.default_ephemeral_storage, *space));
+  }
 
   model::NodeSandbox record = plan_sandbox(core_.options.config, std::move(request), core_.ports.clock.wall_now());
   for (const auto& container : record.containers) {
