@@ -16,6 +16,7 @@ using ports::ContainerRole;
 
 namespace {
 
+constexpr std::int64_t kPage = 4096;
 constexpr std::uint64_t kNofileMax = 1048576;
 // Threads that gVisor's sentry, its gofers and its stub processes need in the sandbox's own pids group beside the
 // workload's: with fewer, a busy sentry dies instead of refusing a fork.
@@ -189,9 +190,12 @@ json::object make_annotations(const SpecInputs& inputs) {
   annotations["io.kubernetes.cri.container-type"] = member ? "container" : "sandbox";
   annotations["io.kubernetes.cri.sandbox-id"] = member ? request.pod_key : request.key;
   if (member) annotations["io.kubernetes.cri.container-name"] = request.container.name;
-  // The overlay's upper layer lies in a file beside the snapshot, so it is disk and not the sandbox's memory.
-  if (request.root_bytes > 0)
-    annotations["dev.gvisor.flag.overlay2"] = "root:self,size=" + std::to_string(request.root_bytes);
+  // The overlay's upper layer lies in a file beside the snapshot, so it is disk and not the sandbox's memory. gVisor
+  // rounds sizes up to whole pages, and takes 0 for no bound.
+  if (request.root_bytes > 0) {
+    const std::int64_t size = std::max(kPage, request.root_bytes / kPage * kPage);
+    annotations["dev.gvisor.flag.overlay2"] = "root:self,size=" + std::to_string(size);
+  }
   return annotations;
 }
 

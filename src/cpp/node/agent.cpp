@@ -201,6 +201,10 @@ Task<Result<model::NodeSandbox>> Agent::Impl::create(model::NodeCreateRequest re
   SBX_CO_CHECK(check_request(request));
   SBX_CO_CHECK(check_privileges(core_.options.config, request.spec));
   SBX_CO_CHECK(admit(request, core_.table, core_.capacity));
+  if (core_.ports.disk != nullptr) {
+    const auto space = core_.ports.disk->read();
+    if (space) SBX_CO_CHECK(admit_storage(request.spec, core_.options.config.default_ephemeral_storage, *space));
+  }
 
   model::NodeSandbox record = plan_sandbox(core_.options.config, std::move(request), core_.ports.clock.wall_now());
   for (const auto& container : record.containers) {

@@ -201,6 +201,8 @@ TEST(OciSpec, ARunscContainersWritesAreBoundedOnDisk) {
   EXPECT_TRUE(at(spec_of(in), "/annotations/dev.gvisor.flag.overlay2").is_null());
   in.is_runsc = true;
   EXPECT_EQ(text(at(spec_of(in), "/annotations/dev.gvisor.flag.overlay2")), R"("root:self,size=4096")");
+  in.request.root_bytes = 3 * 4096 + 4095;
+  EXPECT_EQ(text(at(spec_of(in), "/annotations/dev.gvisor.flag.overlay2")), R"("root:self,size=12288")");
 }
 
 TEST(OciSpec, SecurityOptionsSwitchProtectionOff) {
