@@ -207,10 +207,8 @@ Task<Result<model::NodeSandbox>> Agent::Impl::create(model::NodeCreateRequest re
   }
 
   model::NodeSandbox record = plan_sandbox(core_.options.config, std::move(request), core_.ports.clock.wall_now());
-  for (const auto& container : record.containers) {
-    if (core_.table.find_by_container(container.key))
-      co_return Error(ErrorCode::conflict, "sandbox " + record.id.str() + ": another sandbox has this uid");
-  }
+  if (core_.table.has_container_with(key_prefix(core_.options.config.instance, record.uid)))
+    co_return Error(ErrorCode::conflict, "sandbox " + record.id.str() + ": another sandbox has this uid");
   // Claimed by the durable record, together with every other name.
   const std::optional<ports::NetworkSlot> slot = core_.pool.take();
   record.slot = slot ? slot->name : core_.pool.new_name();

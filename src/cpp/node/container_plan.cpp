@@ -44,6 +44,13 @@ ports::ContainerRequest base_request(const NodeConfig& config, const model::Node
   return request;
 }
 
+// gVisor takes the interface's address into its own stack, so a second sandbox in the same network namespace would have
+// none: a container that may be started again is a member of a pod whose root keeps the stack.
+bool needs_root(const NodeConfig& config, const model::NodeSandbox& sandbox) {
+  const bool may_restart = sandbox.spec.restart_policy != model::RestartPolicy::never;
+  return sandbox.spec.containers.size() > 1 || (may_restart && handler_of(config, sandbox) == "runsc");
+}
+
 std::int64_t pids_of(const model::ContainerResources& resources) {
   return resources.pids_max > 0 ? resources.pids_max : limits::kPidsMax;
 }
@@ -83,7 +90,7 @@ model::NodeSandbox plan_sandbox(const NodeConfig& config, model::NodeCreateReque
   sandbox.phase = model::Phase::creating;
   sandbox.created_at = now;
   sandbox.updated_at = now;
-  if (sandbox.spec.containers.size() > 1) sandbox.pod_key = prefix + "p";
+  if (needs_root(config, sandbox)) sandbox.pod_key = prefix + "p";
   for (std::size_t i = 0; i < sandbox.spec.containers.size(); ++i) {
     model::NodeContainer container;
     container.name = sandbox.spec.containers[i].name;

@@ -28,12 +28,35 @@ std::string early_exit_text(const Entry& entry) {
   return "pause container is not running";
 }
 
+// As events told.
+std::vector<Missing> ended_containers(const Entry& entry) {
+  std::vector<Missing> ended;
+  const auto look = [&](const std::string& key, const std::string& name) {
+    const auto exit = entry.exits.find(key);
+    if (exit != entry.exits.end()) ended.push_back({key, name, exit->second});
+  };
+  for (const auto& container : entry.record.containers) look(container.key, container.name);
+  look(entry.record.pod_key, "pause");
+  return ended;
+}
+
 Error pull_error(const Error& error, const std::string& reference) {
   if (error.message().starts_with("pull image")) return error;
   return error.with_context("pull image \"" + reference + "\"");
 }
 
 }  // namespace
+
+void mark_running(model::NodeContainer& container, const Entry& entry) {
+  container.phase = model::ContainerPhase::running;
+  container.task_status.clear();
+  container.error.clear();
+  container.exit_code.reset();
+  const auto pid = entry.pids.find(container.key);
+  if (pid != entry.pids.end()) container.pid = pid->second;
+  const auto image = entry.image_references.find(container.key);
+  if (image != entry.image_references.end() && !image->second.empty()) container.image = image->second;
+}
 
 void Provisioner::begin(EntryPtr entry, From from) {
   aio::TaskGroup& work = entry->work;
@@ -99,16 +122,7 @@ Task<Result<void>> Provisioner::make_containers(EntryPtr entry) {
   std::vector<ports::ImageInfo> images;
   for (std::size_t i = 0; i < count; ++i) images.push_back(*std::move(prepared[i]));
 
-  PlanParts parts;
-  parts.slot = entry->slot;
-  if (core_.ports.files != nullptr) {
-    ports::SandboxFilesRequest request{entry->id(), entry->id().str(), entry->slot.ip, entry->record.spec.volumes};
-    auto files = co_await aio::shield(core_.ports.files->prepare(std::move(request)));
-    if (!files) co_return files.error();
-    parts.files = *std::move(files);
-  } else if (!entry->record.spec.volumes.empty()) {
-    co_return Error(ErrorCode::unsupported, "this node cannot make volumes");
-  }
+  SBX_CO_TRY(parts, co_await prepare_parts(entry));
   // In force before the first process of the sandbox can send anything.
   SBX_CO_CHECK(co_await aio::shield(core_.ports.network.set_egress(entry->slot, entry->record.spec.egress)));
   core_.reached(step::kPolicySet, entry->id());
@@ -119,6 +133,38 @@ Task<Result<void>> Provisioner::make_containers(EntryPtr entry) {
   entry->exits.clear();
   SBX_CO_CHECK(co_await create_all(entry, std::move(parts), std::move(images)));
   co_return co_await start_all(entry);
+}
+
+Task<Result<void>> Provisioner::make_one(EntryPtr entry, std::size_t index) {
+  SBX_CO_TRY(image, co_await ensure_image(entry, index));
+  const std::string key = entry->record.containers[index].key;
+  const std::string name = entry->record.containers[index].name;
+  auto opened = co_await aio::shield(core_.ports.output.open(entry->id(), name));
+  if (!opened) co_return opened.error().with_context("container " + name + ": open log");
+  entry->pipes[key] = *std::move(opened);
+  SBX_CO_TRY(parts, co_await prepare_parts(entry));
+  const auto permit = co_await core_.making.acquire();
+  entry->image_references[key] = image.reference;
+  SBX_CO_CHECK(
+      co_await create_one(entry, plan_container(core_.options.config, entry->record, index, parts, std::move(image))));
+  auto pid = co_await start_one(entry, key, name);
+  if (!pid) co_return pid.error();
+  co_return Result<void>();
+}
+
+// What all containers share and need a place on the host for.
+Task<Result<PlanParts>> Provisioner::prepare_parts(EntryPtr entry) {
+  PlanParts parts;
+  parts.slot = entry->slot;
+  if (core_.ports.files != nullptr) {
+    ports::SandboxFilesRequest request{entry->id(), entry->id().str(), entry->slot.ip, entry->record.spec.volumes};
+    auto files = co_await aio::shield(core_.ports.files->prepare(std::move(request)));
+    if (!files) co_return files.error();
+    parts.files = *std::move(files);
+  } else if (!entry->record.spec.volumes.empty()) {
+    co_return Error(ErrorCode::unsupported, "this node cannot make volumes");
+  }
+  co_return parts;
 }
 
 Task<Result<ports::ImageInfo>> Provisioner::prepare(EntryPtr entry, std::size_t part) {
@@ -250,13 +296,7 @@ Task<Result<void>> Provisioner::go_live(EntryPtr entry) {
     record.phase = model::Phase::running;
     record.error.clear();
     record.ip = entry->slot.ip;
-    for (model::NodeContainer& container : record.containers) {
-      container.phase = model::ContainerPhase::running;
-      const auto pid = entry->pids.find(container.key);
-      if (pid != entry->pids.end()) container.pid = pid->second;
-      const auto image = entry->image_references.find(container.key);
-      if (image != entry->image_references.end() && !image->second.empty()) container.image = image->second;
-    }
+    for (model::NodeContainer& container : record.containers) mark_running(container, *entry);
     return true;
   });
   entry->alive_since = core_.looks;
@@ -267,6 +307,8 @@ Task<Result<void>> Provisioner::go_live(EntryPtr entry) {
 void Provisioner::container_exited(const EntryPtr& entry) {
   if (entry->ending) return;
   if (entry->record.phase == model::Phase::running) {
+    const std::vector<Missing> ended = ended_containers(*entry);
+    if (ended.empty() || restarter_.take(entry, ended, true)) return;
     entry->ending = true;
     core_.tasks.spawn("exit", end_running(entry));
     return;

@@ -148,10 +148,14 @@ Task<void> Remover::take_down(EntryPtr entry) {
 
 Task<Result<void>> Remover::take_down_once(EntryPtr entry) {
   const auto permit = co_await entry->tearing_down.acquire();
+  SBX_CO_CHECK(co_await clear(entry));
+  co_return co_await remove_files(entry);
+}
+
+Task<Result<void>> Remover::clear(EntryPtr entry) {
   SBX_CO_CHECK(co_await close_ports(entry));
   SBX_CO_CHECK(co_await remove_containers(entry));
-  SBX_CO_CHECK(co_await remove_network(entry));
-  co_return co_await remove_files(entry);
+  co_return co_await remove_network(entry);
 }
 
 Task<void> Remover::release_in_background(EntryPtr entry) {
@@ -188,6 +192,8 @@ Task<bool> Remover::record_end(EntryPtr entry, End end) {
 }
 
 Task<void> Remover::finish(EntryPtr entry, End end) {
+  entry->work.cancel();
+  co_await entry->work.join();
   if (end.error.size() > limits::kErrorTextMax) end.error.resize(limits::kErrorTextMax);
   kLog.info("sandbox ended",
             {{"sandbox", entry->id().str()}, {"phase", model::to_string(end.phase)}, {"error", end.error}});

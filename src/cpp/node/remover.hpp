@@ -22,6 +22,9 @@ class Remover {
   // One try of the same; for a create that starts again. Errors: of the first step that failed.
   [[nodiscard]] Task<Result<void>> take_down_once(EntryPtr entry);
 
+  // Once, without the files; for a sandbox that is made again. The caller holds Entry::tearing_down.
+  [[nodiscard]] Task<Result<void>> clear(EntryPtr entry);
+
   // Why a sandbox ended, and how.
   struct End {
     model::Phase phase = model::Phase::failed;  // failed or stopped
@@ -29,8 +32,8 @@ class Remover {
   };
   // From the exits that are known: code 0 everywhere is stopped, anything else failed.
   [[nodiscard]] static End explain_exit(const Entry& entry);
-  // Records the end durably (insisting while the disk refuses), takes the sandbox down, gives its resources back, then
-  // tells the watchers.
+  // Ends what is under way for it, records the end durably (insisting while the disk refuses), takes the sandbox down,
+  // gives its resources back, then tells the watchers.
   [[nodiscard]] Task<void> finish(EntryPtr entry, End end);
 
   // Everything after the record says `deleting`: ends the provisioning, takes down, erases. Returns when it is gone.
