@@ -126,6 +126,25 @@ class Interpreter:
         if "create_burst" in originals and "create_rps" in rows:
             given.setdefault("create_rps", (rows["create_rps"].original_low, "default of sandboxd-o"))
         self._correct_ports(given, originals)
+        self._correct_shares(given, originals)
+
+    def _correct_shares(self, given: dict[str, tuple[str, str]], originals: set[str]) -> None:
+        """Of the node: percentages that make no sense count as absent."""
+        if "max_alloc_percent" in originals and not 1 <= self._number("max_alloc_percent", given) <= 100:
+            given["max_alloc_percent"] = ("90", "corrected: it was not between 1 and 100")
+        if originals & {"rootfs_ratio_percent", "tmpfs_ratio_percent"}:
+            root, tmp = self._number("rootfs_ratio_percent", given), self._number("tmpfs_ratio_percent", given)
+            tmp = 20 if "tmpfs_ratio_percent" not in given else tmp
+            is_right = root > 0 and tmp >= 0 and root + tmp == 100
+            text = "as it is" if is_right else "corrected: the shares must add up to 100"
+            given["rootfs_ratio_percent"] = (str(root if is_right else 80), text)
+            given["tmpfs_ratio_percent"] = (str(tmp if is_right else 20), text)
+
+    def _number(self, name: str, given: dict[str, tuple[str, str]]) -> int:
+        native = self._native()
+        if name in given:
+            native.set(name, given[name][0])
+        return int(native.get(name))
 
     def _correct_ports(self, given: dict[str, tuple[str, str]], originals: set[str]) -> None:
         if not originals & {"host_port_min", "host_port_max"}:
