@@ -133,12 +133,11 @@ class Interpreter:
         if "max_alloc_percent" in originals and not 1 <= self._number("max_alloc_percent", given) <= 100:
             given["max_alloc_percent"] = ("90", "corrected: it was not between 1 and 100")
         if originals & {"rootfs_ratio_percent", "tmpfs_ratio_percent"}:
+            given.setdefault("tmpfs_ratio_percent", ("20", "default of sandboxd-o"))
             root, tmp = self._number("rootfs_ratio_percent", given), self._number("tmpfs_ratio_percent", given)
-            tmp = 20 if "tmpfs_ratio_percent" not in given else tmp
-            is_right = root > 0 and tmp >= 0 and root + tmp == 100
-            text = "as it is" if is_right else "corrected: the shares must add up to 100"
-            given["rootfs_ratio_percent"] = (str(root if is_right else 80), text)
-            given["tmpfs_ratio_percent"] = (str(tmp if is_right else 20), text)
+            if root <= 0 or tmp < 0 or root + tmp != 100:
+                given["rootfs_ratio_percent"] = ("80", "corrected: the shares must add up to 100")
+                given["tmpfs_ratio_percent"] = ("20", "corrected: the shares must add up to 100")
 
     def _number(self, name: str, given: dict[str, tuple[str, str]]) -> int:
         native = self._native()
