@@ -258,18 +258,8 @@ Task<Result<void>> Agent::Impl::remove(SandboxId id, std::string uid) {
   if (!entry || entry->gone || (!uid.empty() && entry->record.uid != uid))
     co_return co_await remove_unknown(std::move(id), std::move(uid));
   if (entry->record.phase != model::Phase::deleting) {
-    auto marked = co_await core_.table.change(entry, [](model::NodeSandbox& record) {
-      if (record.phase == model::Phase::deleting) return false;
-      record.phase = model::Phase::deleting;
-      return true;
-    });
-    if (marked) {
-      core_.reached(step::kDeleteMarked, entry->id());
-      core_.announce(*entry);
-      core_.tasks.spawn("delete", remover_.erase(entry));
-    } else if (marked.error().code() != ErrorCode::cancelled) {
-      co_return marked.error();
-    }
+    auto begun = co_await remover_.begin_erasing(entry);
+    if (!begun && begun.error().code() != ErrorCode::cancelled) co_return begun.error();
   }
   auto gone = co_await aio::with_deadline(core_.ports.clock, core_.options.remove_wait, wait_gone(entry), "delete");
   if (!gone) kLog.warn("deletion goes on in the background", {{"sandbox", entry->id().str()}});

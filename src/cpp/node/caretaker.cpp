@@ -49,6 +49,7 @@ Task<Result<void>> Caretaker::look_now() {
     if (entry->accepted) act(entry, found, first);
   }
   core_.converged = true;
+  if (core_.options.config.reap_exited) co_await reap_ended();
   co_await remove_orphans(std::move(found));
   co_await remove_orphan_traces();
   co_return Result<void>();
@@ -146,6 +147,8 @@ Task<Result<void>> Caretaker::restore_once(EntryPtr entry) {
   // keeps ports from being opened for a sandbox that goes away meanwhile.
   const auto permit = co_await entry->tearing_down.acquire();
   if (entry->record.phase != model::Phase::running || entry->ending || entry->restarts.of_all) co_return Result<void>();
+  // An agent that ended in the middle of a restart may have left it raised.
+  SBX_CO_CHECK(co_await provisioner_.lower_cpu(entry));
   SBX_CO_CHECK(co_await aio::shield(core_.ports.network.set_egress(entry->slot, entry->record.spec.egress)));
   SBX_CO_CHECK(co_await aio::shield(core_.ports.network.publish(entry->slot, entry->record.ports)));
   co_return co_await settle_record(entry);
@@ -170,6 +173,29 @@ Task<Result<void>> Caretaker::settle_record(EntryPtr entry) {
 }
 
 Task<void> Caretaker::release(EntryPtr entry) { co_await remover_.take_down(entry); }
+
+// As the original: after so many sightings and so much time.
+bool Caretaker::is_to_be_reaped(Entry& entry) const {
+  const bool is_ended = entry.record.phase == model::Phase::stopped || entry.record.phase == model::Phase::failed;
+  if (!is_ended || !entry.accepted || entry.stand_in || entry.holds) return false;
+  const MonoTime now = core_.ports.clock.mono_now();
+  if (entry.end_sightings++ == 0) entry.end_seen = now;
+  const NodeConfig& config = core_.options.config;
+  return entry.end_sightings >= config.reconcile_hits && now - entry.end_seen >= config.reconcile_grace;
+}
+
+Task<void> Caretaker::reap_ended() {
+  std::vector<EntryPtr> reaped;
+  for (const auto& [id, entry] : core_.table.entries()) {
+    if (is_to_be_reaped(*entry)) reaped.push_back(entry);
+  }
+  for (const EntryPtr& entry : reaped) {
+    kLog.info("removing a sandbox that ended", {{"sandbox", entry->id().str()}, {"error", entry->record.error}});
+    auto begun = co_await remover_.begin_erasing(entry);
+    if (!begun && begun.error().code() != ErrorCode::cancelled)
+      kLog.warn("ended sandbox kept for now", {{"sandbox", entry->id().str()}, {"error", begun.error().message()}});
+  }
+}
 
 // A damaged record does not name its containers.
 bool Caretaker::is_kept_aside(const SandboxId& sandbox) const {

@@ -33,6 +33,8 @@ class Caretaker {
   Task<Result<void>> restore_once(EntryPtr entry);
   Task<Result<void>> settle_record(EntryPtr entry);
   Task<void> release(EntryPtr entry);
+  Task<void> reap_ended();
+  [[nodiscard]] bool is_to_be_reaped(Entry& entry) const;
   Task<void> remove_orphans(Found found);
   [[nodiscard]] bool is_kept_aside(const SandboxId& sandbox) const;
   Task<void> remove_orphan_traces();

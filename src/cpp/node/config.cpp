@@ -84,6 +84,9 @@ const std::array kFields{
     field("rootfs_ratio_percent", &C::rootfs_ratio_percent,
           "Share of the ephemeral storage for the root filesystem, in percent; /tmp has the rest.",
           "rootfs_ratio_percent", "SANDBOX_EPHEMERAL_ROOTFS_PERCENT"),
+    field("tmpfs_ratio_percent", &C::tmpfs_ratio_percent,
+          "Share of the ephemeral storage for /tmp; both shares must add up to 100; -1: the rest.",
+          "tmpfs_ratio_percent", "SANDBOX_EPHEMERAL_TMP_PERCENT"),
     field("slot_pool_size", &C::slot_pool_size, "Network slots kept ready."),
     field("provision_parallel", &C::provision_parallel, "Sandboxes whose containers are made at the same time."),
     field("start_cpu_milli", &C::start_cpu_milli,
@@ -105,18 +108,25 @@ const std::array kFields{
     corrected(field("reconcile_interval", &C::reconcile_interval,
                     "Time between two comparisons of records and machine.", "reconcile_interval", ""),
               "15s"),
+    originally(field("reap_exited", &C::reap_exited,
+                     "Whether a sandbox that ended or failed is removed by itself, with its record and logs."),
+               "true"),
+    field("reconcile_grace", &C::reconcile_grace,
+          "With reap_exited: time from the first comparison that saw a sandbox's end to its removal.",
+          "reconcile_grace", ""),
+    corrected(field("reconcile_hits", &C::reconcile_hits,
+                    "With reap_exited: comparisons that must have seen a sandbox's end before its removal.",
+                    "reconcile_hits", ""),
+              "2"),
     field("shutdown_timeout", &C::shutdown_timeout, "Time that requests in flight have at shutdown."),
     field("helper_dir", &C::helper_dir, "Directory of the helper programs; empty: beside the Python package."),
     field("crash_at_step", &C::crash_at_step, "For tests: ends the process at a step, such as create.running:2."),
 };
 
-// Files that the original keeps beside its database, and how it polls.
+// Directories in which the original keeps a file and a lock for each sandbox: everything is in data_dir here.
 constexpr std::array kForeign{
     ForeignSetting{"state_base_dir", "SANDBOX_STATE_BASE_DIR", "string"},
     ForeignSetting{"lock_dir", "SANDBOX_LOCK_DIR", "string"},
-    ForeignSetting{"tmpfs_ratio_percent", "SANDBOX_EPHEMERAL_TMP_PERCENT", "int"},
-    ForeignSetting{"reconcile_grace", "", "duration"},
-    ForeignSetting{"reconcile_hits", "", "int"},
 };
 
 }  // namespace
@@ -148,6 +158,10 @@ std::vector<std::string> NodeConfig::validate() const {
   require(bridge().size() <= 15, "bridge_interface: must be at most 15 characters long");
   require(max_alloc_percent >= 1 && max_alloc_percent <= 100, "max_alloc_percent: must be between 1 and 100");
   require(rootfs_ratio_percent >= 1 && rootfs_ratio_percent <= 100, "rootfs_ratio_percent: must be between 1 and 100");
+  require(tmpfs_ratio_percent == -1 || rootfs_ratio_percent + tmpfs_ratio_percent == 100,
+          "tmpfs_ratio_percent: must add up to 100 with rootfs_ratio_percent; left out, it is the rest");
+  require(reconcile_hits >= 1, "reconcile_hits: must be at least 1");
+  require(reconcile_grace >= Duration::zero(), "reconcile_grace: must not be negative");
   require(default_ephemeral_storage > 0, "default_ephemeral_storage: must be positive");
   require(slot_pool_size >= 0 && slot_pool_size <= 1024, "slot_pool_size: must be between 0 and 1024");
   require(provision_parallel >= 1 && provision_parallel <= 1024, "provision_parallel: must be between 1 and 1024");

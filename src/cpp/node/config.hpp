@@ -37,6 +37,7 @@ struct NodeConfig {
   std::int64_t max_alloc_percent = 90;
   std::int64_t default_ephemeral_storage = 128 * 1024 * 1024;
   std::int64_t rootfs_ratio_percent = 80;         // of the ephemeral storage; /tmp has the rest
+  std::int64_t tmpfs_ratio_percent = -1;          // that rest, where somebody wants to say it; -1: unsaid
   std::int64_t slot_pool_size = 8;                // ready network slots
   std::int64_t provision_parallel = 8;            // sandboxes being created at once
   std::int64_t log_bytes_max = 16 * 1024 * 1024;  // per container, before rotation
@@ -48,6 +49,9 @@ struct NodeConfig {
   Duration stop_grace = std::chrono::seconds(2);
   Duration report_interval = std::chrono::seconds(5);
   Duration reconcile_interval = std::chrono::seconds(15);
+  bool reap_exited = false;  // remove what has ended, as the original does
+  Duration reconcile_grace = std::chrono::seconds(5);
+  std::int64_t reconcile_hits = 2;
   Duration shutdown_timeout = std::chrono::seconds(5);
   std::string helper_dir;     // of log holder and pause; empty: beside the Python package
   std::string crash_at_step;  // tests only: "create.slot_claimed:3" kills the process at the third time

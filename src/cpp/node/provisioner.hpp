@@ -40,6 +40,8 @@ class Provisioner {
   [[nodiscard]] Task<Result<void>> make_containers(EntryPtr entry);
   // One container of a sandbox whose other parts are there, running.
   [[nodiscard]] Task<Result<void>> make_one(EntryPtr entry, std::size_t index);
+  // Ends what NodeConfig::start_cpu_milli gave. Whoever runs has its own CPU limit. Idempotent.
+  [[nodiscard]] Task<Result<void>> lower_cpu(EntryPtr entry);
 
  private:
   Task<void> provision(EntryPtr entry, From from);
@@ -56,7 +58,6 @@ class Provisioner {
   Task<Result<void>> start_all(EntryPtr entry);
   Task<Result<void>> go_live(EntryPtr entry);
   Task<Result<void>> wait_ready(EntryPtr entry, model::ReadinessProbe probe);
-  Task<Result<void>> lower_cpu(EntryPtr entry);
   Task<void> lower_cpu_later(EntryPtr entry);
   Task<void> end_early(EntryPtr entry);
   Task<void> end_running(EntryPtr entry);

@@ -223,6 +223,18 @@ Task<void> Remover::explain_late(EntryPtr entry) {
     kLog.warn("cause not saved", {{"sandbox", entry->id().str()}, {"error", explained.error().message()}});
 }
 
+Task<Result<void>> Remover::begin_erasing(EntryPtr entry) {
+  SBX_CO_CHECK(co_await core_.table.change(entry, [](model::NodeSandbox& record) {
+    if (record.phase == model::Phase::deleting) return false;
+    record.phase = model::Phase::deleting;
+    return true;
+  }));
+  core_.reached(step::kDeleteMarked, entry->id());
+  core_.announce(*entry);
+  core_.tasks.spawn("delete", erase(entry));
+  co_return Result<void>();
+}
+
 Task<void> Remover::erase(EntryPtr entry) {
   entry->work.cancel();
   co_await entry->work.join();

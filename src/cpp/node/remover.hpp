@@ -36,6 +36,9 @@ class Remover {
   // gives its resources back, then tells the watchers.
   [[nodiscard]] Task<void> finish(EntryPtr entry, End end);
 
+  // Begins a deletion: marks the record durably and goes on in the background. Errors: cancelled (one is under way),
+  // storage_failed.
+  [[nodiscard]] Task<Result<void>> begin_erasing(EntryPtr entry);
   // Everything after the record says `deleting`: ends the provisioning, takes down, erases. Returns when it is gone.
   [[nodiscard]] Task<void> erase(EntryPtr entry);
 

@@ -130,6 +130,7 @@ Task<Result<void>> Restarter::restart_once(EntryPtr entry, std::size_t index, st
   forget(*entry, key);
   core_.reached(step::kRestartPlanned, entry->id());
   SBX_CO_CHECK(co_await provisioner_.make_one(entry, index));
+  SBX_CO_CHECK(co_await provisioner_.lower_cpu(entry));
   co_await show_running(entry, index, index + 1);
   co_return Result<void>();
 }
@@ -186,6 +187,7 @@ Task<Result<void>> Restarter::remake_once(EntryPtr entry) {
   core_.announce(*entry);
   core_.reached(step::kRestartPlanned, entry->id());
   SBX_CO_CHECK(co_await provisioner_.make_containers(entry));
+  SBX_CO_CHECK(co_await provisioner_.lower_cpu(entry));
   SBX_CO_CHECK(co_await aio::shield(core_.ports.network.publish(entry->slot, entry->record.ports)));
   co_await show_running(entry, 0, entry->record.containers.size());
   co_return Result<void>();

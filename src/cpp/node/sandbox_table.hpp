@@ -67,6 +67,8 @@ struct Entry {
   std::map<std::string, std::string> image_references;
 
   Restarts restarts;
+  std::int64_t end_sightings = 0;  // comparisons that found it ended; from the first one on, for reaping
+  MonoTime end_seen;
 
   aio::TaskGroup work;          // the provisioning and restarts; cancelled by the sandbox's end
   aio::Semaphore writing;       // one change of the record at a time

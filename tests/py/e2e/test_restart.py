@@ -40,13 +40,13 @@ def restarts(platform: Instance, id: str, container: int = 0) -> int:
 
 
 def key_of(platform: Instance, id: str, name: str = "main") -> str:
-    return str(platform.node_get(f"/v1/sandboxes/{id}")["containers"][name]["id"])
+    return str(platform.node_get(f"/v1/sandboxes/{id}")["sandbox"]["containers"][name]["id"])
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_killed_server_is_back_on_its_port_and_its_log_goes_on(platform: Instance, runtime: str) -> None:
     id = f"server-{runtime}"
-    platform.create(id, image=images.WEB, ports=(8000,), runtime=runtime, memory="128Mi", restart_policy="on_failure")
+    platform.create(id, image=images.WEB, ports=(8000,), runtime=runtime, cpu="200m", restart_policy="on_failure")
     before = platform.wait_phase(id, "Running")
     port = platform.host_port(id)
     assert wait_page(f"http://127.0.0.1:{port}")
@@ -87,7 +87,7 @@ def test_a_job_is_tried_until_it_succeeds(platform: Instance, runtime: str) -> N
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_one_of_two_comes_back_alone_and_the_pair_without_its_pause_container(platform: Instance, runtime: str) -> None:
     pair = [
-        {"name": name, "image": images.WEB, "args": args, "resource": {"cpu": "50m", "memory": "64Mi"}}
+        {"name": name, "image": images.WEB, "args": args, "resource": {"cpu": "150m", "memory": "64Mi"}}
         for name, args in (("web", []), ("side", ["/bin/sleep", "600"]))
     ]
     id = f"pair-{runtime}"
@@ -98,7 +98,7 @@ def test_one_of_two_comes_back_alone_and_the_pair_without_its_pause_container(pl
     wait_until(lambda: restarts(platform, id, 1) == 1, "the side container's second life", 30)
     assert key_of(platform, id, "web") == web and restarts(platform, id) == 0
     assert wait_page(f"http://127.0.0.1:{platform.host_port(id)}")
-    pause = str(platform.node_get(f"/v1/sandboxes/{id}")["pauseID"])
+    pause = str(platform.node_get(f"/v1/sandboxes/{id}")["sandbox"]["pauseID"])
     os.kill(platform.task_pids()[pause], signal.SIGKILL)
     wait_until(lambda: restarts(platform, id) >= 1 and restarts(platform, id, 1) >= 2, "all of it anew", 60)
     assert wait_page(f"http://127.0.0.1:{platform.host_port(id)}")
@@ -111,7 +111,7 @@ def test_one_of_two_comes_back_alone_and_the_pair_without_its_pause_container(pl
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_it_goes_on_over_kills_of_node_agent_and_containerd(platform: Instance, runtime: str) -> None:
     id = f"loop-{runtime}"
-    platform.create(id, shell="echo up; sleep 1; exit 3", runtime=runtime, restart_policy="always")
+    platform.create(id, shell="echo up; sleep 1; exit 3", runtime=runtime, cpu="200m", restart_policy="always")
     platform.wait_phase(id, "Running")
     for role in ("node", "containerd", "node"):
         tries = max(restarts(platform, id), 0)

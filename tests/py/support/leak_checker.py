@@ -9,8 +9,9 @@ What is counted, and where it is read from (never from the platform's own tables
     listeners      127.0.0.1 sockets in the port range         =  published ports
     mounts         below the instance's directories            =  running containers
     disks          files, mounts and loop devices of them      =  running containers
+    cgroups        below the instance's parent                 =  running containers
     output         log folders and FIFOs                       =  sandboxes
-    processes      shims of the instance's containerd          =  pods
+    processes      shims of the instance's containerd          =  running containers
     agreement      the control plane's sandboxes               =  the node's sandboxes, with the same ports
 """
 
@@ -44,7 +45,7 @@ class Wanted:
 
     sandboxes: set[str] = field(default_factory=set)
     containers: set[str] = field(default_factory=set)  # keys in containerd
-    pods: int = 0
+    roots: int = 0  # containers with a root filesystem of their own, which a pod's pause container has not
     addresses: set[str] = field(default_factory=set)
     ports: set[tuple[int, str, int]] = field(default_factory=set)  # host port, address, container port
 
@@ -57,7 +58,7 @@ def wanted(instance: Instance) -> tuple[Wanted, list[str]]:
         found.sandboxes.add(item["id"])
         if item["phase"] not in LIVE:
             continue
-        found.pods += 1
+        found.roots += len(item["containers"])
         found.containers |= {container["id"] for container in item["containers"].values()}
         if item.get("pauseID"):
             found.containers.add(item["pauseID"])
@@ -181,6 +182,13 @@ def disks(instance: Instance) -> dict[str, set[str]]:
     }
 
 
+def cgroups(instance: Instance) -> set[str]:
+    """Names of the cgroups below the instance's parent, in whatever hierarchy."""
+    parent = f"sandboxd-{instance.name}"
+    roots = [*Path("/sys/fs/cgroup").glob(parent), *Path("/sys/fs/cgroup").glob(f"*/{parent}")]
+    return {entry.name for root in roots for entry in root.iterdir() if entry.is_dir()}
+
+
 def shims(instance: Instance) -> int:
     """Runtime shims of the instance's containerd."""
     count = 0
@@ -242,16 +250,19 @@ def check(instance: Instance) -> list[str]:
         problems.append(f"nft elements: leaked for {sorted(strange)}")
     problems += _differ("listeners on 127.0.0.1", {port for port, _, _ in want.ports}, loopback_listeners(instance))
 
-    if shims(instance) != want.pods:
-        problems.append(f"shims: {shims(instance)}, sandboxes with processes: {want.pods}")
+    if shims(instance) != len(want.containers):
+        problems.append(f"shims: {shims(instance)}, containers: {len(want.containers)}")
     roots = [point for point in mounts(instance.run_dir) if point.endswith("/rootfs")]
-    if len(roots) != len(want.containers):
-        problems.append(f"mounts: {len(roots)} root filesystems, {len(want.containers)} containers: {roots}")
     kinds = disks(instance)
     for kind, names in kinds.items():
         problems += _differ(f"disks: {kind}", kinds["files"], names)
     if strange := {name for name in kinds["files"] if name.rsplit(".", 1)[0] not in want.containers}:
         problems.append(f"disks: leaked {sorted(strange)}")
+    if len(roots) != want.roots:
+        problems.append(f"mounts: {len(roots)} root filesystems, {want.roots} containers with one: {roots}")
+    # Under gVisor a pod has one, its root's.
+    if strange_groups := cgroups(instance) - want.containers:
+        problems.append(f"cgroups: leaked {sorted(strange_groups)}")
     problems += _strangers_on_disk(instance, want)
     return problems
 
