@@ -115,7 +115,7 @@ class Interpreter:
         rows = {row.name: row for row in self._rows}
         for name in originals & given.keys():
             text, origin = given[name]
-            if rows[name].original_low and (self._is_low(rows[name], text) or _is_above_all(name, text)):
+            if rows[name].original_low and self._is_low(rows[name], text):
                 given[name] = (rows[name].original_low, f"{origin}, corrected")
             elif rows[name].kind == "list":
                 given[name] = (text.upper(), origin)  # its lists are names of chains
@@ -190,11 +190,6 @@ class Interpreter:
         if row.kind == "float":
             return float(canonical) <= 0
         return row.kind == "int" and int(canonical) < 1
-
-
-def _is_above_all(name: str, text: str) -> bool:
-    """Whether it is a share of more than everything."""
-    return name == "max_alloc_percent" and int(text) > 100
 
 
 __all__ = ["Interpreter", "Reading", "is_original_file", "read_json"]

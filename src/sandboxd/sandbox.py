@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from . import _protocol
 from ._client import Client
@@ -64,8 +64,7 @@ class Sandbox(BaseSandbox):
             cpu: cores as a number (0.2), or a quantity ("200m").
             memory: bytes as a number, or a quantity ("256Mi").
             egress: whether it may reach the internet; private ranges and the host stay blocked.
-            allow: the only destinations that it may reach: IPv4 ranges, each with optional ports and protocol, such as
-                "203.0.113.0/24:443/tcp".
+            allow: the only IPv4 ranges that it may reach, also with ports and protocol: "203.0.113.0/24:443/tcp".
             bandwidth: limit in bits per second, in each direction, of the whole sandbox; None means unlimited.
             restart_policy: what happens when a container ends: "never" (the sandbox ends), "on_failure" (it is started
                 again unless it ended with code 0) or "always".
@@ -102,9 +101,13 @@ class Sandbox(BaseSandbox):
             node_selector=node_selector,
             labels=labels,
         )
+        return cls._send(spec, id, idempotency_key, client)
+
+    @classmethod
+    def _send(cls, spec: dict[str, Any], id: str | None, key: str | None, client: Client | None) -> Self:
         used = client if client is not None else Client()
         try:
-            info = used.create_sandbox(spec, id, idempotency_key=idempotency_key)
+            info = used.create_sandbox(spec, id, idempotency_key=key)
             return cls(used, info, owns_client=client is None)
         except BaseException:
             if client is None:

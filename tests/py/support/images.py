@@ -83,7 +83,19 @@ def write_archive(
             "rootfs": {"type": "layers", "diff_ids": [_digest(plain)]},
         }
     ).encode()
-    manifest = json.dumps(
+    manifest = _manifest(config, layer)
+    files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', "index.json": _index(reference, manifest)}
+    files |= {f"blobs/sha256/{_digest(blob)[7:]}": blob for blob in (layer, config, manifest)}
+    with tarfile.open(path, "w") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def _manifest(config: bytes, layer: bytes) -> bytes:
+    return json.dumps(
         {
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -101,7 +113,10 @@ def write_archive(
             ],
         }
     ).encode()
-    index = json.dumps(
+
+
+def _index(reference: str, manifest: bytes) -> bytes:
+    return json.dumps(
         {
             "schemaVersion": 2,
             "manifests": [
@@ -118,14 +133,6 @@ def write_archive(
             ],
         }
     ).encode()
-    with tarfile.open(path, "w") as tar:
-        files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', "index.json": index}
-        files |= {f"blobs/sha256/{_digest(blob)[7:]}": blob for blob in (layer, config, manifest)}
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-    return path
 
 
 def import_into(socket: Path, folder: Path) -> None:
