@@ -112,9 +112,9 @@ def test_name_resolution_files_are_no_way_to_the_hosts_disk(platform: Instance, 
     script = "dd if=/dev/zero bs=64k count=100 2>&1 >>/etc/hosts; wc -c </etc/hosts; sleep 600"
     platform.create(name, shell=script, runtime=handler)
     platform.wait_phase(name, "Running")
-    lines = wait_until(lambda: found if len(found := platform.log_lines(name)) >= 2 else None, "an answer", 40)
-    assert any(FULL in line for line in lines), lines
-    assert int(lines[-1]) <= 64 * 1024
+    (size,) = wait_until(lambda: [line for line in platform.log_lines(name) if line.isdigit()], "a size", 40)
+    assert int(size) <= 64 * 1024
+    assert any(FULL in line for line in platform.log_lines(name))
     remove(platform, name)
 
 
