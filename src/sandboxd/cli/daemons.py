@@ -161,8 +161,7 @@ def _serve(loaded: _config.Loaded, ready_fd: int | None, start: _Start, reload: 
     start.step = "log"
     _start_logging(loaded)
     start.step = "init"
-    if role == "orch":
-        _raise_file_limit()
+    _raise_file_limit()
     daemon = core().Orchestrator(native) if role == "orch" else core().NodeDaemon(native)
     reload.daemon = daemon
     # A second signal while stopping is ignored: stop() is bounded by shutdown_timeout.
@@ -183,7 +182,7 @@ def _request_stop(*_: object) -> None:
 
 
 def _raise_file_limit() -> None:
-    """Every connection is a file: open as many as this process may."""
+    """Every connection is a file, and every published port of a node: open as many as this process may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):
