@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -67,8 +67,7 @@ class Sandbox(BaseSandbox):
             allow: the only destinations that it may reach: IPv4 ranges, each with optional ports and protocol, such as
                 "203.0.113.0/24:443/tcp".
             bandwidth: limit in bits per second, in each direction, of the whole sandbox; None means unlimited.
-            restart_policy: what happens when a container ends: "never" (the sandbox ends), "on_failure" (it is started
-                again unless it ended with code 0) or "always".
+            restart_policy: whether what ended is started again: "never", "on_failure" (a code other than 0), "always".
             lifetime: seconds until it is removed, above 0, rounded up to whole ones; None keeps it until it is deleted.
             probe: what must answer before it counts as running.
             work_dir: working directory; empty means the image's.
@@ -102,14 +101,7 @@ class Sandbox(BaseSandbox):
             node_selector=node_selector,
             labels=labels,
         )
-        used = client if client is not None else Client()
-        try:
-            info = used.create_sandbox(spec, id, idempotency_key=idempotency_key)
-            return cls(used, info, owns_client=client is None)
-        except BaseException:
-            if client is None:
-                used.close()
-            raise
+        return cls._take_up(client, lambda used: used.create_sandbox(spec, id, idempotency_key=idempotency_key))
 
     @classmethod
     def connect(cls, id: str, *, client: Client | None = None) -> Self:
@@ -118,9 +110,13 @@ class Sandbox(BaseSandbox):
         Raises:
             NotFoundError: there is none.
         """
+        return cls._take_up(client, lambda used: used.get_sandbox(id))
+
+    @classmethod
+    def _take_up(cls, client: Client | None, call: Callable[[Client], SandboxInfo]) -> Self:
         used = client if client is not None else Client()
         try:
-            return cls(used, used.get_sandbox(id), owns_client=client is None)
+            return cls(used, call(used), owns_client=client is None)
         except BaseException:
             if client is None:
                 used.close()
