@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from . import _protocol
 from ._client import Client
@@ -66,8 +66,7 @@ class Sandbox(BaseSandbox):
             egress: whether it may reach the internet; private ranges and the host stay blocked.
             allow: the only IPv4 ranges that it may reach, also with ports and protocol: "203.0.113.0/24:443/tcp".
             bandwidth: limit in bits per second, in each direction, of the whole sandbox; None means unlimited.
-            restart_policy: what happens when a container ends: "never" (the sandbox ends), "on_failure" (it is started
-                again unless it ended with code 0) or "always".
+            restart_policy: whether what ended is started again: "never", "on_failure" (a code other than 0), "always".
             lifetime: seconds until it is removed, above 0, rounded up to whole ones; None keeps it until it is deleted.
             probe: what must answer before it counts as running.
             work_dir: working directory; empty means the image's.
@@ -101,18 +100,7 @@ class Sandbox(BaseSandbox):
             node_selector=node_selector,
             labels=labels,
         )
-        return cls._send(spec, id, idempotency_key, client)
-
-    @classmethod
-    def _send(cls, spec: dict[str, Any], id: str | None, key: str | None, client: Client | None) -> Self:
-        used = client if client is not None else Client()
-        try:
-            info = used.create_sandbox(spec, id, idempotency_key=key)
-            return cls(used, info, owns_client=client is None)
-        except BaseException:
-            if client is None:
-                used.close()
-            raise
+        return cls._take_up(client, lambda used: used.create_sandbox(spec, id, idempotency_key=idempotency_key))
 
     @classmethod
     def connect(cls, id: str, *, client: Client | None = None) -> Self:
@@ -121,9 +109,13 @@ class Sandbox(BaseSandbox):
         Raises:
             NotFoundError: there is none.
         """
+        return cls._take_up(client, lambda used: used.get_sandbox(id))
+
+    @classmethod
+    def _take_up(cls, client: Client | None, call: Callable[[Client], SandboxInfo]) -> Self:
         used = client if client is not None else Client()
         try:
-            return cls(used, used.get_sandbox(id), owns_client=client is None)
+            return cls(used, call(used), owns_client=client is None)
         except BaseException:
             if client is None:
                 used.close()

@@ -63,6 +63,7 @@ class Workload:
         pair_permille: how many in a thousand have two containers.
         cordon_permille: now and then a client cordons a node or lifts that: how many in a thousand of these cordon.
         ending_permille: how many containers in a thousand end by themselves, well or badly, or cannot start.
+        restart_permille: how many sandboxes in a thousand start what ended again, always or after a failure.
     """
 
     clients: int = 0
@@ -77,6 +78,7 @@ class Workload:
     pair_permille: int = 150
     cordon_permille: int = 300
     ending_permille: int = 170
+    restart_permille: int = 150
 
 
 class World:

@@ -26,6 +26,8 @@ json::object container_state(const model::NodeSandbox& sandbox, const model::Nod
   out["taskPID"] = state.pid;
   out["runtime"] = runtime;
   put_if(out, "taskStatus", state.task_status);
+  if (state.exit_code) out["exitCode"] = *state.exit_code;
+  if (state.restarts != 0) out["restarts"] = state.restarts;
   return out;
 }
 

@@ -58,6 +58,8 @@ model::SandboxSpec draw_spec(Random& random, const Workload& load) {
   const auto selecting = static_cast<std::uint64_t>(load.selector_permille);
   if (random.chance(selecting)) spec.node_selector["zone"] = random.chance(500) ? "a" : "b";
   if (random.chance(selecting / 10)) spec.node_selector["zone"] = "nowhere";
+  if (load.restart_permille > 0 && random.chance(static_cast<std::uint64_t>(load.restart_permille)))
+    spec.restart_policy = random.chance(500) ? model::RestartPolicy::always : model::RestartPolicy::on_failure;
   if (spec.ttl_seconds > 0 && random.chance(300)) spec.on_expiry = model::OnExpiry::stop;
   return spec;
 }

@@ -15,7 +15,7 @@ class Plants : public testing::Test {
     options.faults = false;
     options.nodes = 3;
     options.load.clients = 3;
-    options.load.ttl_permille = 0;
+    options.load.ttl_permille = options.load.restart_permille = 0;
   }
 
   WorldOptions options;

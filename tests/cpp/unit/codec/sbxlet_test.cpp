@@ -65,7 +65,11 @@ TEST(SbxletSandbox, has_the_originals_fields_in_their_order) {
 }
 
 TEST(SbxletSandbox, an_error_and_the_sandboxs_own_runtime_are_shown) {
-  const std::string text = write_json(sandbox_object(test::full_node_sandbox(), facts()));
+  model::NodeSandbox sandbox = test::full_node_sandbox();
+  sandbox.containers[0].exit_code = 137;
+  sandbox.containers[0].restarts = 4;
+  const std::string text = write_json(sandbox_object(sandbox, facts()));
+  EXPECT_THAT(text, HasSubstr(R"("exitCode":137,"restarts":4)"));
   EXPECT_THAT(text, HasSubstr(R"("phase":"error","error":"web: exited")"));
   EXPECT_THAT(text, HasSubstr(R"("runtime":"runc","taskStatus":"exited")"));
 }

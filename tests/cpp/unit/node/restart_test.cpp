@@ -232,5 +232,25 @@ TEST_F(RestartTest, a_full_disk_delays_it) {
   delete_and_expect_clean();
 }
 
+TEST_F(RestartTest, a_wall_clock_that_jumps_neither_hastens_nor_delays_anything) {
+  for (const Duration jump : {Duration(std::chrono::hours(-48)), Duration(std::chrono::hours(48))}) {
+    create(request(RestartPolicy::always));
+    for (int i = 0; i < 5; ++i) {
+      kill();
+      ASSERT_TRUE(restarted(i + 1));
+    }
+    kill();
+    ASSERT_TRUE(run_until([&] { return container().phase == ContainerPhase::creating; }));
+    const MonoTime begin = clock_.mono_now();
+    clock_.jump_wall(jump);
+    ASSERT_TRUE(run(agent_->reconcile()));
+    ASSERT_TRUE(restarted(6));
+    EXPECT_GE(clock_.mono_now() - begin, milliseconds(3100)) << "the sixth pause is 3.2 s";
+    EXPECT_LE(clock_.mono_now() - begin, milliseconds(3500));
+    clock_.jump_wall(-jump);
+    delete_and_expect_clean();
+  }
+}
+
 }  // namespace
 }  // namespace sandboxd::node
