@@ -1,5 +1,7 @@
 #include "containerd/copy_tree.hpp"
 
+#include "containerd/descriptor.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <dirent.h>
@@ -17,20 +19,6 @@ namespace {
 
 constexpr int kDepthMax = 128;
 constexpr std::size_t kChunk = 1024 * 1024;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Error failed(int number, const char* what, const std::string& name) {
   return errno_error(number, std::string(what) + " " + name, ErrorCode::storage_failed);

@@ -1,6 +1,7 @@
 #include "containerd/image_volumes.hpp"
 
 #include "containerd/copy_tree.hpp"
+#include "containerd/descriptor.hpp"
 
 #include <algorithm>
 #include <array>
@@ -45,56 +46,49 @@ bool is_covered(const ports::ContainerRequest& request, const std::string& path)
 
 // An overlay of several layers, mounted read-only for a moment: the descriptor keeps it alive after it was detached.
 // Layers are named by descriptors, because many long paths do not fit into the page that mount options may take.
-Result<int> open_merged(const std::vector<std::string>& layers, const std::string& scratch) {
-  std::vector<int> held;
+Result<Descriptor> open_merged(const std::vector<std::string>& layers, const std::string& scratch) {
+  std::vector<Descriptor> held;
   std::string options = "index=off,lowerdir=";
   for (const std::string& layer : layers) {
-    held.push_back(open(layer.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    options += (held.size() > 1 ? ":/proc/self/fd/" : "/proc/self/fd/") + std::to_string(held.back());
+    held.emplace_back(open(layer.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    options += (held.size() > 1 ? ":/proc/self/fd/" : "/proc/self/fd/") + std::to_string(held.back().get());
   }
   mkdir(scratch.c_str(), 0700);
   const bool mounted =
       mount("overlay", scratch.c_str(), "overlay", MS_RDONLY | MS_NOSUID | MS_NODEV, options.c_str()) == 0;
-  const int failure = errno;
-  const int root = mounted ? open(scratch.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  int failure = errno;
+  Descriptor root(mounted ? open(scratch.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1);
+  if (mounted) failure = errno;
   if (mounted) umount2(scratch.c_str(), MNT_DETACH);
   rmdir(scratch.c_str());
-  for (const int fd : held) {
-    if (fd >= 0) close(fd);
-  }
-  if (root < 0) return errno_error(failure, "read the image for its volumes", ErrorCode::storage_failed);
+  if (root.get() < 0) return errno_error(failure, "read the image for its volumes", ErrorCode::storage_failed);
   return root;
 }
 
-Result<int> open_image(const std::vector<std::string>& layers, const std::string& scratch) {
+Result<Descriptor> open_image(const std::vector<std::string>& layers, const std::string& scratch) {
   if (layers.size() > 1) return open_merged(layers, scratch);
-  const int root = layers.empty() ? -1 : open(layers.front().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0) return errno_error(layers.empty() ? ENOENT : errno, "read the image for its volumes");
+  Descriptor root(layers.empty() ? -1 : open(layers.front().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (root.get() < 0) return errno_error(layers.empty() ? ENOENT : errno, "read the image for its volumes");
   return root;
 }
 
 // Symbolic links are followed inside the image only.
-int open_in_image(int root, const std::string& path) {
+Descriptor open_in_image(const Descriptor& root, const std::string& path) {
   open_how how{};
   how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
+  return Descriptor(static_cast<int>(syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how)));
 }
 
-Result<void> make_volume(int root, const ports::BindMount& volume) {
+Result<void> make_volume(const Descriptor& root, const ports::BindMount& volume) {
   if (mkdir(volume.host_path.c_str(), 0755) != 0)
     return errno_error(errno, "make directory " + volume.host_path, ErrorCode::storage_failed);
-  const int from = open_in_image(root, volume.container_path);
-  if (from < 0 && errno == ENOENT) return {};
-  if (from < 0) return errno_error(errno, "open it in the image", ErrorCode::image_failed);
-  const int to = open(volume.host_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  Result<void> copied = errno_error(errno, "open " + volume.host_path, ErrorCode::storage_failed);
-  if (to >= 0) {
-    copied = copy_tree(from, to);
-    close(to);
-  }
-  close(from);
-  return copied;
+  const Descriptor from = open_in_image(root, volume.container_path);
+  if (from.get() < 0 && errno == ENOENT) return {};
+  if (from.get() < 0) return errno_error(errno, "open it in the image", ErrorCode::image_failed);
+  const Descriptor to(open(volume.host_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (to.get() < 0) return errno_error(errno, "open " + volume.host_path, ErrorCode::storage_failed);
+  return copy_tree(from.get(), to.get());
 }
 
 }  // namespace
@@ -114,15 +108,11 @@ std::vector<ports::BindMount> plan_image_volumes(const ports::ContainerRequest& 
 Result<void> make_image_volumes(const std::vector<std::string>& layers, const std::string& scratch,
                                 const std::vector<ports::BindMount>& volumes) {
   SBX_TRY(root, open_image(layers, scratch));
-  Result<void> made;
   for (const ports::BindMount& volume : volumes) {
-    made = make_volume(root, volume);
-    if (made) continue;
-    made = made.error().with_context("volume " + volume.container_path + " of the image");
-    break;
+    const auto made = make_volume(root, volume);
+    if (!made) return made.error().with_context("volume " + volume.container_path + " of the image");
   }
-  close(root);
-  return made;
+  return {};
 }
 
 }  // namespace sandboxd::containerd

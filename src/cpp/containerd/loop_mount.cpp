@@ -1,5 +1,7 @@
 #include "containerd/loop_mount.hpp"
 
+#include "containerd/descriptor.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
@@ -22,21 +24,6 @@ constexpr int kAttemptsMax = 64;
 // noinit_itable: nothing is zeroed in the background. nobarrier: the image is not synced to the host's disk, neither
 // when the container syncs nor when it is removed; after a crash of the host it is thrown away in any case.
 constexpr const char* kOptions = "noinit_itable,nobarrier";
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 struct LoopDevice {
   Descriptor held;  // until it is mounted: a free device with autoclear is cleared at its last close
