@@ -145,9 +145,9 @@ class Machine:
         (link,) = json.loads(run("ip", "-j", "link", "show", self.bridge))
         self.gateway_mac = str(link["address"])
 
-    def start(self, id: str, **spec: Any) -> str:
+    def start(self, id: str, cpu: str = "200m", **spec: Any) -> str:
         """A running sandbox that answers probes; its address."""
-        self.instance.create(id, image=PROBE, args=probe_args(), cpu="200m", **spec)
+        self.instance.create(id, image=PROBE, args=probe_args(), cpu=cpu, **spec)
         address = str(self.instance.wait_phase(id, "Running")["status"]["ip"])
         wait_until(lambda: self.probe(address, "hello") == "hello", f"{id} answers", 30)
         return address
