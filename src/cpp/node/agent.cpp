@@ -53,7 +53,7 @@ class Agent::Impl {
   Task<Result<void>> start();
   Task<void> stop();
   Task<Result<model::NodeSandbox>> create(model::NodeCreateRequest request);
-  Task<Result<void>> remove(SandboxId id, std::string uid);
+  Task<Result<void>> remove(SandboxId id, std::string uid, Until until);
   Task<Result<std::vector<std::string>>> log(SandboxId id, std::string container);
   Result<std::unique_ptr<ports::OutputReader>> follow_log(const SandboxId& id, const std::string& container);
   Result<std::unique_ptr<ports::NodeWatch>> subscribe();
@@ -251,7 +251,7 @@ Task<Result<void>> Agent::Impl::remove_unknown(SandboxId id, std::string uid) {
   co_return Result<void>();
 }
 
-Task<Result<void>> Agent::Impl::remove(SandboxId id, std::string uid) {
+Task<Result<void>> Agent::Impl::remove(SandboxId id, std::string uid, Until until) {
   if (!core_.loaded) co_return Error(ErrorCode::unavailable, "the node agent is starting");
   EntryPtr entry = core_.table.find(id);
   if (entry) co_await wait_accepted(entry);
@@ -261,6 +261,7 @@ Task<Result<void>> Agent::Impl::remove(SandboxId id, std::string uid) {
     auto begun = co_await remover_.begin_erasing(entry);
     if (!begun && begun.error().code() != ErrorCode::cancelled) co_return begun.error();
   }
+  if (until == Until::recorded) co_return Result<void>();
   auto gone = co_await aio::with_deadline(core_.ports.clock, core_.options.remove_wait, wait_gone(entry), "delete");
   if (!gone) kLog.warn("deletion goes on in the background", {{"sandbox", entry->id().str()}});
   co_return Result<void>();
@@ -312,7 +313,9 @@ Task<void> Agent::teardown() { return impl_->core_.pool.drain(); }
 Task<Result<model::NodeSandbox>> Agent::create(model::NodeCreateRequest request) {
   return impl_->create(std::move(request));
 }
-Task<Result<void>> Agent::remove(SandboxId id, std::string uid) { return impl_->remove(std::move(id), std::move(uid)); }
+Task<Result<void>> Agent::remove(SandboxId id, std::string uid, Until until) {
+  return impl_->remove(std::move(id), std::move(uid), until);
+}
 Task<Result<void>> Agent::reconcile() { return impl_->caretaker_.look(); }
 Task<Result<std::vector<std::string>>> Agent::log(SandboxId id, std::string container) {
   return impl_->log(std::move(id), std::move(container));

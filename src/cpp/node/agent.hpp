@@ -87,6 +87,9 @@ inline constexpr std::string_view kOutputRemoved = "delete.output_removed";
 inline constexpr std::string_view kErased = "delete.erased";
 }  // namespace step
 
+// How long a remove takes: to its end, or until it cannot be forgotten any more.
+enum class Until { gone, recorded };
+
 class Agent {
  public:
   Agent(boost::asio::any_io_executor executor, AgentPorts ports, AgentOptions options);
@@ -110,8 +113,9 @@ class Agent {
   [[nodiscard]] Task<Result<model::NodeSandbox>> create(model::NodeCreateRequest request);
 
   // Success also for an unknown id. A non-empty `uid` removes only that life of the id, and forbids it for the future.
-  // Returns once it is all gone, or after remove_wait while the clean-up goes on. Errors: storage_failed.
-  [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid);
+  // Returns once it is all gone, or after remove_wait while the clean-up goes on; with Until::recorded as soon as a
+  // restart would go on with it. A create of the same id waits for the end. Errors: storage_failed.
+  [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid, Until until = Until::gone);
 
   [[nodiscard]] std::optional<model::NodeSandbox> get(const SandboxId& id) const;
   // By id, after `after`, at most `limit`.

@@ -108,12 +108,18 @@ Task<http::Response> statuses(ApiPtr api, http::Request request) {
 Task<http::Response> remove(ApiPtr api, http::Request request) {
   const std::string id = request.parameter("id");
   if (auto valid = sbxlet::validate_id(id); !valid) co_return failed(500, valid.error());
-  auto removed = co_await api->agent.remove(SandboxId(id), request.query_value("uid").value_or(""));
+  const std::string wait = request.query_value("wait").value_or("true");
+  if (wait != "true" && wait != "false")
+    co_return sbxlet_error(400, ErrorCode::invalid_argument, "wait must be true or false, not " + wait);
+  const Until until = wait == "true" ? Until::gone : Until::recorded;
+  auto removed = co_await api->agent.remove(SandboxId(id), request.query_value("uid").value_or(""), until);
   if (!removed) co_return failed(500, removed.error());
+  // Whoever waited was promised the end, also where the clean-up takes longer than anybody waits.
+  const bool goes_on = until == Until::recorded && api->agent.get(SandboxId(id)).has_value();
   json::object answer;
   answer["id"] = id;
-  answer["phase"] = "deleted";
-  co_return ok(answer);
+  answer["phase"] = goes_on ? "deleting" : "deleted";
+  co_return ok(answer, goes_on ? 202 : 200);
 }
 
 Task<http::Response> reconcile(ApiPtr api, http::Request) {

@@ -202,6 +202,20 @@ TEST_F(Routes, a_delete_succeeds_also_for_what_is_not_there) {
             error_answer(500, "id contains unsupported characters", "invalid_argument"));
 }
 
+TEST_F(Routes, a_delete_that_nobody_waits_for_is_answered_when_it_is_recorded) {
+  create_running("a");
+  runtime_machine_->down = true;  // the clean-up cannot end
+  const Answer deleting{202, R"({"id":"a","phase":"deleting"})", ""};
+  EXPECT_EQ(ask("DELETE", "/v1/sandboxes/a?wait=false"), deleting);
+  EXPECT_EQ(ask("DELETE", "/v1/sandboxes/a?wait=false"), deleting) << "asked again";
+  EXPECT_THAT(get("/v1/sandboxes/a").body, HasSubstr(R"("phase":"deleting")"));
+  runtime_machine_->down = false;
+  EXPECT_EQ(post("/v1/sandboxes", create_body("a")).status, 202) << "a create of the id waits for the end";
+  EXPECT_EQ(ask("DELETE", "/v1/sandboxes/b?wait=false"), (Answer{200, R"({"id":"b","phase":"deleted"})", ""}));
+  EXPECT_EQ(ask("DELETE", "/v1/sandboxes/a?wait=no"),
+            error_answer(400, "wait must be true or false, not no", "invalid_argument"));
+}
+
 TEST_F(Routes, a_delete_that_cannot_be_recorded_is_500) {
   create_running("a");
   disk_->faults.full = true;
