@@ -52,7 +52,10 @@ Task<void> Provisioner::provision(EntryPtr entry, From from) {
   if (entry->ending || entry->record.phase != model::Phase::creating) co_return;
   entry->ending = true;
   std::string text = ready.error().message();
-  if (ready.error().code() == ErrorCode::deadline_exceeded && !entry->obstacle.empty()) text += ": " + entry->obstacle;
+  if (ready.error().code() == ErrorCode::deadline_exceeded) {
+    if (!entry->obstacle.empty()) text += ": " + entry->obstacle;
+    for (const std::string& image : entry->awaited_images) text += ": image \"" + image + "\" is still being pulled";
+  }
   core_.tasks.spawn("finish", remover_.finish(entry, {model::Phase::failed, std::move(text)}));
 }
 
@@ -76,6 +79,7 @@ Task<Result<void>> Provisioner::run(EntryPtr entry, From from) {
     entry->redoing = true;
     entry->started = false;
     entry->pids.clear();
+    entry->awaited_images.clear();
     SBX_CO_CHECK(co_await remover_.take_down_once(entry));
     entry->slot = {};
   }
@@ -154,12 +158,14 @@ Task<Result<void>> Provisioner::open_outputs(EntryPtr entry) {
 
 Task<Result<ports::ImageInfo>> Provisioner::ensure_image(EntryPtr entry, std::size_t index) {
   const std::string reference = entry->record.spec.containers[index].image;
+  const auto awaited = entry->awaited_images.insert(reference);
   auto image = co_await core_.ports.runtime.ensure_image(reference);
+  entry->awaited_images.erase(awaited);
   if (!image) {
     core_.images.missing(reference);
     co_return pull_error(image.error(), reference);
   }
-  core_.images.used(reference);
+  core_.images.used(reference, image->digest);
   core_.reached(step::kImageReady, entry->id());
   co_return image;
 }
@@ -174,7 +180,7 @@ Task<Result<void>> Provisioner::create_all(EntryPtr entry, PlanParts parts, std:
   }
   std::vector<Task<Result<void>>> creations;
   for (std::size_t i = 0; i < images.size(); ++i) {
-    entry->image_references[entry->record.containers[i].key] = images[i].reference;
+    entry->images[entry->record.containers[i].key] = {images[i].reference, images[i].digest};
     creations.push_back(create_one(entry, plan_container(config, entry->record, i, parts, std::move(images[i]))));
   }
   auto created = co_await gather(std::move(creations));
@@ -232,8 +238,10 @@ Task<Result<void>> Provisioner::go_live(EntryPtr entry) {
       container.phase = model::ContainerPhase::running;
       const auto pid = entry->pids.find(container.key);
       if (pid != entry->pids.end()) container.pid = pid->second;
-      const auto image = entry->image_references.find(container.key);
-      if (image != entry->image_references.end() && !image->second.empty()) container.image = image->second;
+      const auto image = entry->images.find(container.key);
+      if (image == entry->images.end()) continue;
+      if (!image->second.reference.empty()) container.image = image->second.reference;
+      container.image_digest = image->second.digest;
     }
     return true;
   });
