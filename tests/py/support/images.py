@@ -20,7 +20,8 @@ _APPLETS = (
 WEB_ENTRYPOINT = ["/bin/sh", "-c", "echo web is up; exec httpd -f -p 8000 -h /www"]
 
 
-def _layer() -> bytes:
+def root_layer() -> bytes:
+    """A tar of a root filesystem with busybox."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
 
@@ -52,7 +53,7 @@ def _digest(data: bytes) -> str:
 
 def write_archive(path: Path, reference: str, entrypoint: list[str]) -> Path:
     """Write an OCI image archive with one gzip layer; `reference` becomes the image's name on import."""
-    plain = _layer()
+    plain = root_layer()
     layer = gzip.compress(plain, mtime=0)
     config = json.dumps(
         {
