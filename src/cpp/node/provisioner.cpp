@@ -188,21 +188,27 @@ Task<Result<void>> Provisioner::create_all(EntryPtr entry, PlanParts parts, std:
 }
 
 Task<Result<void>> Provisioner::create_one(EntryPtr entry, ports::ContainerRequest request) {
-  const std::string name = request.container.name;
+  std::string what = "create container " + request.container.name;
+  if (!request.image.reference.empty()) what += " of image \"" + request.image.reference + "\"";
   const auto pipes = entry->pipes.find(request.key);
   if (pipes != entry->pipes.end()) {
     request.stdout_fifo = pipes->second.stdout_fifo;
     request.stderr_fifo = pipes->second.stderr_fifo;
   }
   auto created = co_await aio::shield(core_.ports.runtime.create(std::move(request)));
-  if (!created) co_return created.error().with_context("create container " + name);
+  if (!created) co_return created.error().with_context(what);
   core_.reached(step::kContainerCreated, entry->id());
   co_return created;
 }
 
 Task<Result<std::uint32_t>> Provisioner::start_one(EntryPtr entry, std::string key, std::string name) {
   auto pid = co_await aio::shield(core_.ports.runtime.start(key));
-  if (!pid) co_return pid.error().with_context("start container " + name);
+  if (!pid) {
+    std::string what = "start container " + name;
+    if (const auto image = entry->images.find(key); image != entry->images.end())
+      what += " of image \"" + image->second.reference + "\"";
+    co_return pid.error().with_context(what);
+  }
   entry->pids[key] = *pid;
   core_.reached(step::kContainerStarted, entry->id());
   co_return pid;

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import random
 import subprocess
 import tarfile
 import threading
@@ -187,7 +188,8 @@ def test_registry_that_dies_in_mid_layer(platform: Instance, registry: FakeRegis
 
 
 def test_slow_registry_and_what_is_seen_of_it(platform: Instance, registry: FakeRegistry, name: str) -> None:
-    plain = images.root_layer() + b"\0" * 1536
+    # Larger than what containerd writes at once, and no smaller when packed.
+    plain = images.root_layer() + random.Random(7).randbytes(6 << 20)
     gate = threading.Event()
     repository = make_repository(layer=plain, gate=gate)
     image = registry.add("slow/web", repository)
@@ -202,6 +204,8 @@ def test_slow_registry_and_what_is_seen_of_it(platform: Instance, registry: Fake
     assert (seen["image"], seen["layersDone"], seen["layersTotal"]) == (image, 0, 1)
     assert 0 < seen["bytesDone"] < size == seen["bytesTotal"]
     assert seen["message"].startswith(f"pulling {image}: 0 of 1 layers, ")
+    node = platform.get("/api/v1/nodes")["items"][0]["id"]  # and through the control plane
+    assert platform.get(f"/api/v1/nodes/{node}/sandboxes/{name}-late")["sandbox"]["pulls"][0]["image"] == image
     found = platform.wait_phase(f"{name}-late", "Failed", 60)
     assert (
         f'pull image "{image}": not done within image_pull_timeout ({PULL_SECONDS}s)' in found["status"]["last_error"]
