@@ -4,17 +4,22 @@
 //   containerd_floor SOCKET TEMPLATE_KEY TEMPLATE_NETNS
 //
 // Each line "KEY NETNS" on standard input makes one such container in that ready network namespace, prints
-// "KEY MICROSECONDS" (request of the first call to the reply of the last), and removes it again, untimed.
+// "KEY MICROSECONDS" (request of the first call to the reply of the last), and removes it again, untimed. A line
+// "KEY NETNS KEY NETNS ..." makes all of them at once, and the time is that of the last; it bears the first's key.
 #include "aio/io_runtime.hpp"
+#include "aio/task_group.hpp"
 #include "containerd/grpc_channel.hpp"
 #include "containerd/methods.hpp"
 #include "containerd/rpc.hpp"
+
+#include <boost/asio/this_coro.hpp>
 
 #include <chrono>
 #include <containerd/wire.pb.h>
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -101,7 +106,9 @@ class Floor {
     snapshot.set_snapshotter(template_.snapshotter());
     snapshot.set_key(key);
     auto snapshot_gone = co_await channel_.unary(method::kSnapshotsRemove, snapshot.SerializeAsString(), kLimit);
-    if (!task_gone || !record_gone || !snapshot_gone) std::cerr << "containerd_floor: " << key << " left traces\n";
+    // Without its record, containerd's garbage collector may have taken the snapshot already.
+    const bool no_snapshot = snapshot_gone || snapshot_gone.error().code() == ErrorCode::not_found;
+    if (!task_gone || !record_gone || !no_snapshot) std::cerr << "containerd_floor: " << key << " left traces\n";
   }
 
  private:
@@ -110,6 +117,30 @@ class Floor {
   std::string parent_;  // the image's topmost layer
   std::string network_namespace_;
 };
+
+struct Place {
+  std::string key;
+  std::string network_namespace;
+};
+
+Task<void> make_one(Floor& floor, Place place, std::string& failure) {
+  auto made = co_await floor.make(std::move(place.key), std::move(place.network_namespace));
+  if (!made) failure = made.error().message();
+}
+
+Task<std::string> make_all(Floor& floor, const std::vector<Place>& places) {
+  std::string failure;
+  aio::TaskGroup group(co_await boost::asio::this_coro::executor);
+  for (const Place& place : places) group.spawn("make", make_one(floor, place, failure));
+  co_await group.join();
+  co_return failure;
+}
+
+Task<void> remove_all(Floor& floor, const std::vector<Place>& places) {
+  aio::TaskGroup group(co_await boost::asio::this_coro::executor);
+  for (const Place& place : places) group.spawn("remove", floor.remove(place.key));
+  co_await group.join();
+}
 
 Task<void> serve(Floor& floor, std::string key, std::string network_namespace) {
   auto ready = co_await floor.read_template(std::move(key), std::move(network_namespace));
@@ -120,18 +151,20 @@ Task<void> serve(Floor& floor, std::string key, std::string network_namespace) {
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     std::istringstream words(line);
-    std::string one, space;
-    words >> one >> space;
+    std::vector<Place> places;
+    for (Place place; words >> place.key >> place.network_namespace;) places.push_back(place);
+    if (places.empty()) continue;
     const auto begin = std::chrono::steady_clock::now();
-    auto made = co_await floor.make(one, space);
+    const std::string failure = co_await make_all(floor, places);
     const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
-    if (made) {
-      std::cout << one << ' ' << took.count() << std::endl;
+    const std::string& name = places.front().key;
+    if (failure.empty()) {
+      std::cout << name << ' ' << took.count() << std::endl;
     } else {
-      std::cout << one << " error " << made.error().message() << std::endl;
+      std::cout << name << " error " << failure << std::endl;
     }
-    co_await floor.remove(one);
-    std::cout << one << " removed" << std::endl;
+    co_await remove_all(floor, places);
+    std::cout << name << " removed" << std::endl;
   }
 }
 

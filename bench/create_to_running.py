@@ -11,6 +11,7 @@ Both are taken in turn within one run, so that a noisy machine is as noisy for b
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import os
 import socket
@@ -51,10 +52,10 @@ class Floor:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def measure(self, key: str, netns: str) -> float:
-        """Milliseconds of one create and start."""
+    def measure(self, *places: tuple[str, str]) -> float:
+        """Milliseconds of creating and starting a container at each place (key, namespace), all at once."""
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{key} {netns}\n")
+        self.process.stdin.write(" ".join(f"{key} {netns}" for key, netns in places) + "\n")
         self.process.stdin.flush()
         answer = self.line()
         removed = self.line()
@@ -68,16 +69,16 @@ class Floor:
         self.process.wait(30)
 
 
-def make_namespace(instance: Instance, name: str) -> str:
-    """A ready network namespace with one interface and an address, as a slot has."""
+def make_namespace(instance: Instance, name: str, number: int = 1) -> str:
+    """A ready network namespace as a slot is, with one of the last addresses of the subnet."""
     bridge = f"sbx-br{instance.name}"
-    address = f"{'.'.join(instance.subnet.split('.')[:3])}.253/24"
+    subnet = ipaddress.ip_network(instance.subnet)
     for command in (
         f"ip netns add {name}",
-        f"ip link add sbxt-floor type veth peer name eth0 netns {name}",
-        f"ip link set sbxt-floor master {bridge} up",
+        f"ip link add sbxt-fl{number} type veth peer name eth0 netns {name}",
+        f"ip link set sbxt-fl{number} master {bridge} up",
         f"ip -n {name} link set lo up",
-        f"ip -n {name} addr add {address} dev eth0",
+        f"ip -n {name} addr add {subnet[-1 - number]}/{subnet.prefixlen} dev eth0",
         f"ip -n {name} link set eth0 up",
     ):
         subprocess.run(command.split(), check=True)
@@ -139,19 +140,27 @@ def figures(values: list[float]) -> dict[str, float]:
     }
 
 
+def template_id(handler: str) -> str:
+    """The sandbox whose container the floor copies."""
+    return f"template-{handler}"
+
+
+def start_floor(instance: Instance, floor_path: Path, handler: str) -> Floor:
+    """The floor beside a running template."""
+    id = template_id(handler)
+    instance.create(id, image=images.WEB, cpu=CPU, memory="128Mi", runtime=handler, ports=(8000,))
+    instance.wait_phase(id, "Running")
+    item = instance.node_get(f"/v1/sandboxes/{id}")["sandbox"]
+    key = next(iter(item["containers"].values()))["id"]
+    slot = next(name for name, address in namespaces(instance).items() if address == item["ip"])
+    return Floor(floor_path, instance, key, f"/run/netns/{slot}")
+
+
 def measure(instance: Instance, floor_path: Path, handler: str, rounds: int) -> dict[str, Any]:
     """Interleave ours and the floor for one handler."""
     spec = make_spec(image=images.WEB, ports=(8000,), cpu=CPU, memory="128Mi", runtime=handler)
-    template = f"template-{handler}"
-    instance.create(
-        template, **{"image": images.WEB, "cpu": CPU, "memory": "128Mi", "runtime": handler, "ports": (8000,)}
-    )
-    instance.wait_phase(template, "Running")
-    item = instance.node_get(f"/v1/sandboxes/{template}")["sandbox"]
-    key = next(iter(item["containers"].values()))["id"]
-    slot = next(name for name, address in namespaces(instance).items() if address == item["ip"])
     netns = make_namespace(instance, f"sbxt-floor-{instance.name}")
-    floor = Floor(floor_path, instance, key, f"/run/netns/{slot}")
+    floor = start_floor(instance, floor_path, handler)
     mine: list[dict[str, float]] = []
     bare: list[float] = []
     try:
@@ -160,7 +169,7 @@ def measure(instance: Instance, floor_path: Path, handler: str, rounds: int) -> 
             one = ours(instance, id, spec)
             instance.delete(id)
             instance.wait_gone(id)
-            other = floor.measure(f"floor-{handler}-{number}", netns)
+            other = floor.measure((f"floor-{handler}-{number}", netns))
             if number >= 2:  # the first two warm caches of both
                 mine.append(one)
                 bare.append(other)
@@ -169,8 +178,8 @@ def measure(instance: Instance, floor_path: Path, handler: str, rounds: int) -> 
     finally:
         floor.close()
         run("ip", "netns", "delete", f"sbxt-floor-{instance.name}")
-        instance.delete(template)
-        instance.wait_gone(template)
+        instance.delete(template_id(handler))
+        instance.wait_gone(template_id(handler))
     result: dict[str, Any] = {"floor_ms": figures(bare)}
     for field in ("acknowledged_ms", "running_ms", "answering_ms"):
         result[field] = figures([one[field] for one in mine])

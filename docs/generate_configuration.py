@@ -30,7 +30,10 @@ case; a missing file says nothing; a duration that does not parse is ignored; nu
 replacement (last column); without `http_addr` it listens on `:8082`; without `shared_secret` it refuses to start.
 sandboxd-o's environment names work too, with or without its file: a value that does not parse is ignored. What was
 ignored, and settings that have nothing to set here, are named in the log. `create_rps` and `create_burst` limit creates
-only where one of them is set. Our own names are strict: an unknown one or a wrong value is refused.
+only where one of them is set. With its node's file, sandboxes that ended are removed as it removes them (`reap_exited`),
+and log files are kept for ever; storage shares that do not add up to 100 are 80 and 20. Its `state_base_dir` and
+`lock_dir` set nothing: there are no files for single sandboxes, their records are one database in `data_dir`, and no
+lock is a file. What it kept there is not read. Our own names are strict: an unknown one or a wrong value is refused.
 """
 ROLES: tuple[tuple[_config.Role, str], ...] = (("orch", "Control plane"), ("node", "Node agent"))
 

@@ -1,8 +1,8 @@
 """Self-hosted sandboxes: isolated, networked, time-limited containers on one machine or many.
 
 The client side (Sandbox, Client and their async forms) is pure Python over HTTP. The daemons (Orchestrator,
-NodeDaemon), the scheduler and the simulator (sandboxd.sim) come from the native module, which is imported when one of
-them is first used.
+NodeDaemon), the scheduler and the simulator (sandboxd.sim) come from the native module. Each is imported when it is
+first used: a daemon does not hold the client's libraries in memory, nor a client the native module.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._async_client import AsyncClient
-from ._async_sandbox import AsyncSandbox
-from ._client import Client
 from ._endpoint import Endpoint, find_endpoint
 from ._exceptions import (
     ApiError,
@@ -38,21 +35,28 @@ from ._exceptions import (
 )
 from ._models import Event, ExternalInfo, LogLine, NodeInfo, NodeResources, Port, Probe, SandboxInfo
 from ._retry import NO_RETRY, RetryPolicy
-from .sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from ._async_client import AsyncClient
+    from ._async_sandbox import AsyncSandbox
+    from ._client import Client
     from ._daemon import NodeConfig, NodeDaemon, OrchConfig, Orchestrator
     from ._sched import NodeView, PlacementRequest, Scheduler, SchedulingPolicy, place
+    from .sandbox import Sandbox
 
 __version__ = "0.1.0"
 
-_NATIVE = {
+_LAZY = {
+    "AsyncClient": "_async_client",
+    "AsyncSandbox": "_async_sandbox",
+    "Client": "_client",
     "NodeConfig": "_daemon",
     "NodeDaemon": "_daemon",
     "OrchConfig": "_daemon",
     "NodeView": "_sched",
     "Orchestrator": "_daemon",
     "PlacementRequest": "_sched",
+    "Sandbox": "sandbox",
     "Scheduler": "_sched",
     "SchedulingPolicy": "_sched",
     "place": "_sched",
@@ -60,8 +64,8 @@ _NATIVE = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _NATIVE:
-        value = getattr(import_module(f"sandboxd.{_NATIVE[name]}"), name)
+    if name in _LAZY:
+        value = getattr(import_module(f"sandboxd.{_LAZY[name]}"), name)
         if isinstance(value, type):
             value.__module__ = __name__  # as below
         return value

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from . import _protocol
 from ._async_client import AsyncClient
 from ._client_base import documented_like
 from ._exceptions import NotFoundError, SandboxdError
 from ._handle import TAIL_LINES, BaseSandbox
 from ._models import LogLine, Probe, SandboxInfo
+from ._spec import RestartPolicy, build_spec
 from ._waiter import Waiter
 from .sandbox import Sandbox
 
@@ -45,6 +45,9 @@ class AsyncSandbox(BaseSandbox):
         cpu: str | float = "200m",
         memory: str | int = "256Mi",
         egress: bool = False,
+        allow: Sequence[str] = (),
+        bandwidth: int | None = None,
+        restart_policy: RestartPolicy = "never",
         lifetime: float | None = None,
         probe: Probe | None = None,
         work_dir: str = "",
@@ -54,7 +57,7 @@ class AsyncSandbox(BaseSandbox):
         idempotency_key: str | None = None,
         client: AsyncClient | None = None,
     ) -> Self:
-        spec = _protocol.build_spec(
+        spec = build_spec(
             image=image,
             command=command,
             env=env,
@@ -62,6 +65,9 @@ class AsyncSandbox(BaseSandbox):
             cpu=cpu,
             memory=memory,
             egress=egress,
+            allow=allow,
+            bandwidth=bandwidth,
+            restart_policy=restart_policy,
             lifetime=lifetime,
             probe=probe,
             work_dir=work_dir,

@@ -115,6 +115,17 @@ def check_programs(runtime: str) -> Iterator[Check]:
         yield Check(name, path is not None, detail, "" if path else script, required=runtime == "runsc")
 
 
+def check_disks(runtime: str) -> Iterator[Check]:
+    """What bounds the disk of a container; under runsc only the volumes of images need it."""
+    is_required = runtime == "runc"
+    mkfs = _which("mkfs.ext4")
+    mend = "" if mkfs else "apt-get install e2fsprogs"
+    yield Check("mkfs.ext4", mkfs is not None, mkfs or "not installed", mend, required=is_required)
+    has_loop = Path("/dev/loop-control").exists()
+    detail = "/dev/loop-control" if has_loop else "no /dev/loop-control"
+    yield Check("loop devices", has_loop, detail, "" if has_loop else "modprobe loop", required=is_required)
+
+
 def check_network(cni_dir: str = "/usr/lib/cni") -> Iterator[Check]:
     missing = [name for name in ("bridge", "host-local", "loopback") if not os.access(Path(cni_dir, name), os.X_OK)]
     detail = f"{', '.join(missing)} missing in {cni_dir}" if missing else cni_dir
@@ -172,6 +183,7 @@ def run_checks(instance: Instance, listens: list[str]) -> list[Check]:
         check_system,
         check_kernel,
         lambda: check_programs(instance.runtime),
+        lambda: check_disks(instance.runtime),
         check_network,
         check_native,
         lambda: check_room(instance),

@@ -137,6 +137,12 @@ class SandboxInfo:
         return {str(key): str(value) for key, value in _mapping(self.spec.get("labels")).items()}
 
     @property
+    def restarts(self) -> int:
+        """How often its restart policy has started containers again."""
+        containers = _items(_mapping(self.raw.get("status")).get("containers"))
+        return sum(_integer(_mapping(item).get("restarts")) for item in containers)
+
+    @property
     def is_running(self) -> bool:
         return self.phase == "Running"
 

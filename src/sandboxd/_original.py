@@ -115,7 +115,7 @@ class Interpreter:
         rows = {row.name: row for row in self._rows}
         for name in originals & given.keys():
             text, origin = given[name]
-            if rows[name].original_low and self._is_low(rows[name], text):
+            if rows[name].original_low and (self._is_low(rows[name], text) or _is_above_all(name, text)):
                 given[name] = (rows[name].original_low, f"{origin}, corrected")
             elif rows[name].kind == "list":
                 given[name] = (text.upper(), origin)  # its lists are names of chains
@@ -126,6 +126,24 @@ class Interpreter:
         if "create_burst" in originals and "create_rps" in rows:
             given.setdefault("create_rps", (rows["create_rps"].original_low, "default of sandboxd-o"))
         self._correct_ports(given, originals)
+        self._correct_shares(given, originals)
+
+    def _correct_shares(self, given: dict[str, tuple[str, str]], originals: set[str]) -> None:
+        """Of the node: percentages that make no sense count as absent."""
+        if "max_alloc_percent" in originals and not 1 <= self._number("max_alloc_percent", given) <= 100:
+            given["max_alloc_percent"] = ("90", "corrected: it was not between 1 and 100")
+        if originals & {"rootfs_ratio_percent", "tmpfs_ratio_percent"}:
+            given.setdefault("tmpfs_ratio_percent", ("20", "default of sandboxd-o"))
+            root, tmp = self._number("rootfs_ratio_percent", given), self._number("tmpfs_ratio_percent", given)
+            if root <= 0 or tmp < 0 or root + tmp != 100:
+                given["rootfs_ratio_percent"] = ("80", "corrected: the shares must add up to 100")
+                given["tmpfs_ratio_percent"] = ("20", "corrected: the shares must add up to 100")
+
+    def _number(self, name: str, given: dict[str, tuple[str, str]]) -> int:
+        native = self._native()
+        if name in given:
+            native.set(name, given[name][0])
+        return int(native.get(name))
 
     def _correct_ports(self, given: dict[str, tuple[str, str]], originals: set[str]) -> None:
         if not originals & {"host_port_min", "host_port_max"}:
@@ -172,6 +190,11 @@ class Interpreter:
         if row.kind == "float":
             return float(canonical) <= 0
         return row.kind == "int" and int(canonical) < 1
+
+
+def _is_above_all(name: str, text: str) -> bool:
+    """Whether it is a share of more than everything."""
+    return name == "max_alloc_percent" and int(text) > 100
 
 
 __all__ = ["Interpreter", "Reading", "is_original_file", "read_json"]

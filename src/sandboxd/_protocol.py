@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from ._exceptions import ApiError, WatchExpiredError, make_api_error
-from ._models import Event, ExternalInfo, Json, LogLine, NodeInfo, Probe, SandboxInfo, parse_log_lines
+from ._models import Event, ExternalInfo, Json, LogLine, NodeInfo, SandboxInfo, parse_log_lines
 from ._sse import SseMessage
 
 T = TypeVar("T")
@@ -132,78 +131,6 @@ def _nothing(data: Json) -> None:
 def generate_id() -> str:
     """A sandbox id that nobody else has."""
     return "sbx-" + secrets.token_hex(6)
-
-
-def cpu_text(cpu: str | float) -> str:
-    """CPU as a quantity: 0.2 and "200m" are the same; a number means cores."""
-    return cpu if isinstance(cpu, str) else f"{round(cpu * 1000)}m"
-
-
-def memory_text(memory: str | int) -> str:
-    """Memory as a quantity: "256Mi"; a number means bytes."""
-    return str(memory)
-
-
-def lifetime_seconds(lifetime: float) -> int:
-    """Whole seconds of a lifetime, never fewer than asked for.
-
-    Raises:
-        ValueError: it is not a number above 0.
-    """
-    if not 0 < lifetime < math.inf:
-        raise ValueError(f"lifetime must be a number of seconds above 0, not {lifetime:g}; None means without an end")
-    return math.ceil(lifetime)
-
-
-def build_spec(
-    *,
-    image: str,
-    command: Sequence[str] | str | None = None,
-    env: Mapping[str, str] | None = None,
-    ports: Sequence[int] = (),
-    cpu: str | float = "200m",
-    memory: str | int = "256Mi",
-    egress: bool = False,
-    lifetime: float | None = None,
-    probe: Probe | None = None,
-    work_dir: str = "",
-    node_selector: Mapping[str, str] | None = None,
-    labels: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Build the specification of a sandbox with one container named "main".
-
-    Args:
-        command: argument list; a string is run by the image's /bin/sh; None runs the image's own command.
-        cpu: cores as a number, or a quantity such as "200m".
-        memory: bytes as a number, or a quantity such as "256Mi".
-        lifetime: seconds until the sandbox is removed, rounded up to whole ones; None keeps it until it is deleted.
-
-    Raises:
-        ValueError: the lifetime is not a number above 0.
-    """
-    container: dict[str, Any] = {
-        "name": "main",
-        "image": image,
-        "resource": {"cpu": cpu_text(cpu), "memory": memory_text(memory)},
-    }
-    if command is not None:
-        container["args"] = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
-    if env:
-        container["env"] = [f"{key}={value}" for key, value in env.items()]
-    if work_dir:
-        container["work_dir"] = work_dir
-    spec: dict[str, Any] = {"egress": egress, "containers": [container]}
-    if lifetime is not None:
-        spec["ttl_seconds"] = lifetime_seconds(lifetime)
-    if ports:
-        spec["ports"] = [{"container_port": port, "protocol": "tcp"} for port in ports]
-    if probe is not None:
-        spec["readiness_probe"] = probe.to_json()
-    if node_selector:
-        spec["node_selector"] = dict(node_selector)
-    if labels:
-        spec["labels"] = dict(labels)
-    return spec
 
 
 def create_sandbox(spec: Json, id: str | None = None, key: str = "") -> Request[SandboxInfo]:
@@ -367,8 +294,6 @@ __all__ = [
     "WATCH_PATH",
     "Page",
     "Request",
-    "build_spec",
-    "cpu_text",
     "create_sandbox",
     "delete_external",
     "delete_sandbox",
@@ -379,11 +304,9 @@ __all__ = [
     "get_node",
     "get_sandbox",
     "health",
-    "lifetime_seconds",
     "list_externals",
     "list_nodes",
     "list_sandboxes",
-    "memory_text",
     "parse_body",
     "parse_error",
     "parse_event",

@@ -14,6 +14,7 @@ from ._client import Client
 from ._exceptions import NotFoundError, SandboxdError
 from ._handle import TAIL_LINES, BaseSandbox
 from ._models import LogLine, Probe, SandboxInfo
+from ._spec import RestartPolicy, build_spec
 from ._waiter import Waiter
 
 
@@ -41,6 +42,9 @@ class Sandbox(BaseSandbox):
         cpu: str | float = "200m",
         memory: str | int = "256Mi",
         egress: bool = False,
+        allow: Sequence[str] = (),
+        bandwidth: int | None = None,
+        restart_policy: RestartPolicy = "never",
         lifetime: float | None = None,
         probe: Probe | None = None,
         work_dir: str = "",
@@ -60,6 +64,11 @@ class Sandbox(BaseSandbox):
             cpu: cores as a number (0.2), or a quantity ("200m").
             memory: bytes as a number, or a quantity ("256Mi").
             egress: whether it may reach the internet; private ranges and the host stay blocked.
+            allow: the only destinations that it may reach: IPv4 ranges, each with optional ports and protocol, such as
+                "203.0.113.0/24:443/tcp".
+            bandwidth: limit in bits per second, in each direction, of the whole sandbox; None means unlimited.
+            restart_policy: what happens when a container ends: "never" (the sandbox ends), "on_failure" (it is started
+                again unless it ended with code 0) or "always".
             lifetime: seconds until it is removed, above 0, rounded up to whole ones; None keeps it until it is deleted.
             probe: what must answer before it counts as running.
             work_dir: working directory; empty means the image's.
@@ -71,12 +80,12 @@ class Sandbox(BaseSandbox):
             client: the connection to use; None makes one, closed with this object.
 
         Raises:
-            ValueError: the lifetime is 0 or less; nothing was sent.
+            ValueError: the lifetime is 0 or less, or the restart policy is none of these; nothing was sent.
             InvalidRequestError: an argument is wrong; the message names it.
             ConflictError: a sandbox with that id exists, or the key belongs to another request.
             ConnectError: nobody answers at the address.
         """
-        spec = _protocol.build_spec(
+        spec = build_spec(
             image=image,
             command=command,
             env=env,
@@ -84,6 +93,9 @@ class Sandbox(BaseSandbox):
             cpu=cpu,
             memory=memory,
             egress=egress,
+            allow=allow,
+            bandwidth=bandwidth,
+            restart_policy=restart_policy,
             lifetime=lifetime,
             probe=probe,
             work_dir=work_dir,

@@ -27,9 +27,7 @@ class CniProvider final : public ports::InterfaceProvider {
   // `runner` must outlive this.
   CniProvider(CniOptions options, ports::ProcessRunner& runner);
 
-  // Every plugin's executable is there: else unavailable, with what to install.
-  [[nodiscard]] Result<void> check() const;
-
+  [[nodiscard]] Result<void> check() const override;  // every plugin's executable
   [[nodiscard]] Task<Result<ports::InterfaceInfo>> attach(std::string container_id,
                                                           std::string namespace_path) override;
   [[nodiscard]] Task<Result<void>> detach(std::string container_id, std::string namespace_path) override;

@@ -2,6 +2,7 @@
 
 #include "base/limits.hpp"
 #include "codec/sbxlet_tmpfs.hpp"
+#include "model/egress.hpp"
 #include "model/quantity.hpp"
 #include "model/spec.hpp"
 
@@ -13,6 +14,8 @@ namespace sandboxd::codec::sbxlet {
 namespace {
 
 constexpr std::size_t kVolumeNameLengthMax = 64;
+constexpr model::EgressFieldNames kEgressFields{"egressPolicy.mode", "egressPolicy.allowCIDRs",
+                                                "egressPolicy.bandwidthBitsPerSecond"};
 
 Error invalid(std::string message) { return {ErrorCode::invalid_argument, std::move(message)}; }
 
@@ -218,7 +221,7 @@ Result<void> validate_create(const model::NodeCreateRequest& request) {
   SBX_CHECK(validate_containers(request.spec, volumes));
   SBX_CHECK(validate_ports(request));
   if (request.spec.readiness_probe) SBX_CHECK(validate_probe(*request.spec.readiness_probe));
-  return {};
+  return model::validate_egress(request.spec.egress, kEgressFields);
 }
 
 Result<void> validate_resources(const model::NodeCreateRequest& request) {

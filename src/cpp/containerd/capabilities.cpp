@@ -1,5 +1,7 @@
 #include "containerd/capabilities.hpp"
 
+#include "model/capabilities.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bitset>
@@ -53,14 +55,10 @@ constexpr std::array<std::string_view, 41> kAll = {"CHOWN",
                                                    "BPF",
                                                    "CHECKPOINT_RESTORE"};
 
-// What Docker and CRI give a container that asks for nothing.
-constexpr std::array<std::string_view, 14> kDefault = {
-    "CHOWN",   "DAC_OVERRIDE", "FOWNER",           "FSETID",     "KILL",  "SETGID",      "SETUID",
-    "SETPCAP", "NET_RAW",      "NET_BIND_SERVICE", "SYS_CHROOT", "MKNOD", "AUDIT_WRITE", "SETFCAP"};
-
 using Set = std::bitset<kAll.size()>;
 
-Result<Set> parse(const std::string& name) {
+// None for a name that no kernel knows.
+Set parse(const std::string& name) {
   std::string upper = name;
   std::transform(upper.begin(), upper.end(), upper.begin(),
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
@@ -69,27 +67,18 @@ Result<Set> parse(const std::string& name) {
   Set set;
   if (plain == "ALL") return set.set();
   const auto at = std::find(kAll.begin(), kAll.end(), plain);
-  if (at == kAll.end()) return Error(ErrorCode::invalid_argument, "unknown capability \"" + name + "\"");
-  set.set(static_cast<std::size_t>(at - kAll.begin()));
+  if (at != kAll.end()) set.set(static_cast<std::size_t>(at - kAll.begin()));
   return set;
 }
 
 }  // namespace
 
-Result<std::vector<std::string>> effective_capabilities(const std::vector<std::string>& add,
-                                                        const std::vector<std::string>& drop) {
+std::vector<std::string> effective_capabilities(const std::vector<std::string>& add,
+                                                const std::vector<std::string>& drop) {
   Set set;
-  for (const std::string_view name : kDefault) {
-    set.set(static_cast<std::size_t>(std::find(kAll.begin(), kAll.end(), name) - kAll.begin()));
-  }
-  for (const std::string& name : drop) {
-    SBX_TRY(dropped, parse(name));
-    set &= ~dropped;
-  }
-  for (const std::string& name : add) {
-    SBX_TRY(added, parse(name));
-    set |= added;
-  }
+  for (const std::string_view name : model::kDefaultCapabilities) set |= parse(std::string(name));
+  for (const std::string& name : drop) set &= ~parse(name);
+  for (const std::string& name : add) set |= parse(name);
   std::vector<std::string> names;
   for (std::size_t i = 0; i < kAll.size(); ++i) {
     if (set.test(i)) names.push_back("CAP_" + std::string(kAll[i]));

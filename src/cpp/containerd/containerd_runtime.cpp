@@ -1,7 +1,9 @@
 #include "containerd/containerd_runtime.hpp"
 
 #include "aio/task_group.hpp"
+#include "base/log.hpp"
 #include "containerd/context.hpp"
+#include "containerd/cpu_limit.hpp"
 #include "containerd/create.hpp"
 #include "containerd/event_feed.hpp"
 #include "containerd/exit_watch.hpp"
@@ -22,6 +24,8 @@ namespace sandboxd::containerd {
 using ports::FoundContainer;
 
 namespace {
+
+const Log log("containerd");
 
 FoundContainer::Task to_state(wire::TaskState state) {
   switch (state) {
@@ -150,6 +154,11 @@ Task<Result<std::uint32_t>> ContainerdRuntime::start(std::string key) {
   co_return Error(code, clean_runtime_text(reply.error().message()));
 }
 
+Task<Result<void>> ContainerdRuntime::set_cpu_limit(std::string key, std::int64_t milli) {
+  const std::string group = impl_->context.options.cgroup_parent + "/" + key;
+  co_return co_await impl_->context.files.run([group, milli] { return write_cpu_limit(group, milli); });
+}
+
 Task<Result<void>> ContainerdRuntime::remove(std::string key) {
   SBX_CO_CHECK(co_await remove_container(&impl_->context, key));
   impl_->known.erase(key);
@@ -182,6 +191,10 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
   SBX_CO_TRY(records, co_await impl_->records());
   SBX_CO_TRY(tasks, co_await impl_->tasks());
   Context& context = impl_->context;
+  std::set<std::string> keys;
+  for (const wire::Container& record : records) keys.insert(record.id());
+  const auto swept = co_await context.disks.sweep(std::move(keys));
+  if (!swept) log.warn("disks left for later", {{"cause", swept.error().message()}});
   std::vector<FoundContainer> out;
   for (const wire::Container& record : records) {
     FoundContainer found;

@@ -10,6 +10,7 @@
 //
 // Files of its own, below Options::run_dir:
 //   runsc.toml            the gVisor shim's configuration (handler.hpp)
+//   disks/<key>.*/        where the bounded disks of <disk_dir> are mounted (container_disks.hpp); removed with it
 //   pods/<key>/rootfs/    what a pod's root container runs from: the pause executable alone; removed with it
 // Name resolution files and volumes come as mounts of the request (ports::SandboxFiles).
 //
@@ -20,6 +21,7 @@
 #include "base/time.hpp"
 #include "ports/clock.hpp"
 #include "ports/disk_gauge.hpp"
+#include "ports/process_runner.hpp"
 #include "ports/sandbox_runtime.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -35,6 +37,8 @@ struct Options {
   std::string socket_path;  // of containerd
   std::string state_dir;    // containerd's `state`: where leftover shims and bundles are looked for; empty: nowhere
   std::string run_dir;      // for the adapter's own files; made when missing
+  std::string disk_dir;     // for the containers' disks, on a file system with room; empty: in run_dir
+  ports::ProcessRunner* runner = nullptr;  // runs mkfs.ext4; without it no container's disk can be bounded
   std::string instance = "0";
   std::string snapshotter = "overlayfs";      // must be the one of the daemon's CRI plugin (daemon_config.hpp)
   std::string cgroup_parent = "/sandboxd-0";  // no component may begin with "pod": gVisor's shim takes that for a pod's
@@ -72,6 +76,7 @@ class ContainerdRuntime final : public ports::SandboxRuntime {
   [[nodiscard]] Task<Result<void>> remove_image(std::string reference) override;
   [[nodiscard]] Task<Result<void>> create(ports::ContainerRequest request) override;
   [[nodiscard]] Task<Result<std::uint32_t>> start(std::string key) override;
+  [[nodiscard]] Task<Result<void>> set_cpu_limit(std::string key, std::int64_t milli) override;
   [[nodiscard]] Task<Result<void>> remove(std::string key) override;
   [[nodiscard]] Task<Result<std::vector<ports::FoundContainer>>> list() override;
   [[nodiscard]] Task<Result<ports::RuntimeEvent>> next_event() override;

@@ -3,6 +3,7 @@
 
 #include "aio/blocking_pool.hpp"
 #include "aio/task_group.hpp"
+#include "containerd/container_disks.hpp"
 #include "containerd/containerd_runtime.hpp"
 #include "containerd/grpc_channel.hpp"
 #include "ports/clock.hpp"
@@ -27,7 +28,9 @@ struct Context {
         runsc_config(options.run_dir + "/runsc.toml"),
         channel(options.socket_path, kNamespace),
         group(on),
-        files(1) {}
+        files(1),
+        disks(options.disk_dir.empty() ? options.run_dir + "/disk-images" : options.disk_dir,
+              options.run_dir + "/disks", options.runner) {}
 
   [[nodiscard]] std::string bundle_dir(const std::string& key) const {
     return options.state_dir + "/io.containerd.runtime.v2.task/" + kNamespace + "/" + key;
@@ -41,6 +44,7 @@ struct Context {
   GrpcChannel channel;
   aio::TaskGroup group;     // coroutines that no caller waits for: shared pulls, the event stream's marker
   aio::BlockingPool files;  // host files and /proc
+  ContainerDisks disks;
 };
 
 }  // namespace sandboxd::containerd

@@ -1,10 +1,12 @@
 #include "containerd/create.hpp"
 
 #include "containerd/handler.hpp"
+#include "containerd/image_volumes.hpp"
 #include "containerd/methods.hpp"
 #include "containerd/oci_spec.hpp"
 #include "containerd/rpc.hpp"
 #include "containerd/runtime_text.hpp"
+#include "containerd/snapshot_mounts.hpp"
 #include "containerd/users.hpp"
 #include "containerd/wire.pb.h"
 
@@ -26,25 +28,6 @@ Error failed(const Error& error, std::string_view what) {
                     error.code() == ErrorCode::cancelled;
   return Error(keep ? error.code() : ErrorCode::runtime_failed,
                (what.empty() ? "" : std::string(what) + ": ") + clean_runtime_text(error.message()));
-}
-
-// The directories that make up an unmounted snapshot, topmost first.
-std::vector<std::string> layers_of(const wire::PrepareSnapshotReply& snapshot) {
-  std::vector<std::string> layers;
-  for (const wire::Mount& mount : snapshot.mounts()) {
-    if (mount.type() == "bind") layers.push_back(mount.source());
-    for (const std::string& option : mount.options()) {
-      if (option.starts_with("upperdir=")) layers.insert(layers.begin(), option.substr(9));
-      if (!option.starts_with("lowerdir=")) continue;
-      std::string_view rest = std::string_view(option).substr(9);
-      while (!rest.empty()) {
-        const auto colon = rest.find(':');
-        layers.emplace_back(rest.substr(0, colon));
-        rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
-      }
-    }
-  }
-  return layers;
 }
 
 std::uint64_t nofile_hard_max() {
@@ -123,6 +106,29 @@ Task<Result<void>> settle_user(Context* context, SpecInputs* inputs, std::string
   co_return Result<void>();
 }
 
+// What the container may write to the disk has a bound: under runc its root file system gets a disk of its own in place
+// of the snapshot's upper directory (runsc's overlay has the size in its flag), the image's volumes get another.
+Task<Result<void>> bound_writes(Context* context, const SpecInputs* inputs, std::vector<ports::BindMount> volumes,
+                                wire::PrepareSnapshotReply* snapshot) {
+  const auto& request = inputs->request;
+  const std::string key = request.key;
+  const std::vector<std::string> layers = layers_of(*snapshot);
+  if (layers.empty()) co_return Error(ErrorCode::runtime_failed, "snapshot " + key + " has no layers");
+  if (!inputs->is_runsc && request.root_bytes > 0) {
+    const auto made = co_await context->disks.make_root(key, request.root_bytes, layers.front());
+    if (!made) co_return made.error().with_context("disk of container " + key);
+    const std::string disk = context->disks.root_dir(key);
+    redirect_writes(*snapshot, disk + "/upper", disk + "/work");
+  }
+  if (volumes.empty()) co_return Result<void>();
+  const auto made = co_await context->disks.make_volumes(key, request.volume_bytes);
+  if (!made) co_return made.error().with_context("disk of the volumes of container " + key);
+  // Below the disk, so that it goes with it.
+  const std::string scratch = context->disks.volumes_dir(key) + "/image";
+  co_return co_await context->disks.pool().run(
+      [layers, scratch, volumes] { return make_image_volumes(layers, scratch, volumes); });
+}
+
 Task<Result<std::uint32_t>> create_task(Context* context, std::string key, std::string stdout_fifo,
                                         std::string stderr_fifo, wire::PrepareSnapshotReply snapshot) {
   wire::CreateTaskRequest task;
@@ -164,6 +170,9 @@ Task<Result<std::uint32_t>> create_container(Context* context, ImageStore* image
     inputs.user = resolved;
   }
   inputs.request = std::move(request);
+  std::vector<ports::BindMount> volumes;
+  if (!is_root) volumes = plan_image_volumes(inputs.request, context->disks.volumes_dir(key));
+  inputs.request.mounts.insert(inputs.request.mounts.end(), volumes.begin(), volumes.end());
   SBX_CO_TRY(spec, spec_text(inputs));
   wire::PrepareSnapshotRequest prepare;
   if (!is_root) {
@@ -197,6 +206,7 @@ Task<Result<std::uint32_t>> create_container(Context* context, ImageStore* image
     const std::vector<std::string> layers = layers_of(snapshot);
     SBX_CO_CHECK(co_await settle_user(context, &inputs, user, record.container(), layers));
   }
+  if (!is_root) SBX_CO_CHECK(co_await bound_writes(context, &inputs, std::move(volumes), &snapshot));
   co_return co_await create_task(context, key, inputs.request.stdout_fifo, inputs.request.stderr_fifo, snapshot);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/limits.hpp"
 #include "containerd/capabilities.hpp"
+#include "containerd/cpu_limit.hpp"
 #include "containerd/seccomp.hpp"
 
 #include <boost/json.hpp>
@@ -15,7 +16,7 @@ using ports::ContainerRole;
 
 namespace {
 
-constexpr std::int64_t kCpuPeriodUs = 100000;
+constexpr std::int64_t kPage = 4096;
 constexpr std::uint64_t kNofileMax = 1048576;
 // Threads that gVisor's sentry, its gofers and its stub processes need in the sandbox's own pids group beside the
 // workload's: with fewer, a busy sentry dies instead of refusing a fork.
@@ -35,14 +36,6 @@ json::object mount(std::string_view destination, std::string_view type, std::str
   object["source"] = source;
   object["options"] = std::move(options);
   return object;
-}
-
-bool covers(const ports::ContainerRequest& request, std::string_view path) {
-  const auto& container = request.container;
-  return std::any_of(request.mounts.begin(), request.mounts.end(),
-                     [&](const ports::BindMount& item) { return item.container_path == path; }) ||
-         std::any_of(container.tmpfs.begin(), container.tmpfs.end(),
-                     [&](const model::Tmpfs& item) { return item.mount_path == path; });
 }
 
 Result<json::array> make_mounts(const SpecInputs& inputs) {
@@ -69,13 +62,6 @@ Result<json::array> make_mounts(const SpecInputs& inputs) {
   for (const ports::BindMount& item : request.mounts) {
     json::array options = {"rbind", "rprivate", item.read_only ? "ro" : "rw"};
     own.emplace_back(item.container_path, mount(item.container_path, "bind", item.host_path, std::move(options)));
-  }
-  if (request.role != ContainerRole::pod_root) {
-    // An image's volumes are writable scratch space that is gone with the container.
-    for (const std::string& path : request.image.volumes) {
-      if (!path.starts_with('/') || covers(request, path)) continue;
-      own.emplace_back(path, mount(path, "tmpfs", "tmpfs", {"nosuid", "nodev", "mode=0755"}));
-    }
   }
   std::sort(own.begin(), own.end(), [](const auto& a, const auto& b) {
     return a.first.size() != b.first.size() ? a.first.size() < b.first.size() : a.first < b.first;
@@ -157,7 +143,8 @@ json::object make_resources(const SpecInputs& inputs) {
   if (!inputs.is_runsc && inputs.request.role == ContainerRole::pod_root) return resources;
   if (limits.limit_cpu_milli.value > 0) {
     json::object cpu;
-    cpu["quota"] = std::max<std::int64_t>(limits.limit_cpu_milli.value * 100, 1000);
+    const std::int64_t asked = limits.limit_cpu_milli.value;
+    cpu["quota"] = cpu_quota_us(inputs.request.start_cpu_milli > 0 ? inputs.request.start_cpu_milli : asked);
     cpu["period"] = kCpuPeriodUs;
     cpu["shares"] = std::clamp<std::int64_t>(limits.limit_cpu_milli.value * 1024 / 1000, 2, 262144);
     resources["cpu"] = std::move(cpu);
@@ -203,6 +190,12 @@ json::object make_annotations(const SpecInputs& inputs) {
   annotations["io.kubernetes.cri.container-type"] = member ? "container" : "sandbox";
   annotations["io.kubernetes.cri.sandbox-id"] = member ? request.pod_key : request.key;
   if (member) annotations["io.kubernetes.cri.container-name"] = request.container.name;
+  // The overlay's upper layer lies in a file beside the snapshot, so it is disk and not the sandbox's memory. gVisor
+  // rounds sizes up to whole pages, and takes 0 for no bound.
+  if (request.root_bytes > 0) {
+    const std::int64_t size = std::max(kPage, request.root_bytes / kPage * kPage);
+    annotations["dev.gvisor.flag.overlay2"] = "root:self,size=" + std::to_string(size);
+  }
   return annotations;
 }
 
@@ -229,7 +222,8 @@ Result<std::vector<std::string>> process_arguments(const ports::ContainerRequest
 Result<json::object> make_oci_spec(const SpecInputs& inputs) {
   const auto& request = inputs.request;
   SBX_TRY(security, parse_security_options(request.container.security_opt));
-  SBX_TRY(capabilities, effective_capabilities(request.container.cap_add, request.container.cap_drop));
+  const std::vector<std::string> capabilities =
+      effective_capabilities(request.container.cap_add, request.container.cap_drop);
   SBX_TRY(process, make_process(inputs, security, capabilities));
   SBX_TRY(mounts, make_mounts(inputs));
 

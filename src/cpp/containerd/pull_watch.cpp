@@ -15,7 +15,7 @@ namespace sandboxd::containerd {
 namespace {
 
 constexpr std::string_view kLayerLabel = "containerd.io/gc.ref.content.l.";
-constexpr const char* kSourceLabel = "containerd.distribution.source.";
+constexpr const char* kSourceLabel = "containerd.io/distribution.source.";
 // Written by the same machine's clock, but not at the same place.
 constexpr std::int64_t kClockSlackSeconds = 1;
 
@@ -36,6 +36,13 @@ bool has_layers(const wire::ContentInfo& info) {
   return false;
 }
 
+// The label has the registry without its port, and an IPv6 address without its brackets.
+std::string source_of(const std::string& name) {
+  const std::string registry = registry_of(name);
+  if (registry.starts_with('[')) return registry.substr(1, registry.find(']') - 1);
+  return registry.substr(0, registry.find(':'));
+}
+
 std::string repository_of(const std::string& name) {
   std::string path = name.substr(name.find('/') + 1);
   return path.substr(0, path.find_first_of("@:"));
@@ -44,10 +51,10 @@ std::string repository_of(const std::string& name) {
 }  // namespace
 
 PullWatch::PullWatch(Context& context, std::string name, WallTime began)
-    : context_(context), registry_(registry_of(name)), repository_(repository_of(name)), began_(began) {}
+    : context_(context), source_(source_of(name)), repository_(repository_of(name)), began_(began) {}
 
 Task<std::string> PullWatch::find_manifest() {
-  const std::string label = kSourceLabel + registry_;
+  const std::string label = kSourceLabel + source_;
   wire::ListContentRequest request;
   request.add_filters("labels.\"" + label + "\"");
   const auto stream =

@@ -30,7 +30,7 @@ class PullWatch {
   [[nodiscard]] Task<bool> has_blob(std::string digest);
 
   Context& context_;
-  std::string registry_;
+  std::string source_;
   std::string repository_;
   WallTime began_;
   std::vector<BlobReference> layers_;

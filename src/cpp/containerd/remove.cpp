@@ -172,6 +172,7 @@ Task<Result<void>> remove_container(Context* context, std::string key) {
   }
   const std::string pod = context->pod_dir(key);
   SBX_CO_CHECK(co_await context->files.run([pod] { return remove_tree(pod); }));
+  SBX_CO_CHECK(co_await context->disks.remove(key));
   if (recorded) {
     wire::DeleteContainerRequest record;
     record.set_id(key);

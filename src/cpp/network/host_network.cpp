@@ -1,6 +1,7 @@
 #include "network/host_network.hpp"
 
 #include "aio/shield.hpp"
+#include "network/bandwidth.hpp"
 #include "network/host_setup.hpp"
 #include "network/namespaces.hpp"
 #include "network/rtnetlink.hpp"
@@ -113,6 +114,7 @@ Task<Result<void>> HostNetwork::unpublish(ports::NetworkSlot slot) {
 Task<Result<void>> HostNetwork::teardown() { co_return co_await aio::shield(remove_everything()); }
 
 Task<Result<void>> HostNetwork::bring_up() {
+  SBX_CO_CHECK(provider_.check());
   auto prepared =
       co_await system_pool_.run([this] { return prepare_bridge(options_.bridge, subnet_, gateway_address()); });
   if (!prepared) co_return std::move(prepared).error();
@@ -154,6 +156,7 @@ Task<Result<ports::NetworkSlot>> HostNetwork::attach_and_bind(std::string name) 
   auto bound = co_await system_pool_.run([this, binding] { return bind_port(options_.bridge, binding); });
   if (!bound) co_return std::move(bound).error();
   SBX_CO_CHECK(co_await apply(ledger_.bind(binding)));
+  limits_[name] = 0;
   ports::NetworkSlot slot;
   slot.name = std::move(name);
   slot.namespace_path = path;
@@ -165,6 +168,7 @@ Task<Result<ports::NetworkSlot>> HostNetwork::attach_and_bind(std::string name) 
 // crash in between leaves something that list_slots() finds.
 Task<Result<void>> HostNetwork::dismantle_slot(std::string name) {
   const std::string path = namespace_path(name);
+  limits_.erase(name);
   if (const Binding* binding = ledger_.binding(name)) {
     const std::string ip = binding->ip;
     for (const model::PublishedPort& port : ledger_.ports_of(ip)) forwarder_.close(port.host_port, port.protocol);
@@ -212,7 +216,25 @@ Task<Result<std::vector<ports::NetworkSlot>>> HostNetwork::list_slots() {
 Task<Result<void>> HostNetwork::change_egress(ports::NetworkSlot slot, model::EgressPolicy policy) {
   SBX_CO_CHECK(check_slot(slot));
   SBX_CO_TRY(change, ledger_.set_egress(slot.ip, policy));
+  auto limited = co_await limit(slot, policy.bandwidth_bits_per_second);  // before anything is opened
+  if (!limited) {
+    change.undo();
+    co_return std::move(limited);
+  }
   co_return co_await apply(std::move(change));
+}
+
+Task<Result<void>> HostNetwork::limit(ports::NetworkSlot slot, std::int64_t bits_per_second) {
+  const auto known = limits_.find(slot.name);
+  if (known != limits_.end() && known->second == bits_per_second) co_return Result<void>();
+  limits_.erase(slot.name);
+  const Binding binding = *ledger_.binding(slot.name);
+  const std::string path = namespace_path(slot.name);
+  auto limited = co_await system_pool_.run(
+      [binding, path, bits_per_second] { return limit_bandwidth(binding.interface, path, bits_per_second); });
+  if (!limited) co_return std::move(limited).error();
+  if (ledger_.binding(slot.name) != nullptr) limits_[slot.name] = bits_per_second;
+  co_return Result<void>();
 }
 
 Task<Result<void>> HostNetwork::check_port_free(int host_port, model::Protocol protocol) {

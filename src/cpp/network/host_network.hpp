@@ -31,6 +31,8 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -91,6 +93,7 @@ class HostNetwork final : public ports::SandboxNetwork {
   [[nodiscard]] Task<Result<ports::NetworkSlot>> attach_and_bind(std::string name);
   [[nodiscard]] Task<Result<void>> dismantle_slot(std::string name);
   [[nodiscard]] Task<Result<void>> change_egress(ports::NetworkSlot slot, model::EgressPolicy policy);
+  [[nodiscard]] Task<Result<void>> limit(ports::NetworkSlot slot, std::int64_t bits_per_second);
   [[nodiscard]] Task<Result<void>> open_ports(ports::NetworkSlot slot, std::vector<model::PublishedPort> ports);
   [[nodiscard]] Task<Result<void>> close_ports(ports::NetworkSlot slot);
   [[nodiscard]] Task<Result<void>> remove_everything();
@@ -118,8 +121,9 @@ class HostNetwork final : public ports::SandboxNetwork {
   Cidr subnet_;
   ports::InterfaceProvider& provider_;
   Ledger ledger_;
-  Nft nft_;                     // used on nft_pool_ only
-  aio::BlockingPool nft_pool_;  // one thread
+  std::map<std::string, std::int64_t> limits_;  // by slot, as far as this process knows; see bandwidth.hpp
+  Nft nft_;                                     // used on nft_pool_ only
+  aio::BlockingPool nft_pool_;                  // one thread
   aio::BlockingPool system_pool_;
   aio::TaskGroup tasks_;
   LoopbackForwarder forwarder_;

@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <iterator>
+#include <optional>
 #include <set>
 
 namespace sandboxd::network {
@@ -59,7 +61,12 @@ std::string comment_of(const json::value& element) {
   return comment != nullptr && comment->is_string() ? std::string(comment->get_string()) : std::string();
 }
 
-// The parts of a concatenation as text: names and addresses, "base/length", numbers.
+std::string range_of(const json::value& ends) {
+  const json::array* pair = ends.if_array();
+  return pair == nullptr || pair->size() != 2 ? "" : json::serialize((*pair)[0]) + "-" + json::serialize((*pair)[1]);
+}
+
+// The parts of a concatenation as text: names and addresses, "base/length", numbers, "first-last".
 std::vector<std::string> parts_of(const json::value& value) {
   const json::object* object = value.if_object();
   const json::value* list = object == nullptr ? nullptr : object->if_contains("concat");
@@ -68,6 +75,8 @@ std::vector<std::string> parts_of(const json::value& value) {
   for (const json::value& part : list->get_array()) {
     if (part.is_string()) parts.emplace_back(part.get_string());
     if (part.is_int64()) parts.push_back(std::to_string(part.get_int64()));
+    if (part.is_object() && part.get_object().contains("range"))
+      parts.push_back(range_of(part.get_object().at("range")));
     const json::value* prefix = part.is_object() ? part.get_object().if_contains("prefix") : nullptr;
     if (prefix == nullptr || !prefix->is_object()) continue;
     const json::value* base = prefix->get_object().if_contains("addr");
@@ -76,6 +85,26 @@ std::vector<std::string> parts_of(const json::value& value) {
       parts.push_back(std::string(base->get_string()) + "/" + json::serialize(*length));
   }
   return parts;
+}
+
+// Of the parts address, range, protocol, ports.
+std::optional<PortElement> port_element(const std::vector<std::string>& parts) {
+  const auto range = parse_cidr(parts[1]);
+  const auto protocol = model::parse_protocol(parts[2]);
+  const std::string_view ports = parts[3];
+  const auto dash = ports.find('-');
+  const auto first = model::parse_number(ports.substr(0, dash), 65535);
+  const auto last = dash == std::string_view::npos ? first : model::parse_number(ports.substr(dash + 1), 65535);
+  if (!range || !protocol || !first || !last) return std::nullopt;
+  return PortElement{*range, *protocol, {static_cast<int>(*first), static_cast<int>(*last)}};
+}
+
+// Both sorted.
+template <class T>
+std::vector<T> difference(const std::vector<T>& all, const std::vector<T>& except) {
+  std::vector<T> out;
+  std::set_difference(all.begin(), all.end(), except.begin(), except.end(), std::back_inserter(out));
+  return out;
 }
 
 }  // namespace
@@ -108,9 +137,17 @@ Result<void> Ledger::load(std::string_view inet_json, std::string_view bridge_js
   for (const json::value& element : inet["egress_allow"]) {
     const auto parts = parts_of(value_of(element));
     const auto range = parts.size() == 2 ? parse_cidr(parts[1]) : std::nullopt;
-    if (range) policies_[parts[0]].allow.push_back(*range);
+    if (range) policies_[parts[0]].allow.ranges.push_back(*range);
   }
-  for (auto& [ip, policy] : policies_) policy.allow = normalised(std::move(policy.allow));
+  for (const json::value& element : inet["egress_ports"]) {
+    const auto parts = parts_of(value_of(element));
+    const auto found = parts.size() == 4 ? port_element(parts) : std::nullopt;
+    if (found) policies_[parts[0]].allow.ports.push_back(*found);
+  }
+  for (auto& [ip, policy] : policies_) {
+    std::sort(policy.allow.ranges.begin(), policy.allow.ranges.end());
+    std::sort(policy.allow.ports.begin(), policy.allow.ports.end());
+  }
   for (const model::Protocol protocol : {model::Protocol::tcp, model::Protocol::udp}) {
     for (const json::value& element : inet["dnat_" + std::string(model::to_string(protocol))]) {
       const json::array* pair = element.if_array();
@@ -138,20 +175,25 @@ std::string Ledger::binding_text(std::string_view verb, const Binding& binding) 
          element(verb, "netdev", "bound", binding.mac + " . " + binding.ip);
 }
 
-std::string Ledger::ranges_text(std::string_view verb, const std::string& ip, const std::vector<Cidr>& ranges,
-                                const std::vector<Cidr>& except) const {
-  std::string content;
-  for (const Cidr& range : ranges) {
-    if (std::find(except.begin(), except.end(), range) != except.end()) continue;
-    content += (content.empty() ? "" : ", ") + ip + " . " + to_text(range);
+std::string Ledger::allow_text(std::string_view verb, const std::string& ip, const EgressElements& allow,
+                               const EgressElements& except) const {
+  std::string ranges;
+  for (const Cidr& range : difference(allow.ranges, except.ranges))
+    ranges += (ranges.empty() ? "" : ", ") + ip + " . " + to_text(range);
+  std::string ports;
+  for (const PortElement& one : difference(allow.ports, except.ports)) {
+    ports += (ports.empty() ? "" : ", ") + ip + " . " + to_text(one.range) + " . " +
+             std::string(model::to_string(one.protocol)) + " . " + std::to_string(one.ports.first) +
+             (one.ports.last == one.ports.first ? "" : "-" + std::to_string(one.ports.last));
   }
-  return content.empty() ? std::string() : element(verb, "inet", "egress_allow", content);
+  return (ranges.empty() ? "" : element(verb, "inet", "egress_allow", ranges)) +
+         (ports.empty() ? "" : element(verb, "inet", "egress_ports", ports));
 }
 
 std::string Ledger::policy_text(const std::string& ip, const Policy& policy) const {
   std::string text = element(kAdd, "inet", "egress_dns", ip);
   if (policy.public_internet) text += element(kAdd, "inet", "egress_public", ip);
-  return text + ranges_text(kAdd, ip, policy.allow, {});
+  return text + allow_text(kAdd, ip, policy.allow, {});
 }
 
 std::string Ledger::port_text(std::string_view verb, const HostPort& port, const Target& target) const {
@@ -188,8 +230,8 @@ Change Ledger::replace_policy(const std::string& ip, Policy policy) {
   if (before.none() != policy.none()) change.batch += element(policy.none() ? kDelete : kAdd, "inet", "egress_dns", ip);
   if (before.public_internet != policy.public_internet)
     change.batch += element(policy.public_internet ? kAdd : kDelete, "inet", "egress_public", ip);
-  change.batch += ranges_text(kDelete, ip, before.allow, policy.allow);
-  change.batch += ranges_text(kAdd, ip, policy.allow, before.allow);
+  change.batch += allow_text(kDelete, ip, before.allow, policy.allow);
+  change.batch += allow_text(kAdd, ip, policy.allow, before.allow);
   if (policy.none()) {
     policies_.erase(ip);
   } else {
@@ -209,14 +251,13 @@ Result<Change> Ledger::set_egress(const std::string& ip, const model::EgressPoli
   Policy wanted;
   wanted.public_internet = policy.mode == model::EgressMode::public_internet;
   if (policy.mode == model::EgressMode::allow_list) {
+    std::vector<model::EgressEntry> entries;
     for (const std::string& text : policy.allow_cidrs) {
-      const auto range = parse_cidr(text);
-      if (!range)
-        return Error(ErrorCode::invalid_argument,
-                     "egress range \"" + text + "\" is not an IPv4 range such as 203.0.113.0/24");
-      wanted.allow.push_back(*range);
+      auto entry = model::parse_egress_entry(text);
+      if (!entry) return entry.error().with_context("egress entry \"" + text + "\"");
+      entries.push_back(*std::move(entry));
     }
-    wanted.allow = normalised(std::move(wanted.allow));
+    wanted.allow = egress_elements(entries);
   }
   return replace_policy(ip, std::move(wanted));
 }

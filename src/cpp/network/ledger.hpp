@@ -7,6 +7,7 @@
 #include "base/result.hpp"
 #include "model/spec.hpp"
 #include "network/address.hpp"
+#include "network/egress_elements.hpp"
 
 #include <cstddef>
 #include <functional>
@@ -46,7 +47,7 @@ class Ledger {
   };
   struct Policy {
     bool public_internet = false;
-    std::vector<Cidr> allow;
+    EgressElements allow;
     [[nodiscard]] bool none() const { return !public_internet && allow.empty(); }
     friend bool operator==(const Policy&, const Policy&) = default;
   };
@@ -59,7 +60,7 @@ class Ledger {
 
   [[nodiscard]] Change bind(Binding binding);
   [[nodiscard]] Change unbind(const std::string& slot);
-  // invalid_argument names the range that is malformed or not IPv4.
+  // invalid_argument names the entry that is malformed or not IPv4.
   [[nodiscard]] Result<Change> set_egress(const std::string& ip, const model::EgressPolicy& policy);
   [[nodiscard]] Change remove_egress(const std::string& ip) { return replace_policy(ip, Policy{}); }
   // resource_exhausted when another slot has one of the ports; nothing is changed then.
@@ -79,8 +80,9 @@ class Ledger {
   [[nodiscard]] std::string element(std::string_view verb, std::string_view family, std::string_view set,
                                     std::string_view content) const;
   [[nodiscard]] std::string binding_text(std::string_view verb, const Binding& binding) const;
-  [[nodiscard]] std::string ranges_text(std::string_view verb, const std::string& ip, const std::vector<Cidr>& ranges,
-                                        const std::vector<Cidr>& except) const;
+  // Elements of `allow` that `except` does not have.
+  [[nodiscard]] std::string allow_text(std::string_view verb, const std::string& ip, const EgressElements& allow,
+                                       const EgressElements& except) const;
   [[nodiscard]] std::string policy_text(const std::string& ip, const Policy& policy) const;
   [[nodiscard]] std::string port_text(std::string_view verb, const HostPort& port, const Target& target) const;
   Change replace_policy(const std::string& ip, Policy policy);

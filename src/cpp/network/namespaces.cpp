@@ -71,6 +71,22 @@ Result<void> make_namespace(const std::string& path) {
   return made;
 }
 
+Result<void> in_namespace(const std::string& path, const std::function<Result<void>()>& work) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return system_error_of("open " + path);
+  Result<void> done;
+  std::thread inside([&] {
+    if (::setns(fd, CLONE_NEWNET) != 0) {
+      done = system_error_of("enter " + path);
+    } else {
+      done = work();
+    }
+  });
+  inside.join();
+  ::close(fd);
+  return done;
+}
+
 Result<void> remove_namespace(const std::string& path) {
   // EINVAL: a file without a mount, left by a crash between the two.
   if (::umount2(path.c_str(), MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT)

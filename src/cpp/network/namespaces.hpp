@@ -3,6 +3,7 @@
 
 #include "base/result.hpp"
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,8 @@ namespace sandboxd::network {
 // is off, and every user may bind low ports and send pings (as Docker has it: nothing inside belongs to anybody else).
 // Works in a thread of its own; the caller's namespace does not change. already_exists when the name is taken.
 [[nodiscard]] Result<void> make_namespace(const std::string& path);
+// Runs `work` in the namespace at `path`, in a thread of its own; the caller's namespace does not change.
+[[nodiscard]] Result<void> in_namespace(const std::string& path, const std::function<Result<void>()>& work);
 // Unmounts and unlinks. Processes inside keep their namespace alive, nameless. Success also when there is none.
 [[nodiscard]] Result<void> remove_namespace(const std::string& path);
 // Unlinks a file that a crash left without its mount. CNI plugins take a path that does not exist for a namespace that

@@ -10,6 +10,7 @@
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <optional>
@@ -82,6 +83,14 @@ ndmsg neighbour_part(int family, int index, int state, int flags) {
   part.ndm_ifindex = index;
   part.ndm_state = static_cast<std::uint16_t>(state);
   part.ndm_flags = static_cast<std::uint8_t>(flags);
+  return part;
+}
+
+tcmsg root_qdisc(int index) {
+  tcmsg part{};
+  part.tcm_family = AF_UNSPEC;
+  part.tcm_ifindex = index;
+  part.tcm_parent = TC_H_ROOT;
   return part;
 }
 
@@ -216,6 +225,32 @@ Result<void> delete_neighbour(const std::string& name, Ipv4 address) {
   message.fixed(neighbour_part(AF_INET, index, 0, 0));
   message.attribute_u32(NDA_DST, wire(address));
   return change(std::move(message), "remove the neighbour " + to_text(address), ENOENT);
+}
+
+Result<void> set_token_bucket(const std::string& name, const TokenBucket& bucket) {
+  SBX_TRY(index, index_of(name));
+  NetlinkMessage message(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+  message.fixed(root_qdisc(index));
+  message.attribute_text(TCA_KIND, "tbf");
+  const std::size_t settings = message.begin(TCA_OPTIONS);
+  tc_tbf_qopt options{};
+  options.rate.linklayer = TC_LINKLAYER_ETHERNET;  // else the kernel wants a table of sending times
+  options.limit = bucket.queue_bytes;
+  message.attribute(TCA_TBF_PARMS, &options, sizeof options);
+  message.attribute(TCA_TBF_RATE64, &bucket.bytes_per_second, sizeof bucket.bytes_per_second);
+  message.attribute_u32(TCA_TBF_BURST, bucket.burst_bytes);
+  message.end(settings);
+  auto set = change(std::move(message), "limit the bandwidth of " + name);
+  if (!set && set.error().message().find("No such file") != std::string::npos)
+    return set.error().with_context("this kernel has no tbf scheduler (CONFIG_NET_SCH_TBF)");
+  return set;
+}
+
+Result<void> remove_token_bucket(const std::string& name) {
+  SBX_TRY(index, index_of(name));
+  NetlinkMessage message(RTM_DELQDISC, NLM_F_ACK);
+  message.fixed(root_qdisc(index));
+  return change(std::move(message), "lift the bandwidth limit of " + name, ENOENT);
 }
 
 }  // namespace sandboxd::network::rtnetlink

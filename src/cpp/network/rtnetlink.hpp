@@ -1,9 +1,10 @@
-// The few rtnetlink calls that bridge, addresses and neighbours need. Blocking, microseconds to a millisecond each;
-// they act on the network namespace of the calling thread. Errors carry the kernel's errno (errno_error).
+// The few rtnetlink calls that bridge, addresses, neighbours and limits need. Blocking, microseconds to a millisecond
+// each; they act on the network namespace of the calling thread. Errors carry the kernel's errno (errno_error).
 #pragma once
 
 #include "base/result.hpp"
 #include "network/address.hpp"
+#include "network/bandwidth.hpp"
 
 #include <string>
 #include <vector>
@@ -39,5 +40,10 @@ struct Route {
 [[nodiscard]] Result<void> add_neighbour(const std::string& name, Ipv4 address, const std::string& mac);
 // Success also when there is none.
 [[nodiscard]] Result<void> delete_neighbour(const std::string& name, Ipv4 address);
+
+// What the interface sends passes this bucket. Replaces another one.
+[[nodiscard]] Result<void> set_token_bucket(const std::string& name, const TokenBucket& bucket);
+// Success also when there is none.
+[[nodiscard]] Result<void> remove_token_bucket(const std::string& name);
 
 }  // namespace sandboxd::network::rtnetlink

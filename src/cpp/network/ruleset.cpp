@@ -1,5 +1,7 @@
 #include "network/ruleset.hpp"
 
+#include "model/egress.hpp"
+
 #include <boost/json.hpp>
 
 #include <algorithm>
@@ -20,6 +22,7 @@ add set inet %T special { type ipv4_addr; flags interval; }
 add set inet %T egress_dns { type ipv4_addr; }
 add set inet %T egress_public { type ipv4_addr; }
 add set inet %T egress_allow { type ipv4_addr . ipv4_addr; flags interval; }
+add set inet %T egress_ports { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags interval; }
 add set inet %T published { type ipv4_addr . inet_proto . inet_service; }
 add map inet %T dnat_tcp { type inet_service : ipv4_addr . inet_service; }
 add map inet %T dnat_udp { type inet_service : ipv4_addr . inet_service; }
@@ -40,7 +43,8 @@ add chain inet %T answers
 add rule inet %T answers ct direction reply ct state established,related accept
 add rule inet %T answers ct state related ip protocol icmp accept
 
-# Names, only where the policy lets out at all, and only at the configured servers, which may be private.
+# Names, only where the policy lets out at all, and only at the configured servers, which may be private. (An
+# allow-list that names another server opens that one.)
 add chain inet %T names
 add rule inet %T names ip saddr @egress_dns ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 accept
 
@@ -50,8 +54,10 @@ add rule inet %T from_sandbox jump answers
 add rule inet %T from_sandbox meta nfproto != ipv4 drop
 add rule inet %T from_sandbox jump names
 add rule inet %T from_sandbox ip daddr @special goto refuse
-add rule inet %T from_sandbox ip saddr @egress_public accept
 add rule inet %T from_sandbox ip saddr . ip daddr @egress_allow accept
+add rule inet %T from_sandbox ip saddr . ip daddr . meta l4proto . th dport @egress_ports accept
+add rule inet %T from_sandbox meta l4proto { tcp, udp } th dport 53 goto refuse
+add rule inet %T from_sandbox ip saddr @egress_public accept
 add rule inet %T from_sandbox goto refuse
 
 # Into a sandbox: published ports, by the address and port that the map translated to.
@@ -141,15 +147,6 @@ std::string text_at(const json::value& value, std::string_view key) {
 
 std::string table_name(std::string_view instance) { return "sandboxd_" + std::string(instance); }
 
-const std::vector<std::string_view>& special_ranges() {
-  // Private, shared, link-local (with the metadata address), benchmark, multicast and reserved addresses of the
-  // special-purpose address registry (RFC 6890).
-  static const std::vector<std::string_view> ranges = {
-      "0.0.0.0/8",    "10.0.0.0/8",     "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-      "192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"};
-  return ranges;
-}
-
 std::string removal_text(std::string_view table) {
   std::string text;
   // `add` first: this nft has no delete that forgives.
@@ -167,8 +164,7 @@ std::string ruleset_text(const RulesetOptions& options) {
     text += "add table " + std::string(family) + " " + options.table + "\n";
   text += filled(kSets, options) + filled(kInetChains, options) + filled(kLinkChains, options);
 
-  std::vector<Cidr> special;
-  for (const std::string_view range : special_ranges()) special.push_back(parse_cidr(range).value_or(Cidr{}));
+  std::vector<Cidr> special = model::blocked_ranges();
   special.push_back(options.subnet);
   std::vector<std::string> items;
   for (const Cidr& range : normalised(special)) items.push_back(to_text(range));

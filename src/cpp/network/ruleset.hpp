@@ -34,9 +34,6 @@ struct RulesetOptions {
 // Removes the tables, whether they are there or not.
 [[nodiscard]] std::string removal_text(std::string_view table);
 
-// Destinations that no policy opens.
-[[nodiscard]] const std::vector<std::string_view>& special_ranges();
-
 // Our rules in other programs' chains. `listing_json` is `nft -j list table ip filter` (empty: no such table); the text
 // removes rules with our comment (the table's name) and, when `chains` has names, inserts two accepting rules for the
 // bridge at the top of those that exist.

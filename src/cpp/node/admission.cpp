@@ -3,6 +3,7 @@
 #include "model/host_port.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 namespace sandboxd::node {
@@ -82,6 +83,19 @@ Result<void> admit(const model::NodeCreateRequest& request, const SandboxTable& 
                                                     ": in_use=" + std::to_string(usage.addresses) +
                                                     " usable=" + std::to_string(capacity.usable_addresses));
   return {};
+}
+
+Result<void> admit_storage(const model::SandboxSpec& spec, std::int64_t default_bytes, const ports::DiskSpace& disk) {
+  std::int64_t requested = 0;
+  for (const model::Container& container : spec.containers) {
+    const std::int64_t asked = container.resources.ephemeral_storage_bytes.value;
+    if (__builtin_add_overflow(requested, asked > 0 ? asked : default_bytes, &requested))
+      requested = std::numeric_limits<std::int64_t>::max();
+  }
+  if (requested <= disk.free_bytes) return {};
+  return Error(ErrorCode::resource_exhausted, "insufficient disk space: requested=" + std::to_string(requested) +
+                                                  " free=" + std::to_string(disk.free_bytes) +
+                                                  ": delete sandboxes or images, or ask for less ephemeral storage");
 }
 
 }  // namespace sandboxd::node

@@ -4,6 +4,7 @@
 #include "base/result.hpp"
 #include "model/node_sandbox.hpp"
 #include "node/sandbox_table.hpp"
+#include "ports/disk_gauge.hpp"
 #include "ports/host_facts.hpp"
 
 #include <cstdint>
@@ -26,5 +27,10 @@ struct Capacity {
 // invalid_argument.
 [[nodiscard]] Result<void> admit(const model::NodeCreateRequest& request, const SandboxTable& table,
                                  const Capacity& capacity);
+
+// The disk is shared out as it is used, not reserved; but what is asked for must be free now, so that the last room is
+// left to what runs already. A container that asks for nothing counts with `default_bytes`. Errors: resource_exhausted.
+[[nodiscard]] Result<void> admit_storage(const model::SandboxSpec& spec, std::int64_t default_bytes,
+                                         const ports::DiskSpace& disk);
 
 }  // namespace sandboxd::node

@@ -10,6 +10,7 @@
 #include "node/image_collector.hpp"
 #include "node/image_policy.hpp"
 #include "node/log_reader.hpp"
+#include "node/privileges.hpp"
 #include "node/provisioner.hpp"
 #include "node/remover.hpp"
 
@@ -207,13 +208,16 @@ Task<Result<model::NodeSandbox>> Agent::Impl::create(model::NodeCreateRequest re
   if (existing) co_return *std::move(existing);
   // The waiting above may have taken a while.
   SBX_CO_CHECK(check_request(request));
+  SBX_CO_CHECK(check_privileges(core_.options.config, request.spec));
   SBX_CO_CHECK(admit(request, core_.table, core_.capacity));
+  if (core_.ports.disk != nullptr) {
+    const auto space = core_.ports.disk->read();
+    if (space) SBX_CO_CHECK(admit_storage(request.spec, core_.options.config.default_ephemeral_storage, *space));
+  }
 
   model::NodeSandbox record = plan_sandbox(core_.options.config, std::move(request), core_.ports.clock.wall_now());
-  for (const auto& container : record.containers) {
-    if (core_.table.find_by_container(container.key))
-      co_return Error(ErrorCode::conflict, "sandbox " + record.id.str() + ": another sandbox has this uid");
-  }
+  if (core_.table.has_container_with(key_prefix(core_.options.config.instance, record.uid)))
+    co_return Error(ErrorCode::conflict, "sandbox " + record.id.str() + ": another sandbox has this uid");
   // Claimed by the durable record, together with every other name.
   const std::optional<ports::NetworkSlot> slot = core_.pool.take();
   record.slot = slot ? slot->name : core_.pool.new_name();
@@ -263,18 +267,8 @@ Task<Result<void>> Agent::Impl::remove(SandboxId id, std::string uid) {
   if (!entry || entry->gone || (!uid.empty() && entry->record.uid != uid))
     co_return co_await remove_unknown(std::move(id), std::move(uid));
   if (entry->record.phase != model::Phase::deleting) {
-    auto marked = co_await core_.table.change(entry, [](model::NodeSandbox& record) {
-      if (record.phase == model::Phase::deleting) return false;
-      record.phase = model::Phase::deleting;
-      return true;
-    });
-    if (marked) {
-      core_.reached(step::kDeleteMarked, entry->id());
-      core_.announce(*entry);
-      core_.tasks.spawn("delete", remover_.erase(entry));
-    } else if (marked.error().code() != ErrorCode::cancelled) {
-      co_return marked.error();
-    }
+    auto begun = co_await remover_.begin_erasing(entry);
+    if (!begun && begun.error().code() != ErrorCode::cancelled) co_return begun.error();
   }
   auto gone = co_await aio::with_deadline(core_.ports.clock, core_.options.remove_wait, wait_gone(entry), "delete");
   if (!gone) kLog.warn("deletion goes on in the background", {{"sandbox", entry->id().str()}});

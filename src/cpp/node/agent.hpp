@@ -6,7 +6,8 @@
 //   admission     may this request come in (pure)              slot_pool    network slots made ahead
 //   sandbox_table the records, their durable writes, indexes   provisioner  accepted -> running, step by step
 //   remover       what takes artefacts down, and deletion      converge     after a restart: found versus recorded
-//   watch_hub     subscribers of changes                       image_collector  removes images that nobody uses
+//   restarter     what ended and is to run again               image_collector  removes images that nobody uses
+//   watch_hub     subscribers of changes
 //
 // Crash safety: names of everything that will exist for a sandbox (its network slot, its containers) are in the record
 // that is durable before the first of them is made. start() compares what the machine has with the records.
@@ -73,7 +74,11 @@ inline constexpr std::string_view kContainerCreated = "create.container_created"
 inline constexpr std::string_view kContainerStarted = "create.container_started";
 inline constexpr std::string_view kProbePassed = "create.probe_passed";
 inline constexpr std::string_view kPublished = "create.published";
-inline constexpr std::string_view kRunning = "create.running";  // durable
+inline constexpr std::string_view kRunning = "create.running";          // durable
+inline constexpr std::string_view kRestartPending = "restart.pending";  // the end is in the record
+inline constexpr std::string_view kRestartCleared = "restart.cleared";  // the last life is off the machine
+inline constexpr std::string_view kRestartPlanned = "restart.planned";  // the next one's name is durable
+inline constexpr std::string_view kRestarted = "restart.running";
 inline constexpr std::string_view kDeleteMarked = "delete.marked";
 inline constexpr std::string_view kUnpublished = "delete.unpublished";
 inline constexpr std::string_view kContainersRemoved = "delete.containers_removed";

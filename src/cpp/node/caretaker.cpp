@@ -49,6 +49,7 @@ Task<Result<void>> Caretaker::look_now() {
     if (entry->accepted) act(entry, found, first);
   }
   core_.converged = true;
+  if (core_.options.config.reap_exited) co_await reap_ended();
   co_await remove_orphans(std::move(found));
   co_await remove_orphan_traces();
   co_return Result<void>();
@@ -56,10 +57,7 @@ Task<Result<void>> Caretaker::look_now() {
 
 void Caretaker::act(const EntryPtr& entry, const Found& found, bool first) {
   const Verdict verdict = judge(entry->record, found);
-  if (first) {
-    const auto slot = found.slots.find(entry->record.slot);
-    if (slot != found.slots.end()) entry->slot = slot->second;
-  }
+  if (first) learn(entry, found);
   if (entry->stand_in && verdict != Verdict::erase) return;
   switch (verdict) {
     case Verdict::none: return;
@@ -68,7 +66,10 @@ void Caretaker::act(const EntryPtr& entry, const Found& found, bool first) {
       return;
     case Verdict::ended:
       // A sandbox that came to run after this look began is not missing in it.
-      if (!entry->ending && entry->alive_since < core_.looks) end_missing(entry, found);
+      if (entry->ending || entry->alive_since >= core_.looks) return;
+      if (!start_missing(entry, found)) return end_missing(entry, found);
+      // What still runs of it, and its ports.
+      if (first && !entry->restarts.of_all) core_.tasks.spawn("restore", restore(entry));
       return;
     case Verdict::resume:
       if (first) provisioner_.begin(entry, Provisioner::From::containers);
@@ -83,6 +84,28 @@ void Caretaker::act(const EntryPtr& entry, const Found& found, bool first) {
       if (first) core_.tasks.spawn("delete", remover_.erase(entry));
       return;
   }
+}
+
+void Caretaker::learn(const EntryPtr& entry, const Found& found) {
+  const auto slot = found.slots.find(entry->record.slot);
+  if (slot != found.slots.end()) entry->slot = slot->second;
+  for (const auto& container : entry->record.containers) {
+    const auto at = found.containers.find(container.key);
+    if (at != found.containers.end() && at->second.pid != 0) entry->pids[container.key] = at->second.pid;
+  }
+}
+
+// By the restart policy. What the machine does not say of an end, an event or the record may.
+bool Caretaker::start_missing(const EntryPtr& entry, const Found& found) {
+  std::vector<Missing> missing = missing_containers(entry->record, found);
+  for (Missing& one : missing) {
+    if (one.exit_code) continue;
+    if (const auto exit = entry->exits.find(one.key); exit != entry->exits.end()) one.exit_code = exit->second;
+    for (const auto& container : entry->record.containers) {
+      if (container.key == one.key && !one.exit_code) one.exit_code = container.exit_code;
+    }
+  }
+  return provisioner_.restarter().take(entry, missing, has_network(entry->record, found));
 }
 
 void Caretaker::end_missing(const EntryPtr& entry, const Found& found) {
@@ -105,7 +128,7 @@ void Caretaker::end_missing(const EntryPtr& entry, const Found& found) {
 
 Task<void> Caretaker::restore(EntryPtr entry) {
   Duration pause = kPauseMin;
-  while (!entry->gone && entry->record.phase == model::Phase::running && !entry->ending) {
+  while (!entry->gone && entry->record.phase == model::Phase::running && !entry->ending && !entry->restarts.of_all) {
     auto restored = co_await restore_once(entry);
     if (restored) co_return;
     kLog.warn("sandbox not restored yet", {{"sandbox", entry->id().str()}, {"error", restored.error().message()}});
@@ -123,12 +146,56 @@ Task<Result<void>> Caretaker::restore_once(EntryPtr entry) {
   // Policy and rules are in the kernel, forwarders of 127.0.0.1 were in the process that ended. The clean-up's lock
   // keeps ports from being opened for a sandbox that goes away meanwhile.
   const auto permit = co_await entry->tearing_down.acquire();
-  if (entry->record.phase != model::Phase::running || entry->ending) co_return Result<void>();
+  if (entry->record.phase != model::Phase::running || entry->ending || entry->restarts.of_all) co_return Result<void>();
+  // An agent that ended in the middle of a restart may have left it raised.
+  SBX_CO_CHECK(co_await provisioner_.lower_cpu(entry));
   SBX_CO_CHECK(co_await aio::shield(core_.ports.network.set_egress(entry->slot, entry->record.spec.egress)));
-  co_return co_await aio::shield(core_.ports.network.publish(entry->slot, entry->record.ports));
+  SBX_CO_CHECK(co_await aio::shield(core_.ports.network.publish(entry->slot, entry->record.ports)));
+  co_return co_await settle_record(entry);
+}
+
+// A restart was under way whose last step, the record of it, is missing.
+Task<Result<void>> Caretaker::settle_record(EntryPtr entry) {
+  auto settled = co_await core_.table.change(entry, [&entry](model::NodeSandbox& record) {
+    if (record.phase != model::Phase::running) return false;
+    const model::NodeSandbox before = record;
+    record.ip = entry->slot.ip;
+    for (std::size_t i = 0; i < record.containers.size(); ++i) {
+      const bool is_there = !entry->restarts.under_way.contains(i) && !entry->exits.contains(record.containers[i].key);
+      if (is_there && record.containers[i].phase != model::ContainerPhase::running)
+        mark_running(record.containers[i], *entry);
+    }
+    return record != before;
+  });
+  if (settled) core_.announce(*entry);
+  if (!settled && settled.error().code() != ErrorCode::cancelled) co_return settled.error();
+  co_return Result<void>();
 }
 
 Task<void> Caretaker::release(EntryPtr entry) { co_await remover_.take_down(entry); }
+
+// As the original: after so many sightings and so much time.
+bool Caretaker::is_to_be_reaped(Entry& entry) const {
+  const bool is_ended = entry.record.phase == model::Phase::stopped || entry.record.phase == model::Phase::failed;
+  if (!is_ended || !entry.accepted || entry.stand_in || entry.holds) return false;
+  const MonoTime now = core_.ports.clock.mono_now();
+  if (entry.end_sightings++ == 0) entry.end_seen = now;
+  const NodeConfig& config = core_.options.config;
+  return entry.end_sightings >= config.reconcile_hits && now - entry.end_seen >= config.reconcile_grace;
+}
+
+Task<void> Caretaker::reap_ended() {
+  std::vector<EntryPtr> reaped;
+  for (const auto& [id, entry] : core_.table.entries()) {
+    if (is_to_be_reaped(*entry)) reaped.push_back(entry);
+  }
+  for (const EntryPtr& entry : reaped) {
+    kLog.info("removing a sandbox that ended", {{"sandbox", entry->id().str()}, {"error", entry->record.error}});
+    auto begun = co_await remover_.begin_erasing(entry);
+    if (!begun && begun.error().code() != ErrorCode::cancelled)
+      kLog.warn("ended sandbox kept for now", {{"sandbox", entry->id().str()}, {"error", begun.error().message()}});
+  }
+}
 
 // A damaged record does not name its containers.
 bool Caretaker::is_kept_aside(const SandboxId& sandbox) const {

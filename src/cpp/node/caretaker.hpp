@@ -26,10 +26,15 @@ class Caretaker {
   Task<Result<void>> look_now();
   void act(const EntryPtr& entry, const Found& found, bool first);
   void handle(const ports::RuntimeEvent& event);
+  void learn(const EntryPtr& entry, const Found& found);
+  bool start_missing(const EntryPtr& entry, const Found& found);
   void end_missing(const EntryPtr& entry, const Found& found);
   Task<void> restore(EntryPtr entry);
   Task<Result<void>> restore_once(EntryPtr entry);
+  Task<Result<void>> settle_record(EntryPtr entry);
   Task<void> release(EntryPtr entry);
+  Task<void> reap_ended();
+  [[nodiscard]] bool is_to_be_reaped(Entry& entry) const;
   Task<void> remove_orphans(Found found);
   [[nodiscard]] bool is_kept_aside(const SandboxId& sandbox) const;
   Task<void> remove_orphan_traces();

@@ -44,16 +44,30 @@ ports::ContainerRequest base_request(const NodeConfig& config, const model::Node
   return request;
 }
 
+// gVisor takes the interface's address into its own stack, so a second sandbox in the same network namespace would have
+// none: a container that may be started again is a member of a pod whose root keeps the stack.
+bool needs_root(const NodeConfig& config, const model::NodeSandbox& sandbox) {
+  const bool may_restart = sandbox.spec.restart_policy != model::RestartPolicy::never;
+  return sandbox.spec.containers.size() > 1 || (may_restart && handler_of(config, sandbox) == "runsc");
+}
+
 std::int64_t pids_of(const model::ContainerResources& resources) {
   return resources.pids_max > 0 ? resources.pids_max : limits::kPidsMax;
 }
 
-void add_default_tmp(const NodeConfig& config, model::Container& container) {
+// 0 where the limit is not raised.
+std::int64_t start_cpu(const NodeConfig& config, std::int64_t limit_milli) {
+  return limit_milli > 0 && limit_milli < config.start_cpu_milli ? config.start_cpu_milli : 0;
+}
+
+std::int64_t storage_of(const NodeConfig& config, const model::Container& container) {
+  const std::int64_t asked = container.resources.ephemeral_storage_bytes.value;
+  return asked > 0 ? asked : config.default_ephemeral_storage;
+}
+
+void add_default_tmp(const StorageSplit& split, model::Container& container) {
   const bool has_tmp =
       std::any_of(container.tmpfs.begin(), container.tmpfs.end(), [](const auto& t) { return t.mount_path == kTmp; });
-  const std::int64_t asked = container.resources.ephemeral_storage_bytes.value;
-  const std::int64_t total = asked > 0 ? asked : config.default_ephemeral_storage;
-  const StorageSplit split = split_storage(total, config.rootfs_ratio_percent);
   if (has_tmp || split.tmp_bytes <= 0) return;
   container.tmpfs.insert(container.tmpfs.begin(),
                          {std::string(kTmp), "nosuid,nodev,mode=1777,size=" + std::to_string(split.tmp_bytes)});
@@ -76,7 +90,7 @@ model::NodeSandbox plan_sandbox(const NodeConfig& config, model::NodeCreateReque
   sandbox.phase = model::Phase::creating;
   sandbox.created_at = now;
   sandbox.updated_at = now;
-  if (sandbox.spec.containers.size() > 1) sandbox.pod_key = prefix + "p";
+  if (needs_root(config, sandbox)) sandbox.pod_key = prefix + "p";
   for (std::size_t i = 0; i < sandbox.spec.containers.size(); ++i) {
     model::NodeContainer container;
     container.name = sandbox.spec.containers[i].name;
@@ -100,6 +114,7 @@ ports::ContainerRequest plan_root(const NodeConfig& config, const model::NodeSan
         std::max(sum.ephemeral_storage_bytes.value, container.resources.ephemeral_storage_bytes.value);
     sum.pids_max += pids_of(container.resources);
   }
+  request.start_cpu_milli = start_cpu(config, sum.limit_cpu_milli.value);
   sum.request_cpu_milli = model::total_request_cpu_milli(sandbox.spec);
   sum.request_memory_bytes = model::total_request_memory_bytes(sandbox.spec);
   return request;
@@ -113,7 +128,12 @@ ports::ContainerRequest plan_container(const NodeConfig& config, const model::No
   request.pod_key = sandbox.pod_key;
   request.container = sandbox.spec.containers[index];
   request.container.resources.pids_max = pids_of(request.container.resources);
-  add_default_tmp(config, request.container);
+  request.start_cpu_milli = start_cpu(config, request.container.resources.limit_cpu_milli.value);
+  const std::int64_t storage = storage_of(config, request.container);
+  const StorageSplit split = split_storage(storage, config.rootfs_ratio_percent);
+  add_default_tmp(split, request.container);
+  request.root_bytes = split.root_bytes;
+  request.volume_bytes = storage;
   request.image = std::move(image);
   request.mounts = parts.files.common;
   for (const model::VolumeMount& mount : request.container.volume_mounts) {
@@ -122,6 +142,22 @@ ports::ContainerRequest plan_container(const NodeConfig& config, const model::No
       request.mounts.push_back({volume->second, mount.mount_path, mount.read_only});
   }
   return request;
+}
+
+std::vector<RaisedCpu> raised_cpu(const NodeConfig& config, const model::NodeSandbox& sandbox) {
+  std::vector<RaisedCpu> out;
+  const auto add = [&](const std::string& key, std::int64_t limit) {
+    if (start_cpu(config, limit) > 0) out.push_back({key, limit});
+  };
+  std::int64_t sum = 0;
+  for (const model::Container& container : sandbox.spec.containers) sum += container.resources.limit_cpu_milli.value;
+  if (!sandbox.pod_key.empty() && handler_of(config, sandbox) == "runsc") {
+    add(sandbox.pod_key, sum);
+    return out;
+  }
+  for (std::size_t i = 0; i < sandbox.containers.size(); ++i)
+    add(sandbox.containers[i].key, sandbox.spec.containers[i].resources.limit_cpu_milli.value);
+  return out;
 }
 
 StorageSplit split_storage(std::int64_t total_bytes, std::int64_t root_percent) {

@@ -11,7 +11,9 @@
 #include "ports/sandbox_runtime.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace sandboxd::node {
 
@@ -31,9 +33,18 @@ struct PlanParts {
 [[nodiscard]] ports::ContainerRequest plan_root(const NodeConfig& config, const model::NodeSandbox& sandbox,
                                                 const PlanParts& parts);
 // The container at `index`. Its /tmp is a tmpfs with the configured share of the ephemeral storage, unless it mounts
-// something there itself.
+// something there itself; its root file system has the rest. The volumes that its image declares have as much as the
+// whole of it again, together: an image's declaration must not eat the share that the request gave to the others.
 [[nodiscard]] ports::ContainerRequest plan_container(const NodeConfig& config, const model::NodeSandbox& sandbox,
                                                      std::size_t index, const PlanParts& parts, ports::ImageInfo image);
+
+// The containers that start with more CPU than they may use later (NodeConfig::start_cpu_milli), each with its limit
+// for later, in millicores. In a gVisor pod that is the root, whose limit is everybody's.
+struct RaisedCpu {
+  std::string key;
+  std::int64_t limit_milli = 0;
+};
+[[nodiscard]] std::vector<RaisedCpu> raised_cpu(const NodeConfig& config, const model::NodeSandbox& sandbox);
 
 // How a container's ephemeral storage divides into root filesystem and /tmp (sandboxd-o: a percentage, and from 48 MiB
 // on at least 32 MiB and 16 MiB).

@@ -40,6 +40,10 @@ Found index_found(std::vector<ports::FoundContainer> containers, std::vector<por
   return found;
 }
 
+bool has_network(const model::NodeSandbox& record, const Found& found) {
+  return is_complete(found, record.slot) && found.slots.at(record.slot).ip == record.ip;
+}
+
 std::vector<Missing> missing_containers(const model::NodeSandbox& record, const Found& found) {
   std::vector<Missing> missing;
   const auto look = [&](const std::string& key, const std::string& name) {

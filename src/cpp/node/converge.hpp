@@ -37,6 +37,8 @@ struct Missing {
   std::string name;
   std::optional<int> exit_code;
 };
+// Its network is there, with the address that the record says.
+[[nodiscard]] bool has_network(const model::NodeSandbox& record, const Found& found);
 [[nodiscard]] std::vector<Missing> missing_containers(const model::NodeSandbox& record, const Found& found);
 
 }  // namespace sandboxd::node

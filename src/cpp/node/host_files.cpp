@@ -39,12 +39,22 @@ bool is_mount_point(const std::string& path) {
   return self.st_dev != parent.st_dev;
 }
 
-Result<void> mount_volume(const std::string& path, std::int64_t bytes) {
+// Containers may write to these files, as with Docker, and so to the host's file system that they are on: they get a
+// small one of their own.
+constexpr const char* kFilesOptions = "mode=0700,size=64k,nr_inodes=16";
+
+Result<void> mount_tmpfs(const std::string& path, const std::string& options) {
   SBX_CHECK(make_directory(path));
   if (is_mount_point(path)) return {};
-  const std::string options = "mode=1777,size=" + std::to_string(bytes);
   if (::mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0)
-    return errno_error(errno, "mount volume on " + path, ErrorCode::storage_failed);
+    return errno_error(errno, "mount a tmpfs on " + path, ErrorCode::storage_failed);
+  return {};
+}
+
+// Lazily: a container that was killed a moment ago may still hold it.
+Result<void> unmount(const std::string& path) {
+  if (::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT)
+    return errno_error(errno, "unmount " + path, ErrorCode::storage_failed);
   return {};
 }
 
@@ -65,7 +75,7 @@ Task<Result<std::vector<SandboxId>>> HostFiles::list() {
 
 Result<ports::SandboxFilesReady> HostFiles::prepare_now(const ports::SandboxFilesRequest& request) const {
   const std::string directory = files_dir(request.sandbox);
-  SBX_CHECK(make_directory(directory));
+  SBX_CHECK(mount_tmpfs(directory, kFilesOptions));
   std::string resolv;
   for (const std::string& server : dns_servers_) resolv += "nameserver " + server + "\n";
   SBX_CHECK(write_file(directory + "/resolv.conf", resolv));
@@ -77,7 +87,7 @@ Result<ports::SandboxFilesReady> HostFiles::prepare_now(const ports::SandboxFile
     ready.common.push_back({directory + "/" + name, std::string("/etc/") + name, false});
   for (const model::Volume& volume : request.volumes) {
     const std::string path = volumes_dir(request.sandbox) + "/" + volume.name;
-    SBX_CHECK(mount_volume(path, volume.ephemeral_storage_bytes.value));
+    SBX_CHECK(mount_tmpfs(path, "mode=1777,size=" + std::to_string(volume.ephemeral_storage_bytes.value)));
     ready.volumes[volume.name] = path;
   }
   return ready;
@@ -87,10 +97,9 @@ Result<void> HostFiles::remove_now(const SandboxId& sandbox) const {
   std::error_code failure;
   const std::string volumes = volumes_dir(sandbox);
   for (const auto& volume : fs::directory_iterator(volumes, failure)) {
-    // Lazily: a container that was killed a moment ago may still hold it.
-    if (::umount2(volume.path().c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL)
-      return errno_error(errno, "unmount " + volume.path().string(), ErrorCode::storage_failed);
+    SBX_CHECK(unmount(volume.path().string()));
   }
+  SBX_CHECK(unmount(files_dir(sandbox)));
   for (const std::string& path : {volumes, files_dir(sandbox)}) {
     fs::remove_all(path, failure);
     if (failure) return errno_error(failure.value(), "remove " + path, ErrorCode::storage_failed);

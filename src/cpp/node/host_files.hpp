@@ -1,5 +1,6 @@
 // ports::SandboxFiles on this machine: resolv.conf, hosts and hostname below <run_dir>/files/<sandbox>, and shared
 // volumes as tmpfs mounts of their size in <run_dir>/volumes/<sandbox>/<volume> (sandboxd-o's volumes are memory too).
+// The former lie on a tmpfs of 64 KiB, because containers may write to them.
 //
 // Everything is on the run directory, so a reboot empties it together with the containers that used it. Blocking work
 // is done on a thread of its own. Names were validated before they become paths.

@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "cni/config.hpp"
+#include "containerd/container_disks.hpp"
 #include "containerd/daemon_config.hpp"
 #include "network/address.hpp"
 
@@ -106,10 +107,17 @@ Result<void> Machine::build_network(boost::asio::any_io_executor executor) {
 }
 
 Result<void> Machine::build_runtime(boost::asio::any_io_executor executor) {
+  if (const auto tools = containerd::check_disk_tools(); !tools) {
+    // Under runsc only the volumes of images need them: what cannot be bounded is refused when it is created.
+    if (config_.runtime == "runc") return tools.error();
+    kLog.warn("disks of containers cannot be bounded", {{"error", tools.error().message()}});
+  }
   containerd::Options options;
   options.socket_path = config_.containerd_socket();
   options.state_dir = config_.run_dir + "/containerd";
   options.run_dir = config_.run_dir + "/runtime";
+  options.disk_dir = config_.data_dir + "/disks";
+  options.runner = &runner_;
   options.instance = config_.instance;
   options.snapshotter = config_.snapshotter;
   if (options.snapshotter.empty()) {

@@ -1,8 +1,8 @@
 // The real adapters of one node, composed: the only place (with node_daemon.cpp) that knows them all. Core thread.
 //
-// Where things lie: <data_dir>/node.db (records), <data_dir>/logs; <run_dir>/runtime (adapter files of containerd),
-// <run_dir>/cni (reservations and cache: gone after a reboot, as the interfaces are), <run_dir>/io (FIFOs),
-// <run_dir>/files and <run_dir>/volumes.
+// Where things lie: <data_dir>/node.db (records), <data_dir>/logs, <data_dir>/disks (what containers write);
+// <run_dir>/runtime (adapter files of containerd), <run_dir>/cni (reservations and cache: gone after a reboot, as the
+// interfaces are), <run_dir>/io (FIFOs), <run_dir>/files and <run_dir>/volumes.
 #pragma once
 
 #include "aio/system_clock.hpp"

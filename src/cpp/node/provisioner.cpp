@@ -28,12 +28,37 @@ std::string early_exit_text(const Entry& entry) {
   return "pause container is not running";
 }
 
+// As events told.
+std::vector<Missing> ended_containers(const Entry& entry) {
+  std::vector<Missing> ended;
+  const auto look = [&](const std::string& key, const std::string& name) {
+    const auto exit = entry.exits.find(key);
+    if (exit != entry.exits.end()) ended.push_back({key, name, exit->second});
+  };
+  for (const auto& container : entry.record.containers) look(container.key, container.name);
+  look(entry.record.pod_key, "pause");
+  return ended;
+}
+
 Error pull_error(const Error& error, const std::string& reference) {
   if (error.message().starts_with("pull image")) return error;
   return error.with_context("pull image \"" + reference + "\"");
 }
 
 }  // namespace
+
+void mark_running(model::NodeContainer& container, const Entry& entry) {
+  container.phase = model::ContainerPhase::running;
+  container.task_status.clear();
+  container.error.clear();
+  container.exit_code.reset();
+  const auto pid = entry.pids.find(container.key);
+  if (pid != entry.pids.end()) container.pid = pid->second;
+  const auto image = entry.images.find(container.key);
+  if (image == entry.images.end()) return;
+  if (!image->second.reference.empty()) container.image = image->second.reference;
+  container.image_digest = image->second.digest;
+}
 
 void Provisioner::begin(EntryPtr entry, From from) {
   aio::TaskGroup& work = entry->work;
@@ -103,16 +128,7 @@ Task<Result<void>> Provisioner::make_containers(EntryPtr entry) {
   std::vector<ports::ImageInfo> images;
   for (std::size_t i = 0; i < count; ++i) images.push_back(*std::move(prepared[i]));
 
-  PlanParts parts;
-  parts.slot = entry->slot;
-  if (core_.ports.files != nullptr) {
-    ports::SandboxFilesRequest request{entry->id(), entry->id().str(), entry->slot.ip, entry->record.spec.volumes};
-    auto files = co_await aio::shield(core_.ports.files->prepare(std::move(request)));
-    if (!files) co_return files.error();
-    parts.files = *std::move(files);
-  } else if (!entry->record.spec.volumes.empty()) {
-    co_return Error(ErrorCode::unsupported, "this node cannot make volumes");
-  }
+  SBX_CO_TRY(parts, co_await prepare_parts(entry));
   // In force before the first process of the sandbox can send anything.
   SBX_CO_CHECK(co_await aio::shield(core_.ports.network.set_egress(entry->slot, entry->record.spec.egress)));
   core_.reached(step::kPolicySet, entry->id());
@@ -123,6 +139,38 @@ Task<Result<void>> Provisioner::make_containers(EntryPtr entry) {
   entry->exits.clear();
   SBX_CO_CHECK(co_await create_all(entry, std::move(parts), std::move(images)));
   co_return co_await start_all(entry);
+}
+
+Task<Result<void>> Provisioner::make_one(EntryPtr entry, std::size_t index) {
+  SBX_CO_TRY(image, co_await ensure_image(entry, index));
+  const std::string key = entry->record.containers[index].key;
+  const std::string name = entry->record.containers[index].name;
+  auto opened = co_await aio::shield(core_.ports.output.open(entry->id(), name));
+  if (!opened) co_return opened.error().with_context("container " + name + ": open log");
+  entry->pipes[key] = *std::move(opened);
+  SBX_CO_TRY(parts, co_await prepare_parts(entry));
+  const auto permit = co_await core_.making.acquire();
+  entry->images[key] = {image.reference, image.digest};
+  SBX_CO_CHECK(
+      co_await create_one(entry, plan_container(core_.options.config, entry->record, index, parts, std::move(image))));
+  auto pid = co_await start_one(entry, key, name);
+  if (!pid) co_return pid.error();
+  co_return Result<void>();
+}
+
+// What all containers share and need a place on the host for.
+Task<Result<PlanParts>> Provisioner::prepare_parts(EntryPtr entry) {
+  PlanParts parts;
+  parts.slot = entry->slot;
+  if (core_.ports.files != nullptr) {
+    ports::SandboxFilesRequest request{entry->id(), entry->id().str(), entry->slot.ip, entry->record.spec.volumes};
+    auto files = co_await aio::shield(core_.ports.files->prepare(std::move(request)));
+    if (!files) co_return files.error();
+    parts.files = *std::move(files);
+  } else if (!entry->record.spec.volumes.empty()) {
+    co_return Error(ErrorCode::unsupported, "this node cannot make volumes");
+  }
+  co_return parts;
 }
 
 Task<Result<ports::ImageInfo>> Provisioner::prepare(EntryPtr entry, std::size_t part) {
@@ -225,14 +273,36 @@ Task<Result<void>> Provisioner::start_all(EntryPtr entry) {
   co_return Result<void>();
 }
 
+Task<Result<void>> Provisioner::lower_cpu(EntryPtr entry) {
+  for (const RaisedCpu& raised : raised_cpu(core_.options.config, entry->record)) {
+    auto lowered = co_await aio::shield(core_.ports.runtime.set_cpu_limit(raised.key, raised.limit_milli));
+    if (!lowered) co_return lowered.error().with_context("set CPU limit");
+  }
+  co_return Result<void>();
+}
+
+// A probe that never passes gives nobody more CPU than it asked for. What fails here is done by go_live() or reported.
+Task<void> Provisioner::lower_cpu_later(EntryPtr entry) {
+  co_await core_.ports.clock.sleep_for(core_.options.config.start_cpu_time);
+  if (entry->ending || entry->record.phase != model::Phase::creating) co_return;
+  const auto lowered = co_await lower_cpu(entry);
+  if (!lowered) kLog.warn("CPU limit", {{"sandbox", entry->id().str()}, {"error", lowered.error().message()}});
+}
+
+Task<Result<void>> Provisioner::wait_ready(EntryPtr entry, model::ReadinessProbe probe) {
+  // An exit that came before `started` was set is caught here; later ones cancel this coroutine.
+  if (has_exited(*entry)) co_return Error(ErrorCode::runtime_failed, early_exit_text(*entry));
+  if (!raised_cpu(core_.options.config, entry->record).empty())
+    entry->work.spawn("lower CPU limit", lower_cpu_later(entry));
+  co_return co_await wait_until_ready(core_.ports.clock, core_.ports.prober, entry->id(), entry->slot.ip, probe);
+}
+
 Task<Result<void>> Provisioner::go_live(EntryPtr entry) {
   const std::optional<model::ReadinessProbe> probe = entry->record.spec.readiness_probe;
-  if (probe) {
-    // An exit that came before `started` was set is caught here; later ones cancel this coroutine.
-    if (has_exited(*entry)) co_return Error(ErrorCode::runtime_failed, early_exit_text(*entry));
-    SBX_CO_CHECK(co_await wait_until_ready(core_.ports.clock, core_.ports.prober, entry->id(), entry->slot.ip, *probe));
-  }
+  if (probe) SBX_CO_CHECK(co_await wait_ready(entry, *probe));
   core_.reached(step::kProbePassed, entry->id());
+  // Before `running` is durable: whatever runs has its own limit, also after a crash.
+  SBX_CO_CHECK(co_await lower_cpu(entry));
   SBX_CO_CHECK(co_await aio::shield(core_.ports.network.publish(entry->slot, entry->record.ports)));
   core_.reached(step::kPublished, entry->id());
   auto changed = co_await core_.table.change(entry, [&entry](model::NodeSandbox& record) {
@@ -240,15 +310,7 @@ Task<Result<void>> Provisioner::go_live(EntryPtr entry) {
     record.phase = model::Phase::running;
     record.error.clear();
     record.ip = entry->slot.ip;
-    for (model::NodeContainer& container : record.containers) {
-      container.phase = model::ContainerPhase::running;
-      const auto pid = entry->pids.find(container.key);
-      if (pid != entry->pids.end()) container.pid = pid->second;
-      const auto image = entry->images.find(container.key);
-      if (image == entry->images.end()) continue;
-      if (!image->second.reference.empty()) container.image = image->second.reference;
-      container.image_digest = image->second.digest;
-    }
+    for (model::NodeContainer& container : record.containers) mark_running(container, *entry);
     return true;
   });
   entry->alive_since = core_.looks;
@@ -259,6 +321,8 @@ Task<Result<void>> Provisioner::go_live(EntryPtr entry) {
 void Provisioner::container_exited(const EntryPtr& entry) {
   if (entry->ending) return;
   if (entry->record.phase == model::Phase::running) {
+    const std::vector<Missing> ended = ended_containers(*entry);
+    if (ended.empty() || restarter_.take(entry, ended, true)) return;
     entry->ending = true;
     core_.tasks.spawn("exit", end_running(entry));
     return;

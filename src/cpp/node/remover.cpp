@@ -148,10 +148,14 @@ Task<void> Remover::take_down(EntryPtr entry) {
 
 Task<Result<void>> Remover::take_down_once(EntryPtr entry) {
   const auto permit = co_await entry->tearing_down.acquire();
+  SBX_CO_CHECK(co_await clear(entry));
+  co_return co_await remove_files(entry);
+}
+
+Task<Result<void>> Remover::clear(EntryPtr entry) {
   SBX_CO_CHECK(co_await close_ports(entry));
   SBX_CO_CHECK(co_await remove_containers(entry));
-  SBX_CO_CHECK(co_await remove_network(entry));
-  co_return co_await remove_files(entry);
+  co_return co_await remove_network(entry);
 }
 
 Task<void> Remover::release_in_background(EntryPtr entry) {
@@ -188,6 +192,8 @@ Task<bool> Remover::record_end(EntryPtr entry, End end) {
 }
 
 Task<void> Remover::finish(EntryPtr entry, End end) {
+  entry->work.cancel();
+  co_await entry->work.join();
   if (end.error.size() > limits::kErrorTextMax) end.error.resize(limits::kErrorTextMax);
   kLog.info("sandbox ended",
             {{"sandbox", entry->id().str()}, {"phase", model::to_string(end.phase)}, {"error", end.error}});
@@ -215,6 +221,18 @@ Task<void> Remover::explain_late(EntryPtr entry) {
   });
   if (!explained)
     kLog.warn("cause not saved", {{"sandbox", entry->id().str()}, {"error", explained.error().message()}});
+}
+
+Task<Result<void>> Remover::begin_erasing(EntryPtr entry) {
+  SBX_CO_CHECK(co_await core_.table.change(entry, [](model::NodeSandbox& record) {
+    if (record.phase == model::Phase::deleting) return false;
+    record.phase = model::Phase::deleting;
+    return true;
+  }));
+  core_.reached(step::kDeleteMarked, entry->id());
+  core_.announce(*entry);
+  core_.tasks.spawn("delete", erase(entry));
+  co_return Result<void>();
 }
 
 Task<void> Remover::erase(EntryPtr entry) {

@@ -22,6 +22,9 @@ class Remover {
   // One try of the same; for a create that starts again. Errors: of the first step that failed.
   [[nodiscard]] Task<Result<void>> take_down_once(EntryPtr entry);
 
+  // Once, without the files; for a sandbox that is made again. The caller holds Entry::tearing_down.
+  [[nodiscard]] Task<Result<void>> clear(EntryPtr entry);
+
   // Why a sandbox ended, and how.
   struct End {
     model::Phase phase = model::Phase::failed;  // failed or stopped
@@ -29,10 +32,13 @@ class Remover {
   };
   // From the exits that are known: code 0 everywhere is stopped, anything else failed.
   [[nodiscard]] static End explain_exit(const Entry& entry);
-  // Records the end durably (insisting while the disk refuses), takes the sandbox down, gives its resources back, then
-  // tells the watchers.
+  // Ends what is under way for it, records the end durably (insisting while the disk refuses), takes the sandbox down,
+  // gives its resources back, then tells the watchers.
   [[nodiscard]] Task<void> finish(EntryPtr entry, End end);
 
+  // Begins a deletion: marks the record durably and goes on in the background. Errors: cancelled (one is under way),
+  // storage_failed.
+  [[nodiscard]] Task<Result<void>> begin_erasing(EntryPtr entry);
   // Everything after the record says `deleting`: ends the provisioning, takes down, erases. Returns when it is gone.
   [[nodiscard]] Task<void> erase(EntryPtr entry);
 

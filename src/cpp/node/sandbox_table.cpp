@@ -27,6 +27,11 @@ EntryPtr SandboxTable::find_by_container(const std::string& key) const {
   return found == containers_.end() ? nullptr : found->second;
 }
 
+bool SandboxTable::has_container_with(const std::string& prefix) const {
+  const auto at = containers_.lower_bound(prefix);
+  return at != containers_.end() && at->first.starts_with(prefix);
+}
+
 const EntryPtr* SandboxTable::port_holder(PortKey port) const {
   const auto found = ports_.find(port);
   return found == ports_.end() ? nullptr : &found->second;
@@ -105,7 +110,10 @@ Task<Result<void>> SandboxTable::write(EntryPtr entry, Edit edit, bool visible_a
   // Shielded: whether a write that was given up reached the disk could not be known.
   auto put = co_await aio::shield(store_.put(next));
   if (put || visible_anyhow) {
+    // A restart gives containers new keys. An entry that left the table meanwhile has none in it.
+    if (!entry->gone) index(entry, false);
     entry->record = std::move(next);
+    if (!entry->gone) index(entry, true);
     entry->unsaved = !put;
   }
   co_return put;

@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "model/node_sandbox.hpp"
+#include "node/restart_policy.hpp"
 #include "ports/clock.hpp"
 #include "ports/node_store.hpp"
 #include "ports/output_collector.hpp"
@@ -18,6 +19,8 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -29,6 +32,14 @@
 namespace sandboxd::node {
 
 class LogFollow;
+
+// What the restart policy is doing with a running sandbox (node/restarter.hpp).
+struct Restarts {
+  std::set<std::size_t> under_way;           // containers, by index, between an end and their next start
+  bool of_all = false;                       // the whole sandbox is being made again
+  std::uint64_t remade = 0;                  // how often that was begun: what an earlier one left undone is void
+  std::map<std::string, BackOff> back_offs;  // by container name; "" for the whole
+};
 
 struct Entry {
   explicit Entry(const boost::asio::any_io_executor& executor)
@@ -60,7 +71,11 @@ struct Entry {
   std::map<std::string, Image> images;
   std::multiset<std::string> awaited_images;  // as the request names them
 
-  aio::TaskGroup work;          // the provisioning; cancelled by a delete
+  Restarts restarts;
+  std::int64_t end_sightings = 0;  // comparisons that found it ended; from the first one on, for reaping
+  MonoTime end_seen;
+
+  aio::TaskGroup work;          // the provisioning and restarts; cancelled by the sandbox's end
   aio::Semaphore writing;       // one change of the record at a time
   aio::Semaphore tearing_down;  // one clean-up at a time
   aio::Notifier changed;        // accepted, output opened, announced, released, gone
@@ -90,6 +105,8 @@ class SandboxTable {
 
   [[nodiscard]] EntryPtr find(const SandboxId& id) const;
   [[nodiscard]] EntryPtr find_by_container(const std::string& key) const;
+  // Whether the key of any container starts so.
+  [[nodiscard]] bool has_container_with(const std::string& prefix) const;
   [[nodiscard]] bool owns_slot(const std::string& name) const { return slots_.contains(name); }
   [[nodiscard]] const EntryPtr* port_holder(PortKey port) const;
   [[nodiscard]] const std::map<SandboxId, EntryPtr>& entries() const { return entries_; }

@@ -20,6 +20,8 @@ struct InterfaceInfo {
 class InterfaceProvider {
  public:
   virtual ~InterfaceProvider() = default;
+  // What attach() needs is there: else unavailable, with what to install.
+  [[nodiscard]] virtual Result<void> check() const = 0;
   // CNI ADD for eth0. On an error the plugins' own leftovers were removed. Errors: network_failed, resource_exhausted.
   [[nodiscard]] virtual Task<Result<InterfaceInfo>> attach(std::string container_id, std::string namespace_path) = 0;
   // CNI DEL. Success also when nothing is attached or the namespace is gone.

@@ -72,9 +72,12 @@ struct ContainerRequest {
   ImageInfo image;                // from ensure_image(); unused for pod_root
   std::string network_namespace;  // path
   std::string hostname;
+  std::int64_t start_cpu_milli = 0;  // CPU limit until set_cpu_limit(), where the container has one; 0: its own
   std::vector<BindMount> mounts;
   std::string stdout_fifo;  // empty: output is discarded
   std::string stderr_fifo;
+  std::int64_t root_bytes = 0;                      // what it may write to its root file system; 0: no bound
+  std::int64_t volume_bytes = 128LL * 1024 * 1024;  // what the volumes that its image declares may hold together
 };
 
 struct FoundContainer {
@@ -125,6 +128,10 @@ class SandboxRuntime {
   // Starts the created process; returns the pid of the container's init on the host.
   // Errors: runtime_failed with the runtime's text (such as an executable that does not exist).
   [[nodiscard]] virtual Task<Result<std::uint32_t>> start(std::string key) = 0;
+
+  // How much CPU the container may use from now on, in millicores above 0. Takes effect at once and leaves the record
+  // as it was created. Success also when the container is gone. In a gVisor pod only the root has a limit, for all.
+  [[nodiscard]] virtual Task<Result<void>> set_cpu_limit(std::string key, std::int64_t milli) = 0;
 
   // Kills, and removes task, snapshot and record. Success also when there is nothing. Retry on error.
   [[nodiscard]] virtual Task<Result<void>> remove(std::string key) = 0;

@@ -1,10 +1,10 @@
 #include "sim/memory_network.hpp"
 
+#include "model/egress.hpp"
 #include "model/host_port.hpp"
 #include "sim/latency.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 namespace sandboxd::sim {
@@ -22,24 +22,11 @@ Error of_another_program(const MemoryNetworkMachine::HostPort& port) {
   return Error(ErrorCode::conflict, model::host_port_in_use(port.first, port.second, "bind: Address already in use"));
 }
 
-// As strict as the kernel's adapter, which shares no code with this one.
-bool is_range(std::string_view text) {
-  unsigned parts[4];
-  unsigned length = 32;
-  char rest = 0;
-  const std::string copy(text);
-  const int read =
-      std::sscanf(copy.c_str(), "%3u.%3u.%3u.%3u/%2u%c", &parts[0], &parts[1], &parts[2], &parts[3], &length, &rest);
-  const bool bytes = read >= 4 && std::all_of(parts, parts + 4, [](unsigned part) { return part <= 255; });
-  const bool whole = read == 5 || (read == 4 && text.find('/') == std::string_view::npos);
-  return bytes && whole && length <= 32;
-}
-
-Result<void> check_ranges(const model::EgressPolicy& policy) {
+Result<void> check_entries(const model::EgressPolicy& policy) {
+  if (policy.mode != model::EgressMode::allow_list) return {};
   for (const std::string& text : policy.allow_cidrs) {
-    if (policy.mode == model::EgressMode::allow_list && !is_range(text))
-      return Error(ErrorCode::invalid_argument,
-                   "egress range \"" + text + "\" is not an IPv4 range such as 203.0.113.0/24");
+    if (const auto entry = model::parse_egress_entry(text); !entry)
+      return entry.error().with_context("egress entry \"" + text + "\"");
   }
   return {};
 }
@@ -195,7 +182,7 @@ Task<Result<void>> MemoryNetwork::set_egress(ports::NetworkSlot slot, model::Egr
   co_await take_time(clock_, options_.rule_latency);
   SBX_CO_CHECK(planned_failure("set_egress"));
   SBX_CO_CHECK(known_slot(slot));
-  SBX_CO_CHECK(check_ranges(policy));
+  SBX_CO_CHECK(check_entries(policy));
   machine_->slots[slot.name].egress = std::move(policy);
   co_return Result<void>();
 }

@@ -254,6 +254,8 @@ Task<Result<void>> MemoryRuntime::create(ports::ContainerRequest request) {
   container.found.key = key;
   container.found.sandbox = request.sandbox;
   container.found.uid = request.uid;
+  container.cpu_milli =
+      request.start_cpu_milli > 0 ? request.start_cpu_milli : request.container.resources.limit_cpu_milli.value;
   container.life = machine->next_life_++;
   const std::uint64_t life = container.life;
   container.request = std::move(request);
@@ -296,6 +298,14 @@ Task<Result<std::uint32_t>> MemoryRuntime::start(std::string key) {
   const std::uint32_t pid = at->second.found.pid;
   if (program.runs) machine->group_.spawn("memory_runtime.live", machine->live(key, at->second.life, program));
   co_return pid;
+}
+
+Task<Result<void>> MemoryRuntime::set_cpu_limit(std::string key, std::int64_t milli) {
+  auto machine = machine_;
+  SBX_CO_CHECK(co_await enter("set_cpu_limit", Duration::zero()));
+  const auto at = machine->containers.find(key);
+  if (at != machine->containers.end()) at->second.cpu_milli = milli;
+  co_return Result<void>();
 }
 
 Task<Result<void>> MemoryRuntime::remove(std::string key) {

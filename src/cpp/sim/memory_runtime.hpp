@@ -54,15 +54,16 @@ class MemoryRuntimeMachine {
   struct Container {
     ports::ContainerRequest request;
     ports::FoundContainer found;
-    std::uint64_t life = 0;  // tells two containers of one key apart
+    std::int64_t cpu_milli = 0;  // what it may use now; 0: no limit
+    std::uint64_t life = 0;      // tells two containers of one key apart
   };
 
   // `clock` must outlive this.
   MemoryRuntimeMachine(boost::asio::any_io_executor executor, ports::Clock& clock, MemoryRuntimeOptions options);
 
   // Planned trouble. The `nth` call (from 1, counted from now) of `method` ("check", "ensure_image", "create", "start",
-  // "remove", "list", "list_images", "remove_image") fails with `error`; a create that fails so leaves nothing unless
-  // `leaks`.
+  // "set_cpu_limit", "remove", "list", "list_images", "remove_image") fails with `error`; a create that fails so leaves
+  // nothing unless `leaks`.
   void fail(std::string method, int nth, Error error, bool leaks = false);
   bool down = false;                     // the daemon does not answer
   std::set<std::string> missing_images;  // as written, or normalised
@@ -121,6 +122,7 @@ class MemoryRuntime final : public ports::SandboxRuntime {
   [[nodiscard]] Task<Result<void>> remove_image(std::string reference) override;
   [[nodiscard]] Task<Result<void>> create(ports::ContainerRequest request) override;
   [[nodiscard]] Task<Result<std::uint32_t>> start(std::string key) override;
+  [[nodiscard]] Task<Result<void>> set_cpu_limit(std::string key, std::int64_t milli) override;
   [[nodiscard]] Task<Result<void>> remove(std::string key) override;
   [[nodiscard]] Task<Result<std::vector<ports::FoundContainer>>> list() override;
   [[nodiscard]] Task<Result<ports::RuntimeEvent>> next_event() override;

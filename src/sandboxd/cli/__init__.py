@@ -5,42 +5,8 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-import typer
-
 from .._exceptions import ConnectError, SandboxdError
 from . import _output
-from .daemons import node, orch
-from .information import config, doctor, version
-from .nodes import external, nodes
-from .platform import down, image, reload, up
-from .sandboxes import logs, ps, rm, run
-
-app = typer.Typer(
-    name="sandboxd",
-    help="Sandboxes on your own machines. Start with `sandboxd up`; `sandboxd doctor` says what is missing.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-# orch and node take a flag for every field of their configuration.
-_ANY_FLAG = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-app.command("up")(up)
-app.command("down")(down)
-app.command("reload")(reload)
-app.command("orch", context_settings=_ANY_FLAG)(orch)
-app.command("node", context_settings=_ANY_FLAG)(node)
-app.command("doctor")(doctor)
-app.command("ps")(ps)
-app.command("run", context_settings={"allow_interspersed_args": False})(run)
-app.command("logs")(logs)
-app.command("rm")(rm)
-app.command("nodes")(nodes)
-app.add_typer(external, name="external")
-app.add_typer(image, name="image")
-app.command("config")(config)
-app.command("version")(version)
 
 
 def main() -> NoReturn:
@@ -48,6 +14,9 @@ def main() -> NoReturn:
     words = sys.argv[1:]
     if words[:1] in (["orch"], ["node"]):  # the original's flags may begin with one dash
         words = ["-" + word if word.split("=")[0] == "-config" else word for word in words]
+        from .daemons import app  # and nothing else: a daemon holds what it imports for as long as it runs
+    else:
+        from ._app import app
     try:
         app(words, prog_name="sandboxd")
     except ConnectError as error:

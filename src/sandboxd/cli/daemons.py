@@ -24,6 +24,18 @@ SupervisorOption = Annotated[int | None, typer.Option("--supervisor", hidden=Tru
 ReadyOption = Annotated[int | None, typer.Option("--ready-fd", hidden=True)]
 
 
+SETTINGS: dict[str, Any] = {
+    "name": "sandboxd",
+    "help": "Sandboxes on your own machines. Start with `sandboxd up`; `sandboxd doctor` says what is missing.",
+    "no_args_is_help": True,
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+# They take a flag for every field of their configuration.
+ANY_FLAG = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
 class _StopRequested(BaseException):
     """Raised by the signal handler in the main thread."""
 
@@ -205,3 +217,8 @@ def _log_notes(loaded: _config.Loaded) -> None:
         core().log_line("info", "settings of the original that have no meaning here", {"settings": keys})
     for note in loaded.notes:
         core().log_line("warn", "setting ignored", {"why": note})
+
+
+app = typer.Typer(**SETTINGS)
+app.command("orch", context_settings=ANY_FLAG)(orch)
+app.command("node", context_settings=ANY_FLAG)(node)

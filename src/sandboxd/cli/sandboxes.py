@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 import shlex
 import signal
@@ -9,14 +10,14 @@ import sys
 import threading
 import time
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from .._client import Client
 from .._exceptions import NotFoundError, SandboxFailedError, WaitTimeoutError
 from .._models import LogLine, SandboxInfo
-from .._protocol import lifetime_seconds
+from .._spec import RestartPolicy, lifetime_seconds
 from ..sandbox import Sandbox
 from . import _output
 
@@ -26,6 +27,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LabelOption = Annotated[
     list[str] | None, typer.Option("--label", "-l", help="Only with this label: KEY=VALUE or KEY; may be repeated.")
 ]
+
+
+class Restart(enum.Enum):
+    """Restart policies, as the command line spells them."""
+
+    never = "never"
+    on_failure = "on-failure"
+    always = "always"
+
+    @property
+    def policy(self) -> RestartPolicy:
+        return cast(RestartPolicy, self.name)
 
 
 def parse_labels(texts: list[str] | None) -> dict[str, str | None]:
@@ -44,7 +57,9 @@ def _ports_text(info: SandboxInfo) -> str:
 
 
 def _reason(info: SandboxInfo) -> str:
-    """Why it is not running: what it waits for, or what went wrong."""
+    """Why it is not running: what it waits for, or what went wrong; of a running one, how often it was restarted."""
+    if info.is_running and info.restarts:
+        return f"{info.restarts} restart{'s' if info.restarts > 1 else ''}"
     return info.reasons[0] if info.phase == "Pending" and info.reasons else info.last_error
 
 
@@ -84,6 +99,16 @@ def run(
     memory: Annotated[str, typer.Option(help="Memory, such as 256Mi.")] = "256Mi",
     lifetime: Annotated[float | None, typer.Option(help="Seconds until it is removed; rounded up.")] = None,
     egress: Annotated[bool, typer.Option("--egress", help="Let it reach the internet.")] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", help="The only destination it may reach: CIDR[:PORTS][/tcp|udp]; may be repeated."),
+    ] = None,
+    bandwidth: Annotated[
+        int | None, typer.Option("--bandwidth", min=1, help="Bits per second in each direction.")
+    ] = None,
+    restart: Annotated[
+        Restart, typer.Option("--restart", help="Whether a container that ended is started again.")
+    ] = Restart.never,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it runs.")] = 120.0,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait until it runs.")] = False,
     remove: Annotated[bool, typer.Option("--rm", help="Stay until Ctrl-C, then delete it.")] = False,
@@ -107,6 +132,9 @@ def run(
             memory=memory,
             lifetime=lifetime,
             egress=egress,
+            allow=allow or (),
+            bandwidth=bandwidth,
+            restart_policy=restart.policy,
             labels=labels,
             client=client,
         )

@@ -198,6 +198,51 @@ def test_a_nodes_file_takes_sizes_as_quantities(tmp_path: Path) -> None:
     assert set(loaded.foreign) == {"state_base_dir", "lock_dir"}
 
 
+def load_node(tmp_path: Path, values: dict[str, Any], **environ: str) -> _config.Loaded:
+    file = tmp_path / "sbxlet_config.json"
+    file.write_text(json.dumps({"shared_secret": "s", **values}))
+    return _config.load("node", file=file, environ=environ)
+
+
+def test_a_nodes_file_restores_the_originals_reaping(tmp_path: Path) -> None:
+    names = ("reap_exited", "reconcile_grace", "reconcile_hits")
+    assert of(load_node(tmp_path, {}), *names) == ("true", "5s", "2")
+    assert of(load_node(tmp_path, {"reconcile_grace": "1m", "reconcile_hits": 4}), *names) == ("true", "60s", "4")
+    assert of(load_node(tmp_path, {"reconcile_hits": 0}), *names) == ("true", "5s", "2")
+    assert of(load_node(tmp_path, {}, SANDBOXD_REAP_EXITED="false"), "reap_exited") == ("false",)
+    assert _config.load("node", environ={}).get("reap_exited") == "false", "what ended is kept by our own default"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, ("80", "-1")),
+        ({"rootfs_ratio_percent": 60, "tmpfs_ratio_percent": 40}, ("60", "40")),
+        ({"rootfs_ratio_percent": 100, "tmpfs_ratio_percent": 0}, ("100", "0")),
+        ({"rootfs_ratio_percent": 60}, ("80", "20")),
+        ({"tmpfs_ratio_percent": 30}, ("80", "20")),
+        ({"rootfs_ratio_percent": 0, "tmpfs_ratio_percent": 100}, ("80", "20")),
+        ({"rootfs_ratio_percent": 110, "tmpfs_ratio_percent": -10}, ("80", "20")),
+    ],
+)
+def test_shares_of_the_storage_that_do_not_add_up_are_80_and_20(
+    tmp_path: Path, values: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    assert of(load_node(tmp_path, values), "rootfs_ratio_percent", "tmpfs_ratio_percent") == expected
+
+
+def test_our_own_shares_must_add_up(tmp_path: Path) -> None:
+    environ = {"SANDBOXD_ROOTFS_RATIO_PERCENT": "70"}
+    assert _config.load("node", environ=environ).get("rootfs_ratio_percent") == "70"
+    with pytest.raises(ConfigError, match="tmpfs_ratio_percent: must add up to 100"):
+        _config.load("node", environ={**environ, "SANDBOXD_TMPFS_RATIO_PERCENT": "20"})
+
+
+@pytest.mark.parametrize(("percent", "taken"), [(0, "90"), (101, "90"), (1, "1"), (100, "100")])
+def test_an_impossible_share_of_the_machine_is_90(tmp_path: Path, percent: int, taken: str) -> None:
+    assert load_node(tmp_path, {"max_alloc_percent": percent}).get("max_alloc_percent") == taken
+
+
 def test_lists_are_split_trimmed_and_in_capitals(tmp_path: Path) -> None:
     file = tmp_path / "sbxlet_config.json"
     file.write_text(json.dumps({"shared_secret": "s", "forward_hook_chains": ["forward"]}))
@@ -208,3 +253,41 @@ def test_lists_are_split_trimmed_and_in_capitals(tmp_path: Path) -> None:
         _config.load("node", file=file, environ={"SANDBOX_FORWARD_HOOK_CHAINS": " "}).get("forward_hook_chains")
         == "FORWARD"
     )
+
+
+def load_node(tmp_path: Path, values: dict[str, object], **environ: str) -> _config.Loaded:
+    file = tmp_path / "sbxlet_config.json"
+    file.write_text(json.dumps({"shared_secret": "s"} | values))
+    return _config.load("node", file=file, environ=environ)
+
+
+def test_a_nodes_file_that_says_nothing_has_the_originals_defaults(tmp_path: Path) -> None:
+    loaded = load_node(tmp_path, {})
+    assert of(loaded, "listen", "containerd_address") == (":8080", "/run/containerd/containerd.sock")
+    assert of(loaded, "max_alloc_percent", "rootfs_ratio_percent", "runtime") == ("90", "80", "runsc")
+    assert of(loaded, "subnet_cidr", "reconcile_interval", "log_file_prefix") == ("10.89.0.0/16", "15s", "sandboxd")
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "expected"),
+    [
+        ({"max_alloc_percent": 200}, "max_alloc_percent", "90"),
+        ({"max_alloc_percent": 0}, "max_alloc_percent", "90"),
+        ({"max_alloc_percent": 55}, "max_alloc_percent", "55"),
+        ({"default_ephemeral_storage": "-5"}, "default_ephemeral_storage", str(128 << 20)),
+        ({"default_ephemeral_storage": "much"}, "default_ephemeral_storage", str(128 << 20)),
+        ({"provision_timeout": "-1s"}, "provision_timeout", "240s"),
+        ({"image_pull_timeout": "0s"}, "image_pull_timeout", "480s"),
+        ({"runtime_binary": " "}, "runtime", "runsc"),
+    ],
+)
+def test_a_nodes_values_are_ignored_or_corrected_as_the_original_does(
+    tmp_path: Path, values: dict[str, object], name: str, expected: str
+) -> None:
+    assert of(load_node(tmp_path, values), name) == (expected,)
+
+
+def test_a_nodes_environment_wins_over_its_file(tmp_path: Path) -> None:
+    values: dict[str, object] = {"http_addr": ":1", "max_alloc_percent": 10, "containerd_address": "/a.sock"}
+    loaded = load_node(tmp_path, values, SANDBOX_CONTAINERD_ADDRESS="/b.sock", SANDBOX_MAX_ALLOC_PERCENT="75")
+    assert of(loaded, "listen", "containerd_address", "max_alloc_percent") == (":1", "/b.sock", "75")

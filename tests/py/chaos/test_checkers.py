@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from support import images, leftovers
@@ -110,7 +111,17 @@ def bridge_port(instance: Instance) -> Callable[[], None]:
     return undo
 
 
-PLANTS = [slot, container, snapshot, mount, listener, sandbox_behind_the_control_plane, bridge_port]
+def cgroup(instance: Instance) -> Callable[[], None]:
+    parents = [
+        *Path("/sys/fs/cgroup").glob(f"sandboxd-{instance.name}"),
+        *Path("/sys/fs/cgroup").glob(f"*/sandboxd-{instance.name}"),
+    ]
+    folder = parents[0] / "leaked"
+    folder.mkdir()
+    return folder.rmdir
+
+
+PLANTS = [slot, container, snapshot, mount, listener, sandbox_behind_the_control_plane, bridge_port, cgroup]
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=[plant.__name__ for plant in PLANTS])

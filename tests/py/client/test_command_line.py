@@ -47,15 +47,32 @@ def test_what_stands_behind_the_image_is_the_command(
     assert done.returncode == 0 and container.get("args") == command
 
 
+def test_run_passes_restart_policy_allow_list_and_bandwidth(plane: FakeControlPlane) -> None:
+    words = ["--restart", "on-failure", "--allow", "203.0.113.0/24:443/tcp", "--allow", "198.51.100.7/32"]
+    done = sandboxd(plane, "run", "--detach", "--json", *words, "--bandwidth", "8000", "nginx")
+    spec = json.loads(done.stdout)["sandbox"]["spec"]
+    assert spec["restart_policy"] == "on_failure"
+    assert spec["egress_policy"] == {
+        "mode": "allow_list",
+        "allow_cidrs": ["203.0.113.0/24:443/tcp", "198.51.100.7/32"],
+        "bandwidth_bits_per_second": 8000,
+    }
+    refused = sandboxd(plane, "run", "--restart", "sometimes", "nginx")
+    assert refused.returncode == 2 and "on-failure" in refused.stderr
+
+
 def test_ps_shows_what_a_sandbox_waits_for_and_why_one_failed(plane: FakeControlPlane) -> None:
     plane.put("waits", "Pending", reasons=["node n1: not enough cpu", "node n2: cordoned"], last_error="old")
     plane.put("new", "Pending", last_error="image pull refused")
     plane.put("failed", "Failed", reasons=["node n1: tried"], last_error="exit code 3")
+    containers = [{"name": "a", "phase": "running", "restarts": 2}, {"name": "b", "phase": "creating", "restarts": 1}]
+    plane.put("tries", "Running", containers=containers)
     rows = {line.split()[0]: line for line in sandboxd(plane, "ps").stdout.splitlines()}
     assert rows["ID"].rstrip().endswith("REASON")
     assert rows["waits"].rstrip().endswith("node n1: not enough cpu")
     assert rows["new"].rstrip().endswith("image pull refused")
     assert rows["failed"].rstrip().endswith("exit code 3")
+    assert rows["tries"].rstrip().endswith("3 restarts")
 
 
 def test_times_are_written_as_the_api_writes_them(plane: FakeControlPlane) -> None:

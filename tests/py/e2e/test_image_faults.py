@@ -262,15 +262,17 @@ def small_disk(tmp_path: Path) -> Iterator[Instance]:
     instance = Instance(runtime="runc")
     instance.environment["SANDBOXD_IMAGE_PULL_RESERVE_BYTES"] = str(200 << 20)
     instance.environment["SANDBOXD_IMAGE_PULL_TIMEOUT"] = "60s"
-    instance.data_dir.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", instance.data_dir], check=True)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk], check=True)
+    instance.data_dir = disk / "data"
     try:
         yield instance.up()
     finally:
-        problems = [] if instance.command("down", "--run-dir", str(instance.run_dir)).returncode == 0 else ["down"]
-        subprocess.run(["umount", "-l", instance.data_dir], check=True)
-        problems += instance.destroy()
-        assert not problems, "\n".join(problems)
+        try:
+            end(instance)
+        finally:
+            subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_images_that_the_disk_has_no_room_for(small_disk: Instance, registry: FakeRegistry, name: str) -> None:
@@ -294,7 +296,7 @@ def test_images_that_the_disk_has_no_room_for(small_disk: Instance, registry: Fa
     image = registry.add("huge/slow", slow)
     small_disk.create(f"{name}-slow", image=image)
     assert slow.layer_asked.wait(30)
-    filler = small_disk.data_dir / "filler"
+    filler = small_disk.data_dir.parent / "filler"
     subprocess.run(["fallocate", "-l", "250M", filler], check=True)
     text = small_disk.wait_phase(f"{name}-slow", "Failed", 30)["status"]["last_error"]
     assert image in text

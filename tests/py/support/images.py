@@ -9,6 +9,7 @@ import json
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 BOX = "sandboxd.test/box:1"
 WEB = "sandboxd.test/web:1"
@@ -20,8 +21,8 @@ _APPLETS = (
 WEB_ENTRYPOINT = ["/bin/sh", "-c", "echo web is up; exec httpd -f -p 8000 -h /www"]
 
 
-def root_layer() -> bytes:
-    """A tar of a root filesystem with busybox."""
+def root_layer(more: dict[str, bytes] | None = None) -> bytes:
+    """A tar of a root filesystem with busybox, and `more` executable files by path."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
 
@@ -44,6 +45,8 @@ def root_layer() -> bytes:
             add(f"bin/{applet}", link="busybox")
         add("etc/passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n", 0o644)
         add("www/index.html", PAGE.encode(), 0o644)
+        for path, data in (more or {}).items():
+            add(path, data)
     return buffer.getvalue()
 
 
@@ -51,15 +54,33 @@ def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def write_archive(path: Path, reference: str, entrypoint: list[str]) -> Path:
-    """Write an OCI image archive with one gzip layer; `reference` becomes the image's name on import."""
-    plain = root_layer()
-    layer = gzip.compress(plain, mtime=0)
+def write_archive(
+    path: Path,
+    reference: str,
+    entrypoint: list[str],
+    more: dict[str, bytes] | None = None,
+    content: bytes | None = None,
+    volumes: tuple[str, ...] = (),
+    **config_members: Any,
+) -> Path:
+    """Write an OCI image archive with one gzip layer; `reference` becomes the image's name on import.
+
+    The layer is busybox with `more` executable files, by path, or the tar file in `content`; `config_members` are put
+    into the image's configuration.
+    """
+    plain = content or root_layer(more)
+    layer = gzip.compress(plain, 1 if content else 9, mtime=0)
     config = json.dumps(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Entrypoint": entrypoint, "Env": ["PATH=/bin", "BUILT=yes"], "WorkingDir": "/"},
+            "config": {
+                "Entrypoint": entrypoint,
+                "Env": ["PATH=/bin", "BUILT=yes"],
+                "WorkingDir": "/",
+                "Volumes": {volume: {} for volume in volumes},
+                **config_members,
+            },
             "rootfs": {"type": "layers", "diff_ids": [_digest(plain)]},
         }
     ).encode()

@@ -36,31 +36,37 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def quiet_port_range() -> int:
-    """The first of a hundred ports below the ephemeral ones that no process listens on now."""
+def quiet_port_range(width: int = 100) -> int:
+    """The first of `width` ports below the ephemeral ones that no process listens on now."""
     used = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         rows = Path(table).read_text().splitlines()[1:]
         used |= {int(row.split()[1].rsplit(":", 1)[1], 16) for row in rows}
-    ranges = [low for low in range(10000, 32700, 100) if not any(low <= port < low + 100 for port in used)]
+    starts = range(10000, 32800 - width, 100)
+    ranges = [low for low in starts if not any(low <= port < low + width for port in used)]
     return _random.choice(ranges)
 
 
 class Instance:
     """A platform in directories of its own. Not started by the constructor."""
 
-    def __init__(self, *, runtime: str = "runsc", environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *, runtime: str = "runsc", environment: dict[str, str] | None = None, sandboxes_max: int = 100
+    ) -> None:
         letters = "abcdefghijklmnopqrstuvwxyz0123456789"
         self.name = "t" + "".join(_random.choice(letters) for _ in range(4))
         self.root = Path(tempfile.mkdtemp(prefix="sbxt-"))  # short: socket paths are limited to 108 bytes
         self.data_dir, self.run_dir = self.root / "d", self.root / "r"
         self.runtime = runtime
         self.subnet = f"10.{_random.randrange(200, 250)}.{_random.randrange(256)}.0/24"
+        if sandboxes_max > 200:
+            self.subnet = f"10.{_random.randrange(200, 250)}.{_random.randrange(0, 256, 8)}.0/21"
         self.orch_port, self.node_port = free_port(), free_port()
-        low = quiet_port_range()
+        ports = max(100, 2 * sandboxes_max)  # a released one rests before it is given out again
+        low = quiet_port_range(ports)
         self.environment = {
             "SANDBOXD_HOST_PORT_MIN": str(low),
-            "SANDBOXD_HOST_PORT_MAX": str(low + 99),
+            "SANDBOXD_HOST_PORT_MAX": str(low + ports - 1),
             "SANDBOXD_SLOT_POOL_SIZE": "4",
             **(environment or {}),
         }

@@ -8,13 +8,16 @@ What is counted, and where it is read from (never from the platform's own tables
     nft elements   ports, policies and bindings of the tables  =  published ports, namespaces
     listeners      127.0.0.1 sockets in the port range         =  published ports
     mounts         below the instance's directories            =  running containers
+    disks          files, mounts and loop devices of them      =  running containers
+    cgroups        below the instance's parent                 =  running containers
     output         log folders and FIFOs                       =  sandboxes
-    processes      shims of the instance's containerd          =  pods
+    processes      shims of the instance's containerd          =  running containers
     agreement      the control plane's sandboxes               =  the node's sandboxes, with the same ports
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import subprocess
@@ -22,6 +25,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from support.leftovers import loop_files
 
 if TYPE_CHECKING:
     from support.instance import Instance
@@ -40,7 +45,7 @@ class Wanted:
 
     sandboxes: set[str] = field(default_factory=set)
     containers: set[str] = field(default_factory=set)  # keys in containerd
-    pods: int = 0
+    roots: int = 0  # containers with a root filesystem of their own, which a pod's pause container has not
     addresses: set[str] = field(default_factory=set)
     ports: set[tuple[int, str, int]] = field(default_factory=set)  # host port, address, container port
 
@@ -53,7 +58,7 @@ def wanted(instance: Instance) -> tuple[Wanted, list[str]]:
         found.sandboxes.add(item["id"])
         if item["phase"] not in LIVE:
             continue
-        found.pods += 1
+        found.roots += len(item["containers"])
         found.containers |= {container["id"] for container in item["containers"].values()}
         if item.get("pauseID"):
             found.containers.add(item["pauseID"])
@@ -140,15 +145,14 @@ def published_in_nft(instance: Instance) -> set[tuple[int, str, int]]:
 
 def addresses_in_nft(instance: Instance) -> set[str]:
     """Every sandbox address that any table of the instance mentions in a set or map."""
-    prefix = ".".join(instance.subnet.split(".")[:3]) + "."
+    subnet = ipaddress.ip_network(instance.subnet)
     out: set[str] = set()
     for family in ("inet", "bridge", "netdev"):
         for name, elements in nft_elements(instance, family).items():
             if name in ("special", "resolvers"):
                 continue  # ranges that are closed to everybody, and name servers
-            out |= {
-                found for found in re.findall(r"\d+\.\d+\.\d+\.\d+", json.dumps(elements)) if found.startswith(prefix)
-            }
+            addresses = re.findall(r"\d+\.\d+\.\d+\.\d+", json.dumps(elements))
+            out |= {found for found in addresses if ipaddress.ip_address(found) in subnet}
     return out
 
 
@@ -164,6 +168,25 @@ def mounts(root: Path) -> list[str]:
     """Mount points below a directory."""
     points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
     return sorted(point for point in points if point.startswith(f"{root}/"))
+
+
+def disks(instance: Instance) -> dict[str, set[str]]:
+    """Names of containers' disks ("<key>.root", "<key>.volumes") by where they show."""
+    folder, mounted = instance.data_dir / "disks", instance.run_dir / "runtime/disks"
+    attached = [Path(file.removesuffix(" (deleted)")) for file in loop_files()]
+    return {
+        "files": {path.name for path in folder.glob("*")},
+        "mounts": {Path(point).name for point in mounts(mounted)},
+        "mount points": {path.name for path in mounted.glob("*")},
+        "loop devices": {path.name for path in attached if path.parent == folder.resolve()},
+    }
+
+
+def cgroups(instance: Instance) -> set[str]:
+    """Names of the cgroups below the instance's parent, in whatever hierarchy."""
+    parent = f"sandboxd-{instance.name}"
+    roots = [*Path("/sys/fs/cgroup").glob(parent), *Path("/sys/fs/cgroup").glob(f"*/{parent}")]
+    return {entry.name for root in roots for entry in root.iterdir() if entry.is_dir()}
 
 
 def shims(instance: Instance) -> int:
@@ -227,11 +250,19 @@ def check(instance: Instance) -> list[str]:
         problems.append(f"nft elements: leaked for {sorted(strange)}")
     problems += _differ("listeners on 127.0.0.1", {port for port, _, _ in want.ports}, loopback_listeners(instance))
 
-    if shims(instance) != want.pods:
-        problems.append(f"shims: {shims(instance)}, sandboxes with processes: {want.pods}")
+    if shims(instance) != len(want.containers):
+        problems.append(f"shims: {shims(instance)}, containers: {len(want.containers)}")
     roots = [point for point in mounts(instance.run_dir) if point.endswith("/rootfs")]
-    if len(roots) != len(want.containers):
-        problems.append(f"mounts: {len(roots)} root filesystems, {len(want.containers)} containers: {roots}")
+    kinds = disks(instance)
+    for kind, names in kinds.items():
+        problems += _differ(f"disks: {kind}", kinds["files"], names)
+    if strange := {name for name in kinds["files"] if name.rsplit(".", 1)[0] not in want.containers}:
+        problems.append(f"disks: leaked {sorted(strange)}")
+    if len(roots) != want.roots:
+        problems.append(f"mounts: {len(roots)} root filesystems, {want.roots} containers with one: {roots}")
+    # Under gVisor a pod has one, its root's.
+    if strange_groups := cgroups(instance) - want.containers:
+        problems.append(f"cgroups: leaked {sorted(strange_groups)}")
     problems += _strangers_on_disk(instance, want)
     return problems
 
@@ -272,6 +303,8 @@ def remains(instance: Instance) -> list[str]:
         f"nft {line}" for line in run("nft", "list", "tables").splitlines() if f"sandboxd_{instance.name}" in line
     ]
     problems += [f"mount {point}" for point in mounts(instance.root) if point != str(instance.data_dir)]
+    problems += [f"loop device on {file}" for file in loop_files() if file.startswith(f"{instance.root}/")]
+    problems += [f"disk {path}" for path in (instance.data_dir / "disks").glob("*")]
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:

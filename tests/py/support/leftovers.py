@@ -96,6 +96,15 @@ def test_daemons() -> list[str]:
     return sorted(found)
 
 
+def loop_files() -> list[str]:
+    """Files below a directory with one of our names that loop devices are attached to."""
+    found = []
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_text().strip())
+    return sorted(file for file in found if OURS.search(file))
+
+
 def look() -> Facts:
     """All that could be left behind, by kind."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
@@ -107,6 +116,7 @@ def look() -> Facts:
         "nft": sorted(line for line in _lines("nft", "list", "tables") if OURS.search(line)),
         "cgroup": cgroups(),
         "daemon": test_daemons(),
+        "loop device": loop_files(),
     }
 
 

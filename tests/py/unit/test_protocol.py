@@ -21,58 +21,7 @@ from sandboxd._exceptions import (
     WatchExpiredError,
     make_api_error,
 )
-from sandboxd._models import Probe
 from sandboxd._sse import SseMessage
-
-
-def test_a_small_request_becomes_a_small_spec() -> None:
-    assert _protocol.build_spec(image="nginx") == {
-        "egress": False,
-        "containers": [{"name": "main", "image": "nginx", "resource": {"cpu": "200m", "memory": "256Mi"}}],
-    }
-
-
-def test_every_argument_of_a_spec_arrives() -> None:
-    spec = _protocol.build_spec(
-        image="nginx",
-        command=["nginx", "-g", "daemon off;"],
-        env={"A": "1", "B": "x=y"},
-        ports=[80, 443],
-        cpu=0.25,
-        memory=1024,
-        egress=True,
-        lifetime=90.4,
-        probe=Probe.tcp(80),
-        work_dir="/srv",
-        node_selector={"disk": "ssd"},
-    )
-    container = spec["containers"][0]
-    assert container["args"] == ["nginx", "-g", "daemon off;"]
-    assert container["env"] == ["A=1", "B=x=y"]
-    assert container["resource"] == {"cpu": "250m", "memory": "1024"}
-    assert container["work_dir"] == "/srv"
-    assert spec["ports"] == [
-        {"container_port": 80, "protocol": "tcp"},
-        {"container_port": 443, "protocol": "tcp"},
-    ]
-    assert (spec["egress"], spec["ttl_seconds"], spec["node_selector"]) == (True, 91, {"disk": "ssd"})
-    assert spec["readiness_probe"]["protocol"] == "tcp"
-
-
-def test_a_command_as_text_is_run_by_the_shell_of_the_image() -> None:
-    args = _protocol.build_spec(image="x", command="echo $HOME")["containers"][0]["args"]
-    assert args == ["/bin/sh", "-c", "echo $HOME"]
-
-
-@pytest.mark.parametrize(("lifetime", "seconds"), [(0.1, 1), (1, 1), (1.5, 2), (2.5, 3), (600, 600)])
-def test_a_lifetime_is_never_shorter_than_asked_for(lifetime: float, seconds: int) -> None:
-    assert _protocol.build_spec(image="x", lifetime=lifetime)["ttl_seconds"] == seconds
-
-
-@pytest.mark.parametrize("lifetime", [0, 0.0, -0.5, -600, float("nan"), float("inf")])
-def test_a_lifetime_that_is_none_is_refused_by_name(lifetime: float) -> None:
-    with pytest.raises(ValueError, match=f"lifetime .*above 0, not {lifetime:g}"):
-        _protocol.build_spec(image="x", lifetime=lifetime)
 
 
 def test_ids_are_escaped_in_paths() -> None:

@@ -90,7 +90,7 @@ def test_doctor_names_a_remedy_for_everything_that_is_missing(monkeypatch: pytes
     instance = _instance.find_instance(str(tmp_path / "d"), environ={})
     checks = _doctor.run_checks(instance, ["127.0.0.1:0"])
     missing = {check.name for check in checks if not check.ok}
-    assert {"containerd", "runsc", "containerd-shim-runsc-v1", "ctr", "nftables"} <= missing
+    assert {"containerd", "runsc", "containerd-shim-runsc-v1", "ctr", "nftables", "mkfs.ext4"} <= missing
     assert [check.name for check in checks if not check.ok and not check.mend] == []
     assert all(check.ok for check in checks if check.name.startswith("port"))
 
@@ -102,3 +102,10 @@ def test_doctor_sees_that_a_port_is_taken() -> None:
         port = taken.getsockname()[1]
         (check,) = _doctor.check_ports(_instance.find_instance("/nonexistent/data", environ={}), [f"127.0.0.1:{port}"])
     assert not check.ok and str(port) in check.mend
+
+
+@pytest.mark.parametrize(("runtime", "is_required"), [("runc", True), ("runsc", False)])
+def test_doctor_needs_what_bounds_disks_where_the_runtime_does_not(runtime: str, is_required: bool) -> None:
+    checks = list(_doctor.check_disks(runtime))
+    assert [check.name for check in checks] == ["mkfs.ext4", "loop devices"]
+    assert all(check.required is is_required for check in checks)

@@ -116,12 +116,16 @@ TEST_P(NetworkContract, PoliciesReplaceEachOther) {
   EXPECT_TRUE(call(network().set_egress(slot, policy_of(model::EgressMode::public_internet))));
   EXPECT_TRUE(call(network().set_egress(slot, policy_of(model::EgressMode::allow_list, {"1.0.0.0/8", "1.2.3.4"}))));
   EXPECT_TRUE(call(network().set_egress(slot, policy_of(model::EgressMode::allow_list, {"1.2.0.0/16", "9.9.9.9"}))));
+  EXPECT_TRUE(call(network().set_egress(
+      slot, policy_of(model::EgressMode::allow_list, {"1.2.0.0/16:80-90", "1.2.3.4:1-85/tcp", "0.0.0.0/0/udp"}))));
+  EXPECT_TRUE(call(network().set_egress(
+      slot, policy_of(model::EgressMode::allow_list, {"1.2.3.4:1-200/tcp", "1.0.0.0/8:85", "1.2.3.4"}))));
   EXPECT_TRUE(call(network().set_egress(slot, policy_of(model::EgressMode::none))));
 }
 
-TEST_P(NetworkContract, ARangeThatIsNoneIsRefusedAndChangesNothing) {
+TEST_P(NetworkContract, AnEntryThatIsNoneIsRefusedAndChangesNothing) {
   const auto slot = make(1);
-  for (const char* range : {"1.2.3.4/33", "::/0", "example.com", ""}) {
+  for (const char* range : {"1.2.3.4/33", "::/0", "example.com", "", "1.2.3.4:0", "1.2.3.4:9-8", "1.2.3.4/icmp"}) {
     const auto refused = call(network().set_egress(slot, policy_of(model::EgressMode::allow_list, {range})));
     ASSERT_FALSE(refused) << range;
     EXPECT_EQ(refused.error().code(), ErrorCode::invalid_argument) << range;
@@ -143,7 +147,8 @@ TEST_P(NetworkContract, ASlotThatIsGoneTakesNoRules) {
 TEST_P(NetworkContract, ARestartKeepsSlotsAndPorts) {
   const auto first = make(1);
   const auto second = make(2);
-  EXPECT_TRUE(call(network().set_egress(first, policy_of(model::EgressMode::allow_list, {"1.0.0.0/8", "0.0.0.0/0"}))));
+  EXPECT_TRUE(call(network().set_egress(
+      first, policy_of(model::EgressMode::allow_list, {"1.0.0.0/8", "0.0.0.0/0", "0.0.0.0/0:7-9/tcp"}))));
   EXPECT_TRUE(call(network().publish(first, {PublishedPort{18080, 80, Protocol::tcp}})));
   harness->restart();
   const auto listed = call(network().list_slots()).value();
@@ -152,6 +157,7 @@ TEST_P(NetworkContract, ARestartKeepsSlotsAndPorts) {
   EXPECT_EQ(listed[1].ip, second.ip);
   EXPECT_FALSE(call(network().publish(second, {PublishedPort{18080, 80, Protocol::tcp}})));
   EXPECT_TRUE(call(network().publish(first, {PublishedPort{18080, 80, Protocol::tcp}})));
+  EXPECT_TRUE(call(network().set_egress(first, policy_of(model::EgressMode::allow_list, {"0.0.0.0/0:8-10/tcp"}))));
   EXPECT_TRUE(call(network().set_egress(first, policy_of(model::EgressMode::none))));
   EXPECT_TRUE(call(network().unpublish(first)));
   EXPECT_TRUE(call(network().check_port_free(18080, Protocol::tcp)));

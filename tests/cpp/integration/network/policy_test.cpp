@@ -70,6 +70,8 @@ TEST_F(NetworkPolicy, NamesAreAskedOnlyAtTheConfiguredServers) {
   EXPECT_EQ(tcp_ask_from(slot.namespace_path, kResolverAddress, 53), std::string(kHostAddress) + " hello");
   EXPECT_EQ(udp_ask_from(slot.namespace_path, kPrivateAddress, 53), "prohibited");
   EXPECT_EQ(udp_ask_from(slot.namespace_path, kMetadataAddress, 53), "prohibited");
+  EXPECT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 53), "prohibited");
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 53), "refused");
 }
 
 TEST_F(NetworkPolicy, AnAllowListOpensItsRangesAndNothingElse) {
@@ -87,6 +89,29 @@ TEST_F(NetworkPolicy, AnAllowListOpensItsRangesAndNothingElse) {
   EXPECT_EQ(tcp_ask_from(slot.namespace_path, kMetadataAddress, 80), "refused");
 }
 
+TEST_F(NetworkPolicy, AnAllowListOpensPortsAndProtocols) {
+  const auto slot = make(1);
+  allow(slot, only({"8.8.8.0/24:80/tcp", "8.8.8.8:4000-4010/udp", "9.9.9.9:53"}));
+  EchoServer http(kOutsideNamespace, Kind::tcp, "0.0.0.0", 80);
+  EchoServer other(kOutsideNamespace, Kind::tcp, "0.0.0.0", 4005);
+  EchoServer datagrams(kOutsideNamespace, Kind::udp, kPublicAddress, 4005);
+  EchoServer names(kOutsideNamespace, Kind::udp, kOtherPublicAddress, 53);
+  const std::string answered = std::string(kHostAddress) + " hello";
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 80), answered);
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kOtherPublicAddress, 80), "refused");
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 4005), "refused");
+  EXPECT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 4005), answered);
+  EXPECT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 80), "prohibited");
+  EXPECT_EQ(udp_ask_from(slot.namespace_path, kOtherPublicAddress, 53), answered);  // a name server by its name
+
+  lab.reopen();  // the kernel is the register: what was loaded is what a change starts from
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 80), answered);
+  allow(slot, only({"8.8.8.8:4005/tcp"}));
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 4005), answered);
+  EXPECT_EQ(tcp_ask_from(slot.namespace_path, kPublicAddress, 80), "refused");
+  EXPECT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 4005), "prohibited");
+}
+
 TEST_F(NetworkPolicy, APolicyTakenAwayEndsWhatIsUnderWay) {
   const auto slot = make(1);
   allow(slot, public_internet());
@@ -94,6 +119,34 @@ TEST_F(NetworkPolicy, APolicyTakenAwayEndsWhatIsUnderWay) {
   ASSERT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 4000), std::string(kHostAddress) + " hello");
   allow(slot, model::EgressPolicy{});
   EXPECT_EQ(udp_ask_from(slot.namespace_path, kPublicAddress, 4000), "prohibited");
+}
+
+TEST_F(NetworkPolicy, ABandwidthLimitIsOnBothEndsUntilItIsTakenAway) {
+  const auto slot = make(1);
+  const auto buckets = [&] {
+    std::string found;
+    inside(slot.namespace_path, [&] { found = sh_output("tc qdisc show dev eth0 | grep tbf || true"); });
+    return sh_output("tc qdisc show | grep 'tbf.*dev veth\\|dev veth.*tbf' || true") + found;
+  };
+  const auto count = [&] {
+    const std::string text = buckets();
+    std::size_t number = 0;
+    for (auto at = text.find("rate 8Mbit"); at != std::string::npos; at = text.find("rate 8Mbit", at + 1)) ++number;
+    return number;
+  };
+  model::EgressPolicy policy = public_internet();
+  policy.bandwidth_bits_per_second = 8'000'000;
+  allow(slot, policy);
+  EXPECT_EQ(count(), 2u) << buckets();
+  lab.reopen();
+  EXPECT_EQ(count(), 2u) << "after a restart: " << buckets();
+  policy.bandwidth_bits_per_second = 16'000'000;
+  allow(slot, policy);
+  EXPECT_EQ(count(), 0u) << buckets();
+  EXPECT_NE(buckets().find("rate 16Mbit"), std::string::npos) << buckets();
+  lab.reopen();
+  allow(slot, public_internet());
+  EXPECT_EQ(buckets(), "");
 }
 
 TEST_F(NetworkPolicy, SandboxesDoNotReachEachOther) {

@@ -161,6 +161,43 @@ TEST(HostNetworkLife, OtherFirewallsThatDropGetOurTwoRulesAndLoseThemAtTeardown)
   sh("nft delete table ip filter");
 }
 
+// As Docker sets a host up: forwarding is dropped, and DOCKER-USER is the chain for what others want.
+TEST(HostNetworkLife, OnADockerHostOurTrafficPassesAndItsRulesStay) {
+  sh("nft 'add table ip filter; add chain ip filter DOCKER-USER; add rule ip filter DOCKER-USER counter return; "
+     "add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }; "
+     "add rule ip filter FORWARD jump DOCKER-USER; add rule ip filter FORWARD iifname docker0 accept'");
+  const std::string before = sh_output("nft -s list table ip filter");
+  {
+    HostLab lab;
+    const auto open = lab.call(lab.network().make_slot("sbxt-0000000a")).value();
+    const auto closed = lab.call(lab.network().make_slot("sbxt-0000000b")).value();
+    model::EgressPolicy policy;
+    policy.mode = model::EgressMode::public_internet;
+    lab.call(lab.network().set_egress(open, policy)).value();
+    EchoServer inside_server(open.namespace_path, Kind::tcp, "0.0.0.0", 80);
+    EchoServer outside_server(kOutsideNamespace, Kind::tcp, "0.0.0.0", 81);
+    lab.call(lab.network().publish(open, {PublishedPort{18080, 80, Protocol::tcp}})).value();
+    const auto in = [] { return tcp_ask_from(kOutsideNamespace, kHostAddress, 18080); };
+    const auto out = [&] { return tcp_ask_from(open.namespace_path, kPublicAddress, 81); };
+    EXPECT_EQ(in(), std::string(kOutsideAddress) + " hello");
+    EXPECT_EQ(out(), std::string(kHostAddress) + " hello");
+    EXPECT_EQ(tcp_ask_from(closed.namespace_path, kPublicAddress, 81), "refused");
+
+    // Without our rules in its chains that firewall has the last word; the next start puts them back.
+    sh("nft flush chain ip filter DOCKER-USER; nft flush chain ip filter FORWARD; "
+       "nft add rule ip filter FORWARD jump DOCKER-USER");
+    EXPECT_EQ(in(), "silent");
+    EXPECT_EQ(out(), "silent");
+    sh("nft flush chain ip filter FORWARD; nft add rule ip filter DOCKER-USER counter return; "
+       "nft add rule ip filter FORWARD jump DOCKER-USER; nft add rule ip filter FORWARD iifname docker0 accept");
+    lab.reopen();
+    EXPECT_EQ(in(), std::string(kOutsideAddress) + " hello");
+    EXPECT_EQ(out(), std::string(kHostAddress) + " hello");
+  }
+  EXPECT_EQ(sh_output("nft -s list table ip filter"), before);
+  sh("nft delete table ip filter");
+}
+
 TEST(HostNetworkLife, TeardownLeavesNothing) {
   {
     HostLab lab;

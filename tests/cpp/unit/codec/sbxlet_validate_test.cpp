@@ -193,6 +193,20 @@ TEST(SbxletValidate, readiness_probe) {
               {"readinessProbe.failureThreshold must be >= 1", with([](Probe& p) { p.failure_threshold = 0; })}});
 }
 
+TEST(SbxletValidate, egress_policy) {
+  expect_all({
+      {"egressPolicy.allowCIDRs needs egressPolicy.mode allow_list",
+       [](Request& r) { r.spec.egress.allow_cidrs = {"203.0.113.0/24"}; }},
+      {"egressPolicy.allowCIDRs[0] \"203.0.113.0/24:0\": ports must be between 1 and 65535",
+       [](Request& r) {
+         r.spec.egress.mode = model::EgressMode::allow_list;
+         r.spec.egress.allow_cidrs = {"203.0.113.0/24:0"};
+       }},
+      {"egressPolicy.bandwidthBitsPerSecond must be 0 (unlimited) or at least 64000",
+       [](Request& r) { r.spec.egress.bandwidth_bits_per_second = -1; }},
+  });
+}
+
 TEST(SbxletValidate, the_first_failure_in_the_originals_order_wins) {
   Request request;
   EXPECT_EQ(validate_create(request).error().message(), "id is required");

@@ -18,7 +18,9 @@ constexpr const char* kInet = R"({"nftables":[{"metainfo":{}},
   {"set":{"name":"egress_dns","elem":["10.0.0.2","10.0.0.3"]}},
   {"set":{"name":"egress_public","elem":["10.0.0.3"]}},
   {"set":{"name":"egress_allow","elem":[{"concat":["10.0.0.2",{"prefix":{"addr":"1.0.0.0","len":8}}]},
-                                        {"concat":["10.0.0.2","9.9.9.9"]}]}}]})";
+                                        {"concat":["10.0.0.2","9.9.9.9"]}]}},
+  {"set":{"name":"egress_ports","elem":[{"concat":["10.0.0.2","8.8.8.8","tcp",443]},
+      {"concat":["10.0.0.2",{"prefix":{"addr":"8.8.0.0","len":16}},"udp",{"range":[8000,8100]}]}]}}]})";
 constexpr const char* kBridge = R"({"nftables":[
   {"set":{"name":"bound","elem":[{"elem":{"val":{"concat":["veth1","02:00:00:00:00:01","10.0.0.2"]},
                                           "comment":"sbxa-00000001"}}]}}]})";
@@ -39,7 +41,8 @@ TEST(Ledger, IsReadFromWhatTheKernelPrints) {
   EXPECT_THAT(ledger.ports_of("10.0.0.2"),
               ElementsAre(PublishedPort{8080, 80, Protocol::tcp}, PublishedPort{53, 5300, Protocol::udp}));
   EXPECT_TRUE(ledger.policy("10.0.0.3").public_internet);
-  EXPECT_EQ(ledger.policy("10.0.0.2").allow.size(), 2u);
+  EXPECT_EQ(ledger.policy("10.0.0.2").allow.ranges.size(), 2u);
+  EXPECT_EQ(ledger.policy("10.0.0.2").allow.ports.size(), 2u);
   EXPECT_TRUE(ledger.policy("10.0.0.4").none());
 }
 
@@ -57,6 +60,8 @@ TEST(Ledger, WhatWasLoadedIsWrittenAgain) {
   EXPECT_THAT(text, HasSubstr("add element inet t dnat_tcp { 8080 : 10.0.0.2 . 80 }"));
   EXPECT_THAT(text, HasSubstr("add element inet t published { 10.0.0.2 . udp . 5300 }"));
   EXPECT_THAT(text, HasSubstr("add element inet t egress_allow { 10.0.0.2 . 1.0.0.0/8, 10.0.0.2 . 9.9.9.9/32 }"));
+  EXPECT_THAT(text, HasSubstr("add element inet t egress_ports { 10.0.0.2 . 8.8.0.0/16 . udp . 8000-8100, "
+                              "10.0.0.2 . 8.8.8.8/32 . tcp . 443 }"));
   EXPECT_THAT(text, HasSubstr("comment \"sbxa-00000001\""));
 }
 
@@ -71,10 +76,20 @@ TEST(Ledger, APolicyChangeTouchesOnlyTheDifference) {
             "delete element inet t egress_allow { 10.0.0.2 . 1.0.0.0/8 }\n"
             "add element inet t egress_allow { 10.0.0.2 . 3.0.0.0/8 }\n");
   second.undo();
-  EXPECT_EQ(to_text(ledger.policy("10.0.0.2").allow[0]), "1.0.0.0/8");
+  EXPECT_EQ(to_text(ledger.policy("10.0.0.2").allow.ranges[0]), "1.0.0.0/8");
   EXPECT_EQ(
       ledger.set_egress("10.0.0.2", policy(model::EgressMode::allow_list, {"1.0.0.0/8", "2.0.0.0/8"})).value().batch,
       "");
+}
+
+TEST(Ledger, WhatTheKernelPrintsIsWhatThePolicyMeant) {
+  Ledger ledger("t");
+  ASSERT_TRUE(ledger.load(kInet, kBridge));
+  const std::vector<std::string> same = {"1.0.0.0/8", "9.9.9.9", "8.8.8.8:443/tcp", "8.8.0.0/16:8000-8100/udp"};
+  EXPECT_EQ(ledger.set_egress("10.0.0.2", policy(model::EgressMode::allow_list, same)).value().batch, "");
+  const auto refused = ledger.set_egress("10.0.0.2", policy(model::EgressMode::allow_list, {"8.8.8.8:x"}));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(), "egress entry \"8.8.8.8:x\": ports must be between 1 and 65535");
 }
 
 TEST(Ledger, AConflictChangesNothing) {

@@ -45,5 +45,17 @@ TEST_F(Admission, a_quantity_that_is_none_is_named) {
   EXPECT_EQ(try_admit(request).error().message(), "container c0 resource parse failed: invalid cpu: much");
 }
 
+TEST(AdmitStorage, what_is_asked_for_must_be_free_now) {
+  auto request = simple_request("a", 2);
+  request.spec.containers[0].resources.ephemeral_storage_bytes = {600, "600"};
+  EXPECT_TRUE(admit_storage(request.spec, 400, {5000, 1000}));
+  const auto refused = admit_storage(request.spec, 401, {5000, 1000});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::resource_exhausted);
+  EXPECT_TRUE(refused.error().message().starts_with("insufficient disk space: requested=1001 free=1000: "));
+  request.spec.containers[0].resources.ephemeral_storage_bytes = {INT64_MAX, "all"};
+  EXPECT_FALSE(admit_storage(request.spec, 400, {5000, 1000}));
+}
+
 }  // namespace
 }  // namespace sandboxd::node

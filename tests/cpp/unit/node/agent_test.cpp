@@ -272,6 +272,19 @@ TEST_F(AgentTest, strays_are_removed_and_free_slots_adopted) {
   expect_clean_machine();
 }
 
+TEST_F(AgentTest, a_full_disk_refuses_creates_and_nothing_else) {
+  ASSERT_TRUE(create(simple_request("before")));
+  ASSERT_TRUE(settle("before"));
+  gauge_.space.free_bytes = 1000;
+  const auto refused = create(simple_request("after"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::resource_exhausted);
+  EXPECT_FALSE(agent_->get(SandboxId("after")));
+  EXPECT_EQ(agent_->get(SandboxId("before"))->phase, model::Phase::running);
+  gauge_.space.free_bytes = std::int64_t{1} << 40;
+  EXPECT_TRUE(create(simple_request("after")));
+}
+
 TEST_F(AgentTest, reports_its_disk_and_the_images_that_are_ready) {
   EXPECT_EQ(agent_->report().images, std::vector<std::string>());
   EXPECT_EQ(agent_->report().resources.disk_capacity_bytes, gauge_.space.capacity_bytes);

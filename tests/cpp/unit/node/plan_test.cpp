@@ -27,6 +27,19 @@ TEST(PlanContainer, tmp_is_a_tmpfs_unless_the_container_mounts_its_own) {
   EXPECT_EQ(plan_container(config, sandbox, 0, {}, {}).container.tmpfs[0].options, "size=1m");
 }
 
+TEST(PlanContainer, writes_are_bounded_by_the_ephemeral_storage_or_its_default) {
+  NodeConfig config;
+  config.default_ephemeral_storage = 128 * kMiB;
+  auto sandbox = plan_sandbox(config, simple_request("a"), {});
+  auto plan = plan_container(config, sandbox, 0, {}, {});
+  EXPECT_EQ(plan.root_bytes, split_storage(128 * kMiB, 80).root_bytes);
+  EXPECT_EQ(plan.volume_bytes, 128 * kMiB);
+  sandbox.spec.containers[0].resources.ephemeral_storage_bytes = {64 * kMiB, "64Mi"};
+  plan = plan_container(config, sandbox, 0, {}, {});
+  EXPECT_EQ(plan.root_bytes, 48 * kMiB);
+  EXPECT_EQ(plan.volume_bytes, 64 * kMiB);
+}
+
 TEST(Judge, decides_by_phase_and_by_what_is_found) {
   NodeConfig config;
   auto record = plan_sandbox(config, simple_request("a"), {});

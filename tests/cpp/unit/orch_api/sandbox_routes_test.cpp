@@ -132,6 +132,8 @@ TEST_F(ApiTest, a_name_is_kept_and_is_one_sandboxes_alone) {
 
 TEST_F(ApiTest, our_additions_to_a_spec_are_checked_too) {
   EXPECT_EQ(create("a", R"(,"runtime":"kata")").error(), "invalid input: runtime must be runsc or runc");
+  EXPECT_EQ(create("a", R"(,"egress_policy":{"mode":"allow_list","allow_cidrs":["1.2.3.4","1.2.3.4:0"]})").error(),
+            "invalid input: egress_policy.allow_cidrs[1] \"1.2.3.4:0\": ports must be between 1 and 65535");
   EXPECT_EQ(create("a", R"(,"labels":{"":"x"})").error(), "invalid input: labels key is required");
   const std::string long_text(limits::kLabelLengthMax + 1, 'v');
   EXPECT_EQ(create("a", R"(,"labels":{"k":")" + long_text + R"("})").error(),

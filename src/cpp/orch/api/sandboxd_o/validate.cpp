@@ -1,6 +1,7 @@
 #include "orch/api/sandboxd_o/validate.hpp"
 
 #include "base/limits.hpp"
+#include "model/egress.hpp"
 #include "model/quantity.hpp"
 
 #include <set>
@@ -189,7 +190,8 @@ Result<void> validate_create(const CreateBody& body) {
   if (!spec.runtime.empty() && spec.runtime != "runsc" && spec.runtime != "runc")
     return invalid("runtime must be runsc or runc");
   if (spec.labels.contains("")) return invalid("labels key is required");
-  return {};
+  return model::validate_egress(
+      spec.egress, {"egress_policy.mode", "egress_policy.allow_cidrs", "egress_policy.bandwidth_bits_per_second"});
 }
 
 }  // namespace sandboxd::orch::sandboxd_o

@@ -1,0 +1,28 @@
+"""All commands."""
+
+from __future__ import annotations
+
+import typer
+
+from .daemons import ANY_FLAG, SETTINGS, node, orch
+from .information import config, doctor, version
+from .nodes import external, nodes
+from .platform import down, image, reload, up
+from .sandboxes import logs, ps, rm, run
+
+app = typer.Typer(**SETTINGS)
+app.command("up")(up)
+app.command("down")(down)
+app.command("reload")(reload)
+app.command("orch", context_settings=ANY_FLAG)(orch)
+app.command("node", context_settings=ANY_FLAG)(node)
+app.command("doctor")(doctor)
+app.command("ps")(ps)
+app.command("run", context_settings={"allow_interspersed_args": False})(run)
+app.command("logs")(logs)
+app.command("rm")(rm)
+app.command("nodes")(nodes)
+app.add_typer(external, name="external")
+app.add_typer(image, name="image")
+app.command("config")(config)
+app.command("version")(version)
