@@ -89,6 +89,7 @@ json::array node_containers_array(const std::vector<model::NodeContainer>& conta
     item["key"] = container.key;
     item["phase"] = model::to_string(container.phase);
     put_if(item, "image", container.image);
+    put_if(item, "image_digest", container.image_digest);
     put_if(item, "error", container.error);
     put_if(item, "task_status", container.task_status);
     put_number(item, "pid", container.pid);
@@ -104,6 +105,7 @@ void read_node_container(const Reader& in, std::vector<model::NodeContainer>& ou
   in.read("key", container.key);
   in.read_as("phase", container.phase, model::parse_container_phase);
   in.read("image", container.image);
+  in.read("image_digest", container.image_digest);
   in.read("error", container.error);
   in.read("task_status", container.task_status);
   in.read("pid", container.pid);

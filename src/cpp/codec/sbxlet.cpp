@@ -28,6 +28,7 @@ json::object container_state(const model::NodeSandbox& sandbox, const model::Nod
   put_if(out, "taskStatus", state.task_status);
   if (state.exit_code) out["exitCode"] = *state.exit_code;
   if (state.restarts != 0) out["restarts"] = state.restarts;
+  put_if(out, "imageDigest", state.image_digest);
   return out;
 }
 
@@ -133,6 +134,21 @@ json::object sandbox_object(const model::NodeSandbox& sandbox, const NodeFacts& 
   out["cniConfPath"] = facts.cni_conf_path;
   out["createdAt"] = format_rfc3339(sandbox.created_at);
   out["updatedAt"] = format_rfc3339(sandbox.updated_at);
+  return out;
+}
+
+json::array pulls_array(const std::vector<model::PullProgress>& pulls) {
+  json::array out;
+  for (const model::PullProgress& pull : pulls) {
+    json::object item;
+    item["image"] = pull.image;
+    item["layersDone"] = pull.layers_done;
+    item["layersTotal"] = pull.layers_total;
+    item["bytesDone"] = pull.bytes_done;
+    item["bytesTotal"] = pull.bytes_total;
+    item["message"] = model::to_text(pull);
+    out.push_back(std::move(item));
+  }
   return out;
 }
 

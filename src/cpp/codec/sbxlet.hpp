@@ -8,6 +8,8 @@
 //   create       uid, ttlSeconds, runtime, onExpiry, restartPolicy, labels, annotations,
 //                egressPolicy {mode, allowCIDRs, bandwidthBitsPerSecond}; in a container: user, hold, requestCPUMilli,
 //                requestMemoryBytes, pidsMax
+//   sandbox      pulls [{image, layersDone, layersTotal, bytesDone, bytesTotal, message}] while images are pulled (of
+//                one sandbox, not in lists); in a container: imageDigest
 //   status item  uid, containers [{name, phase, error, task_status, exit_code, restarts}]
 //   resources    disk_capacity_bytes, disk_free_bytes
 //   report       boot_id, resources, images [name] (left out: as last said on this stream)
@@ -22,6 +24,7 @@
 #include "codec/json.hpp"
 #include "model/node_event.hpp"
 #include "model/node_sandbox.hpp"
+#include "model/pull_progress.hpp"
 
 #include <optional>
 #include <string>
@@ -51,6 +54,9 @@ struct NodeFacts {
 
 // The sandbox object: members and their order as in the original.
 [[nodiscard]] json::object sandbox_object(const model::NodeSandbox& sandbox, const NodeFacts& facts);
+
+// Its member "pulls".
+[[nodiscard]] json::array pulls_array(const std::vector<model::PullProgress>& pulls);
 
 // ---- resources and status ----
 

@@ -105,6 +105,16 @@ Task<Result<ports::ImageInfo>> ContainerdRuntime::ensure_image(std::string refer
   return impl_->images.ensure(std::move(reference));
 }
 
+std::optional<model::PullProgress> ContainerdRuntime::pull_progress(const std::string& reference) const {
+  return impl_->images.pull_progress(reference);
+}
+
+Task<Result<std::vector<ports::StoredImage>>> ContainerdRuntime::list_images() { return impl_->images.list(); }
+
+Task<Result<void>> ContainerdRuntime::remove_image(std::string reference) {
+  return impl_->images.remove(std::move(reference));
+}
+
 Task<Result<void>> ContainerdRuntime::create(ports::ContainerRequest request) {
   const std::string key = request.key;
   const auto record = std::make_shared<bool>(false);

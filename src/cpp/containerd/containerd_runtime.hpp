@@ -20,6 +20,7 @@
 
 #include "base/time.hpp"
 #include "ports/clock.hpp"
+#include "ports/disk_gauge.hpp"
 #include "ports/process_runner.hpp"
 #include "ports/sandbox_runtime.hpp"
 
@@ -49,6 +50,11 @@ struct Options {
   Duration start_timeout = std::chrono::minutes(1);
   Duration stop_timeout = std::chrono::seconds(15);  // for each of: the exit after SIGKILL, the task's deletion
   Duration image_pull_timeout = std::chrono::minutes(8);
+  // The daemon has no other user: every image in it may be removed. Else only those that this instance pulled.
+  bool owns_daemon = false;
+  std::string registry_auth_file;       // docker's config.json; read when a pull needs it; empty: no credentials
+  ports::DiskGauge* disk = nullptr;     // of the disk that images lie on; null: pulls are not limited by it
+  std::int64_t pull_reserve_bytes = 0;  // of that disk, which pulls leave free
 };
 
 class ContainerdRuntime final : public ports::SandboxRuntime {
@@ -65,6 +71,9 @@ class ContainerdRuntime final : public ports::SandboxRuntime {
 
   [[nodiscard]] Task<Result<void>> check() override;
   [[nodiscard]] Task<Result<ports::ImageInfo>> ensure_image(std::string reference) override;
+  [[nodiscard]] std::optional<model::PullProgress> pull_progress(const std::string& reference) const override;
+  [[nodiscard]] Task<Result<std::vector<ports::StoredImage>>> list_images() override;
+  [[nodiscard]] Task<Result<void>> remove_image(std::string reference) override;
   [[nodiscard]] Task<Result<void>> create(ports::ContainerRequest request) override;
   [[nodiscard]] Task<Result<std::uint32_t>> start(std::string key) override;
   [[nodiscard]] Task<Result<void>> set_cpu_limit(std::string key, std::int64_t milli) override;

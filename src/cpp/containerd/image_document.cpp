@@ -97,6 +97,9 @@ Result<ImageManifest> parse_manifest(std::string_view manifest_json) {
 Result<ImageConfig> parse_image_config(std::string_view config_json) {
   SBX_TRY(object, parse_object(config_json, "the image's config"));
   ImageConfig out;
+  out.created = text_of(object, "created");
+  out.architecture = text_of(object, "architecture");
+  out.os = text_of(object, "os");
   if (const json::value* config = object.if_contains("config"); config != nullptr && config->is_object()) {
     const json::object& run = config->get_object();
     out.info.entrypoint = texts_of(run, "Entrypoint");
@@ -116,6 +119,14 @@ Result<ImageConfig> parse_image_config(std::string_view config_json) {
     if (!id.starts_with("sha256:")) return Error(ErrorCode::image_failed, "the image's config has a malformed diff id");
   }
   return out;
+}
+
+Result<void> check_platform(const ImageConfig& config) {
+  const bool fits = (config.os.empty() || config.os == "linux") &&
+                    (config.architecture.empty() || config.architecture == kArchitecture);
+  if (fits) return {};
+  return Error(ErrorCode::image_failed, "the image is for " + config.os + "/" + config.architecture +
+                                            ", and this machine is linux/" + std::string(kArchitecture));
 }
 
 std::vector<std::string> chain_ids(const std::vector<std::string>& diff_ids) {

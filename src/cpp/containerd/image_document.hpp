@@ -25,6 +25,9 @@ struct ImageManifest {
 struct ImageConfig {
   ports::ImageInfo info;  // without reference and digest
   std::vector<std::string> diff_ids;
+  std::string created;
+  std::string architecture;
+  std::string os;
 };
 
 // True for the media types of an OCI index and a Docker manifest list.
@@ -33,6 +36,8 @@ struct ImageConfig {
 [[nodiscard]] Result<BlobReference> choose_manifest(std::string_view index_json);
 [[nodiscard]] Result<ImageManifest> parse_manifest(std::string_view manifest_json);
 [[nodiscard]] Result<ImageConfig> parse_image_config(std::string_view config_json);
+// Whether this machine can run it. A config that does not say is given a try. Errors: image_failed.
+[[nodiscard]] Result<void> check_platform(const ImageConfig& config);
 
 // The names containerd gives to the snapshots of these layers, lowest first; the last one is the image's. OCI image
 // specification, "Layer ChainID".

@@ -1,51 +1,93 @@
 #include "containerd/image_store.hpp"
 
-#include "base/log.hpp"
+#include "containerd/content.hpp"
 #include "containerd/image_reference.hpp"
 #include "containerd/methods.hpp"
 #include "containerd/rpc.hpp"
-#include "containerd/runtime_text.hpp"
 #include "containerd/wire.pb.h"
 
 namespace sandboxd::containerd {
 
 namespace {
 
-const Log log("containerd");
-
-constexpr std::size_t kDocumentBytesMax = 8 * 1024 * 1024;
 constexpr std::size_t kContentsMax = 256;
 constexpr Duration kUnpackTimeout = std::chrono::minutes(5);
 
-Error pull_failed(const std::string& reference, const Error& cause) {
-  const ErrorCode code = cause.code() == ErrorCode::unavailable ? cause.code() : ErrorCode::image_failed;
-  return Error(code, "pull image \"" + reference + "\": " + clean_pull_text(cause.message()));
+BlobReference target_of(const wire::Image& record) {
+  BlobReference target;
+  target.media_type = record.target().media_type();
+  target.digest = record.target().digest();
+  target.size = record.target().size();
+  return target;
 }
 
 }  // namespace
 
 Task<Result<ports::ImageInfo>> ImageStore::ensure(std::string reference) {
   SBX_CO_TRY(name, normalise_reference(reference));
-  // An image imported under an unusual name is found by exactly that name.
-  auto target = co_await find(name);
-  if (!target && target.error().code() == ErrorCode::not_found && reference != name) {
-    target = co_await find(reference);
-  }
-  if (!target && target.error().code() == ErrorCode::not_found) {
-    const auto pulled = co_await pull(name);
-    if (!pulled) co_return pull_failed(name, pulled.error());
-    target = co_await find(name);
-  }
-  if (!target) co_return pull_failed(name, target.error());
-  const std::string digest = target->digest;
-  auto content = co_await load(*target);
+  SBX_CO_TRY(record, co_await find_or_pull(reference, name));
+  const BlobReference target = target_of(record);
+  // Before anything is awaited: from now on nobody removes it.
+  const std::shared_ptr<const void> hold = keeper_.hold(target.digest);
+  auto content = co_await load(target);
   if (!content) co_return content.error().with_context("image \"" + name + "\"");
   const auto unpacked = co_await unpack(*content);
   if (!unpacked) co_return unpacked.error().with_context("image \"" + name + "\"");
   ports::ImageInfo info = (*content)->config.info;
   info.reference = name;
-  info.digest = digest;
+  info.digest = target.digest;
+  info.hold = hold;
   co_return info;
+}
+
+Task<Result<wire::Image>> ImageStore::find_or_pull(std::string reference, std::string name) {
+  auto record = co_await keeper_.find(name);
+  // An image imported under an unusual name is found by exactly that name.
+  if (!record && record.error().code() == ErrorCode::not_found && reference != name) {
+    record = co_await keeper_.find(reference);
+  }
+  const bool must_pull = !record && record.error().code() == ErrorCode::not_found;
+  if (must_pull) {
+    SBX_CO_CHECK(co_await puller_.pull(name));
+    record = co_await keeper_.find(name);
+  }
+  if (!record) {
+    const ErrorCode code =
+        record.error().code() == ErrorCode::unavailable ? ErrorCode::unavailable : ErrorCode::image_failed;
+    co_return Error(code, "pull image \"" + name + "\": " + record.error().message());
+  }
+  keeper_.used(*record, must_pull);
+  co_return record;
+}
+
+std::optional<model::PullProgress> ImageStore::pull_progress(const std::string& reference) const {
+  const auto name = normalise_reference(reference);
+  return name ? puller_.progress(*name) : std::nullopt;
+}
+
+Task<Result<std::vector<ports::StoredImage>>> ImageStore::list() {
+  SBX_CO_TRY(images, co_await keeper_.list());
+  for (ports::StoredImage& image : images) {
+    BlobReference target;
+    target.digest = image.digest;
+    const auto content = co_await load(target);
+    if (!content) continue;
+    for (const BlobReference& layer : (*content)->manifest.layers) image.size_bytes += layer.size;
+    image.created = (*content)->config.created;
+    image.architecture = (*content)->config.architecture;
+    image.os = (*content)->config.os;
+  }
+  co_return images;
+}
+
+Task<Result<void>> ImageStore::remove(std::string reference) {
+  if (reference.starts_with("sha256:")) co_return co_await keeper_.remove(std::move(reference));
+  SBX_CO_TRY(name, normalise_reference(reference));
+  auto removed = co_await keeper_.remove(name);
+  if (!removed && removed.error().code() == ErrorCode::not_found && reference != name) {
+    removed = co_await keeper_.remove(reference);
+  }
+  co_return removed;
 }
 
 Task<Result<std::string>> ImageStore::base_snapshot(std::string digest) {
@@ -55,61 +97,22 @@ Task<Result<std::string>> ImageStore::base_snapshot(std::string digest) {
   co_return content->chain.empty() ? std::string() : content->chain.back();
 }
 
-Task<Result<BlobReference>> ImageStore::find(std::string name) {
-  wire::GetImageRequest request;
-  request.set_name(name);
-  SBX_CO_TRY(reply, co_await call<wire::GetImageReply>(context_.channel, method::kImagesGet,
-                                                       request.SerializeAsString(), context_.options.call_timeout));
-  BlobReference target;
-  target.media_type = reply.image().target().media_type();
-  target.digest = reply.image().target().digest();
-  target.size = reply.image().target().size();
-  co_return target;
-}
-
-Task<Result<void>> ImageStore::pull(std::string name) {
-  auto& slot = pulls_[name];
-  if (!slot) {
-    slot = std::make_shared<Pull>(context_.executor);
-    context_.group.spawn("containerd.pull", run_pull(name, slot));
-  }
-  const std::shared_ptr<Pull> mine = slot;
-  while (!mine->outcome) co_await mine->changed.wait();
-  co_return *mine->outcome;
-}
-
-Task<void> ImageStore::run_pull(std::string name, std::shared_ptr<Pull> pull) {
-  wire::PullImageRequest request;
-  request.mutable_image()->set_image(name);
-  const MonoTime began = context_.clock.mono_now();
-  const auto reply = co_await call<wire::PullImageReply>(
-      context_.channel, method::kCriPullImage, request.SerializeAsString(), context_.options.image_pull_timeout);
-  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(context_.clock.mono_now() - began).count();
-  if (reply) {
-    log.info("image pulled", {{"image", name}, {"ms", ms}});
-    pull->outcome.emplace();
-  } else {
-    pull->outcome.emplace(reply.error());
-  }
-  pulls_.erase(name);
-  pull->changed.notify();
-}
-
 Task<Result<std::shared_ptr<const ImageStore::Content>>> ImageStore::load(BlobReference target) {
   if (const auto known = contents_.find(target.digest); known != contents_.end()) co_return known->second;
-  SBX_CO_TRY(document, co_await read_blob(target.digest));
+  SBX_CO_TRY(document, co_await read_blob(&context_, target.digest));
   // Only an index has "manifests"; base_snapshot() has no media type to go by.
   const bool index =
       is_index(target.media_type) || (target.media_type.empty() && document.find("\"manifests\"") != std::string::npos);
   if (index) {
     SBX_CO_TRY(chosen, choose_manifest(document));
-    SBX_CO_TRY(inner, co_await read_blob(chosen.digest));
+    SBX_CO_TRY(inner, co_await read_blob(&context_, chosen.digest));
     document = std::move(inner);
   }
   auto content = std::make_shared<Content>();
   SBX_CO_TRY(manifest, parse_manifest(document));
-  SBX_CO_TRY(config_json, co_await read_blob(manifest.config.digest));
+  SBX_CO_TRY(config_json, co_await read_blob(&context_, manifest.config.digest));
   SBX_CO_TRY(config, parse_image_config(config_json));
+  SBX_CO_CHECK(check_platform(config));
   if (config.diff_ids.size() != manifest.layers.size()) {
     co_return Error(ErrorCode::image_failed, "the image's manifest and config disagree on its layers");
   }
@@ -120,26 +123,6 @@ Task<Result<std::shared_ptr<const ImageStore::Content>>> ImageStore::load(BlobRe
   std::shared_ptr<const Content> kept = content;
   contents_[target.digest] = kept;
   co_return kept;
-}
-
-Task<Result<std::string>> ImageStore::read_blob(std::string digest) {
-  wire::ReadContentRequest request;
-  request.set_digest(digest);
-  const auto stream =
-      context_.channel.open_stream(method::kContentRead, request.SerializeAsString(), context_.options.call_timeout);
-  std::string document;
-  while (true) {
-    auto message = co_await stream->next();
-    if (!message) {
-      if (message.error().code() == ErrorCode::unavailable) co_return message.error();
-      co_return Error(ErrorCode::image_failed, "its content is incomplete: " + message.error().message());
-    }
-    if (!*message) co_return document;
-    wire::ReadContentReply reply;
-    if (!reply.ParseFromString(**message)) co_return Error(ErrorCode::protocol_error, "unreadable content");
-    document += reply.data();
-    if (document.size() > kDocumentBytesMax) co_return Error(ErrorCode::image_failed, "its manifest is over 8 MiB");
-  }
 }
 
 Task<Result<bool>> ImageStore::has_snapshot(std::string name) {

@@ -2,26 +2,33 @@
 // it. Private to this folder.
 #pragma once
 
-#include "aio/notifier.hpp"
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "containerd/context.hpp"
 #include "containerd/image_document.hpp"
+#include "containerd/image_keeper.hpp"
+#include "containerd/image_puller.hpp"
 #include "ports/sandbox_runtime.hpp"
 
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sandboxd::containerd {
 
 class ImageStore {
  public:
-  explicit ImageStore(Context& context) : context_(context) {}
+  explicit ImageStore(Context& context) : context_(context), keeper_(context), puller_(context) {}
 
   // As ports::SandboxRuntime::ensure_image().
   [[nodiscard]] Task<Result<ports::ImageInfo>> ensure(std::string reference);
+
+  // As ports::SandboxRuntime's functions of these names.
+  [[nodiscard]] std::optional<model::PullProgress> pull_progress(const std::string& reference) const;
+  [[nodiscard]] Task<Result<std::vector<ports::StoredImage>>> list();
+  [[nodiscard]] Task<Result<void>> remove(std::string reference);
 
   // The snapshot that a container of the image with this digest starts from; empty for an image without layers.
   // Errors: image_failed when the image is gone.
@@ -34,26 +41,17 @@ class ImageStore {
     ImageConfig config;
     std::vector<std::string> chain;
   };
-  // One pull that any number of callers wait for. It goes on when they give up.
-  struct Pull {
-    explicit Pull(const boost::asio::any_io_executor& executor) : changed(executor) {}
-    aio::Notifier changed;
-    std::optional<Result<void>> outcome;
-  };
-
-  // The digest that the name stands for. Errors: not_found.
-  [[nodiscard]] Task<Result<BlobReference>> find(std::string name);
-  [[nodiscard]] Task<Result<void>> pull(std::string name);
-  [[nodiscard]] Task<void> run_pull(std::string name, std::shared_ptr<Pull> pull);
+  // The record, from a registry if need be.
+  [[nodiscard]] Task<Result<wire::Image>> find_or_pull(std::string reference, std::string name);
   [[nodiscard]] Task<Result<std::shared_ptr<const Content>>> load(BlobReference target);
-  [[nodiscard]] Task<Result<std::string>> read_blob(std::string digest);
   [[nodiscard]] Task<Result<bool>> has_snapshot(std::string name);
   [[nodiscard]] Task<Result<void>> unpack(std::shared_ptr<const Content> content);
   [[nodiscard]] Task<Result<void>> unpack_layer(std::shared_ptr<const Content> content, std::size_t layer,
                                                 std::string lease);
 
   Context& context_;
-  std::map<std::string, std::shared_ptr<Pull>> pulls_;
+  ImageKeeper keeper_;
+  ImagePuller puller_;
   std::map<std::string, std::shared_ptr<const Content>> contents_;  // by digest of manifest or index
   std::uint64_t unpacks_ = 0;
 };

@@ -2,6 +2,7 @@
 #include "base/limits.hpp"
 #include "model/node.hpp"
 #include "model/node_sandbox.hpp"
+#include "model/pull_progress.hpp"
 #include "model/sandbox.hpp"
 #include "model/spec.hpp"
 
@@ -203,6 +204,15 @@ Result<void> validate_address(const NodeAddress& address) {
   }
   if (address.port < 1 || address.port > 65535) return invalid("invalid port");
   return {};
+}
+
+std::string to_text(const PullProgress& progress) {
+  constexpr std::int64_t kMiB = std::int64_t{1} << 20;
+  std::string text = "pulling " + progress.image;
+  if (progress.layers_total == 0) return text;
+  text += ": " + std::to_string(progress.layers_done) + " of " + std::to_string(progress.layers_total) + " layers, ";
+  return text + std::to_string(progress.bytes_done / kMiB) + " of " +
+         std::to_string((progress.bytes_total + kMiB - 1) / kMiB) + " MiB";
 }
 
 NodeSandboxStatus status_of(const NodeSandbox& sandbox) {

@@ -31,7 +31,8 @@ struct NodeContainer {
   std::string name;
   std::string key;
   ContainerPhase phase = ContainerPhase::creating;
-  std::string image;  // as given; the normalised reference once started
+  std::string image;         // as given; the normalised reference once started
+  std::string image_digest;  // of what was started, whatever the reference stands for later
   std::string error;
   std::string task_status;
   std::uint32_t pid = 0;  // of the container's init as the host sees it; 0 until known

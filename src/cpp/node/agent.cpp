@@ -7,6 +7,8 @@
 #include "node/agent_core.hpp"
 #include "node/caretaker.hpp"
 #include "node/container_plan.hpp"
+#include "node/image_collector.hpp"
+#include "node/image_policy.hpp"
 #include "node/log_reader.hpp"
 #include "node/privileges.hpp"
 #include "node/provisioner.hpp"
@@ -48,7 +50,8 @@ class Agent::Impl {
       : core_(std::move(executor), ports, std::move(options)),
         remover_(core_),
         provisioner_(core_, remover_),
-        caretaker_(core_, provisioner_, remover_) {}
+        caretaker_(core_, provisioner_, remover_),
+        image_collector_(core_) {}
 
   Task<Result<void>> start();
   Task<void> stop();
@@ -64,6 +67,7 @@ class Agent::Impl {
   Remover remover_;
   Provisioner provisioner_;
   Caretaker caretaker_;
+  ImageCollector image_collector_;
 
  private:
   void take_records(ports::NodeStoreContents& contents);
@@ -91,7 +95,10 @@ std::optional<Error> Agent::Impl::degraded() const {
 void Agent::Impl::take_records(ports::NodeStoreContents& contents) {
   for (auto& record : contents.sandboxes) {
     if (record.phase == model::Phase::running) {
-      for (const auto& container : record.spec.containers) core_.images.used(container.image);
+      for (std::size_t i = 0; i < record.spec.containers.size(); ++i) {
+        const bool known = i < record.containers.size();
+        core_.images.used(record.spec.containers[i].image, known ? record.containers[i].image_digest : std::string());
+      }
     }
     const bool holds = record.phase != model::Phase::stopped && record.phase != model::Phase::failed;
     core_.table.insert(std::move(record), holds)->accepted = true;
@@ -128,6 +135,7 @@ Task<Result<void>> Agent::Impl::start() {
   core_.tasks.spawn("runtime events", caretaker_.follow_runtime());
   core_.tasks.spawn("patrol", caretaker_.patrol());
   core_.tasks.spawn("reports", report_regularly());
+  core_.tasks.spawn("image collector", image_collector_.run());
   core_.pool.start();
   co_return Result<void>();
 }
@@ -166,6 +174,7 @@ Result<void> Agent::Impl::check_request(const model::NodeCreateRequest& request)
   const std::string& runtime = request.spec.runtime;
   if (!runtime.empty() && runtime != "runsc" && runtime != "runc")
     return Error(ErrorCode::invalid_argument, "unknown runtime: " + runtime + " (runsc and runc are available)");
+  SBX_CHECK(check_images(core_.options.config.image_policy, request.spec));
   if (core_.table.is_tombstoned(request.uid))
     return Error(ErrorCode::conflict, "sandbox " + request.id.str() + " was deleted: this create comes too late");
   return {};
@@ -332,6 +341,13 @@ std::optional<model::NodeSandbox> Agent::get(const SandboxId& id) const {
   const EntryPtr entry = impl_->find(id);
   return entry ? std::optional(entry->record) : std::nullopt;
 }
+
+std::vector<model::PullProgress> Agent::pulls(const SandboxId& id) const {
+  const EntryPtr entry = impl_->find(id);
+  return entry ? impl_->core_.pulls_of(*entry) : std::vector<model::PullProgress>();
+}
+
+void Agent::use_image_policy(std::string policy) { impl_->core_.options.config.image_policy = std::move(policy); }
 
 std::optional<model::NodeSandboxStatus> Agent::status(const SandboxId& id) const {
   const EntryPtr entry = impl_->find(id);

@@ -6,7 +6,7 @@
 //   admission     may this request come in (pure)              slot_pool    network slots made ahead
 //   sandbox_table the records, their durable writes, indexes   provisioner  accepted -> running, step by step
 //   remover       what takes artefacts down, and deletion      converge     after a restart: found versus recorded
-//   restarter     what ended and is to run again
+//   restarter     what ended and is to run again               image_collector  removes images that nobody uses
 //   watch_hub     subscribers of changes
 //
 // Crash safety: names of everything that will exist for a sandbox (its network slot, its containers) are in the record
@@ -121,6 +121,8 @@ class Agent {
   // By id, after `after`, at most `limit`.
   [[nodiscard]] std::vector<model::NodeSandbox> list(const std::string& after, std::size_t limit) const;
   [[nodiscard]] std::optional<model::NodeSandboxStatus> status(const SandboxId& id) const;
+  // Of the images that a sandbox waits for while it is created.
+  [[nodiscard]] std::vector<model::PullProgress> pulls(const SandboxId& id) const;
   [[nodiscard]] model::NodeReport report() const;
   // Null while the node serves everything; else why creates are refused.
   [[nodiscard]] std::optional<Error> degraded() const;
@@ -137,6 +139,9 @@ class Agent {
   // Snapshot, then changes. Errors: unavailable before start(), resource_exhausted (too many watchers). A watcher that
   // falls behind gets `unavailable` from next() and opens a new watch. Must not outlive the agent's executor.
   [[nodiscard]] Result<std::unique_ptr<ports::NodeWatch>> subscribe();
+
+  // For creates from now on: NodeConfig::image_policy.
+  void use_image_policy(std::string policy);
 
   // Compares the machine with the records now: exits that no event told of, artefacts that belong to nobody.
   [[nodiscard]] Task<Result<void>> reconcile();

@@ -1,5 +1,6 @@
 #include "node/agent_core.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace sandboxd::node {
@@ -24,6 +25,17 @@ AgentCore::AgentCore(boost::asio::any_io_executor executor_in, AgentPorts ports_
 
 void AgentCore::reached(std::string_view step, const SandboxId& sandbox) const {
   if (ports.steps != nullptr) ports.steps->reached(step, sandbox);
+}
+
+std::vector<model::PullProgress> AgentCore::pulls_of(const Entry& entry) const {
+  std::vector<model::PullProgress> out;
+  if (entry.record.phase != model::Phase::creating) return out;
+  for (const auto& container : entry.record.spec.containers) {
+    auto progress = ports.runtime.pull_progress(container.image);
+    // Several containers may wait for one image.
+    if (progress && std::find(out.begin(), out.end(), *progress) == out.end()) out.push_back(*std::move(progress));
+  }
+  return out;
 }
 
 void AgentCore::announce(Entry& entry) {

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sandboxd::node {
 
@@ -23,6 +24,8 @@ struct AgentCore {
 
   // Tells the step observer.
   void reached(std::string_view step, const SandboxId& sandbox) const;
+  // Of the images that the sandbox's creation waits for.
+  [[nodiscard]] std::vector<model::PullProgress> pulls_of(const Entry& entry) const;
   // Sends the sandbox's status to the watchers, and a report when the resources changed.
   void announce(Entry& entry);
   void announce_gone(const SandboxId& id, const std::string& uid);

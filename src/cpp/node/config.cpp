@@ -103,6 +103,20 @@ const std::array kFields{
     corrected(field("image_pull_timeout", &C::image_pull_timeout, "Limit of pulling one image.", "image_pull_timeout",
                     "SANDBOX_IMAGE_PULL_TIMEOUT"),
               "8m"),
+    reloadable(field("image_policy", &C::image_policy,
+                     "any, or pinned: only images named with a digest (name@sha256:...) are run.")),
+    field("registry_auth_file", &C::registry_auth_file,
+          "Credentials of registries: a file in the format of docker's config.json (\"auths\"; no credential helpers), "
+          "read at every pull; it must not be readable by other users. Empty: none."),
+    field("image_pull_reserve_bytes", &C::image_pull_reserve_bytes,
+          "Bytes of data_dir's disk that pulling leaves free: a pull that would use them is ended; 0: no limit."),
+    field("image_gc_max_age", &C::image_gc_max_age,
+          "Pulled images that nobody used for this long are removed; 0: not because of their age."),
+    field("image_gc_min_age", &C::image_gc_min_age, "Images used within this time are kept also when the disk fills."),
+    field("image_gc_high_percent", &C::image_gc_high_percent,
+          "Used share of data_dir's disk, in percent, above which pulled images are removed, the longest unused first; "
+          "100: never."),
+    field("image_gc_low_percent", &C::image_gc_low_percent, "Used share, in percent, at which that removal ends."),
     field("stop_grace", &C::stop_grace, "Time between the stop signal and the kill."),
     field("report_interval", &C::report_interval, "Longest time between two reports on a watch stream."),
     corrected(field("reconcile_interval", &C::reconcile_interval,
@@ -165,6 +179,16 @@ std::vector<std::string> NodeConfig::validate() const {
   require(default_ephemeral_storage > 0, "default_ephemeral_storage: must be positive");
   require(slot_pool_size >= 0 && slot_pool_size <= 1024, "slot_pool_size: must be between 0 and 1024");
   require(provision_parallel >= 1 && provision_parallel <= 1024, "provision_parallel: must be between 1 and 1024");
+  require(image_policy == "any" || image_policy == "pinned", "image_policy: must be any or pinned");
+  require(registry_auth_file.empty() || registry_auth_file.starts_with('/'),
+          "registry_auth_file: must be an absolute path");
+  require(image_pull_reserve_bytes >= 0, "image_pull_reserve_bytes: must not be negative; 0 is no limit");
+  require(image_gc_max_age >= Duration::zero(), "image_gc_max_age: must not be negative; 0 is no limit");
+  require(image_gc_min_age >= Duration::zero(), "image_gc_min_age: must not be negative");
+  require(image_gc_high_percent >= 1 && image_gc_high_percent <= 100,
+          "image_gc_high_percent: must be between 1 and 100");
+  require(image_gc_low_percent >= 0 && image_gc_low_percent <= image_gc_high_percent,
+          "image_gc_low_percent: must be between 0 and image_gc_high_percent");
   require(start_cpu_milli >= 0, "start_cpu_milli: must not be negative; 0 never raises a limit");
   require(start_cpu_time >= Duration::zero(), "start_cpu_time: must not be negative");
   require(log_keep_files >= 0, "log_keep_files: must not be negative; 0 keeps all");

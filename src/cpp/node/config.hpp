@@ -46,6 +46,13 @@ struct NodeConfig {
   Duration provision_timeout = std::chrono::minutes(4);
   Duration container_create_timeout = std::chrono::minutes(2);
   Duration image_pull_timeout = std::chrono::minutes(8);
+  std::string image_policy = "any";  // or "pinned": only references with a digest
+  std::string registry_auth_file;    // docker's config.json; empty: no credentials
+  std::int64_t image_pull_reserve_bytes = std::int64_t{1} << 30;
+  Duration image_gc_max_age = std::chrono::hours(168);  // zero: age alone removes nothing
+  Duration image_gc_min_age = std::chrono::hours(1);
+  std::int64_t image_gc_high_percent = 85;  // 100: never
+  std::int64_t image_gc_low_percent = 80;
   Duration stop_grace = std::chrono::seconds(2);
   Duration report_interval = std::chrono::seconds(5);
   Duration reconcile_interval = std::chrono::seconds(15);

@@ -129,6 +129,10 @@ Result<void> Machine::build_runtime(boost::asio::any_io_executor executor) {
   options.pause_binary = config_.helper_dir + "/sandboxd-pause";
   options.create_timeout = config_.container_create_timeout;
   options.image_pull_timeout = config_.image_pull_timeout;
+  options.owns_daemon = config_.containerd_address.empty();
+  options.registry_auth_file = config_.registry_auth_file;
+  options.disk = &disk_;
+  options.pull_reserve_bytes = config_.image_pull_reserve_bytes;
   SBX_TRY(runtime, containerd::ContainerdRuntime::make(std::move(executor), clock_, std::move(options)));
   runtime_ = std::move(runtime);
   return {};

@@ -146,6 +146,7 @@ Task<Result<void>> NodeDaemon::Impl::open() {
 Task<void> NodeDaemon::Impl::reload_on_core(const NodeConfig& next, ConfigReload& out) {
   out = take_reloadable(config_, next);
   tokens_->replace(config_.token, config_.more_tokens);
+  agent_->use_image_policy(config_.image_policy);
   set_log_level(parse_log_level(config_.log_level).value_or(LogLevel::info));
   co_return;
 }

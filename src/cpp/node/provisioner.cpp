@@ -54,8 +54,10 @@ void mark_running(model::NodeContainer& container, const Entry& entry) {
   container.exit_code.reset();
   const auto pid = entry.pids.find(container.key);
   if (pid != entry.pids.end()) container.pid = pid->second;
-  const auto image = entry.image_references.find(container.key);
-  if (image != entry.image_references.end() && !image->second.empty()) container.image = image->second;
+  const auto image = entry.images.find(container.key);
+  if (image == entry.images.end()) return;
+  if (!image->second.reference.empty()) container.image = image->second.reference;
+  container.image_digest = image->second.digest;
 }
 
 void Provisioner::begin(EntryPtr entry, From from) {
@@ -75,7 +77,10 @@ Task<void> Provisioner::provision(EntryPtr entry, From from) {
   if (entry->ending || entry->record.phase != model::Phase::creating) co_return;
   entry->ending = true;
   std::string text = ready.error().message();
-  if (ready.error().code() == ErrorCode::deadline_exceeded && !entry->obstacle.empty()) text += ": " + entry->obstacle;
+  if (ready.error().code() == ErrorCode::deadline_exceeded) {
+    if (!entry->obstacle.empty()) text += ": " + entry->obstacle;
+    for (const std::string& image : entry->awaited_images) text += ": image \"" + image + "\" is still being pulled";
+  }
   core_.tasks.spawn("finish", remover_.finish(entry, {model::Phase::failed, std::move(text)}));
 }
 
@@ -99,6 +104,7 @@ Task<Result<void>> Provisioner::run(EntryPtr entry, From from) {
     entry->redoing = true;
     entry->started = false;
     entry->pids.clear();
+    entry->awaited_images.clear();
     SBX_CO_CHECK(co_await remover_.take_down_once(entry));
     entry->slot = {};
   }
@@ -144,7 +150,7 @@ Task<Result<void>> Provisioner::make_one(EntryPtr entry, std::size_t index) {
   entry->pipes[key] = *std::move(opened);
   SBX_CO_TRY(parts, co_await prepare_parts(entry));
   const auto permit = co_await core_.making.acquire();
-  entry->image_references[key] = image.reference;
+  entry->images[key] = {image.reference, image.digest};
   SBX_CO_CHECK(
       co_await create_one(entry, plan_container(core_.options.config, entry->record, index, parts, std::move(image))));
   auto pid = co_await start_one(entry, key, name);
@@ -200,12 +206,14 @@ Task<Result<void>> Provisioner::open_outputs(EntryPtr entry) {
 
 Task<Result<ports::ImageInfo>> Provisioner::ensure_image(EntryPtr entry, std::size_t index) {
   const std::string reference = entry->record.spec.containers[index].image;
+  const auto awaited = entry->awaited_images.insert(reference);
   auto image = co_await core_.ports.runtime.ensure_image(reference);
+  entry->awaited_images.erase(awaited);
   if (!image) {
     core_.images.missing(reference);
     co_return pull_error(image.error(), reference);
   }
-  core_.images.used(reference);
+  core_.images.used(reference, image->digest);
   core_.reached(step::kImageReady, entry->id());
   co_return image;
 }
@@ -220,7 +228,7 @@ Task<Result<void>> Provisioner::create_all(EntryPtr entry, PlanParts parts, std:
   }
   std::vector<Task<Result<void>>> creations;
   for (std::size_t i = 0; i < images.size(); ++i) {
-    entry->image_references[entry->record.containers[i].key] = images[i].reference;
+    entry->images[entry->record.containers[i].key] = {images[i].reference, images[i].digest};
     creations.push_back(create_one(entry, plan_container(config, entry->record, i, parts, std::move(images[i]))));
   }
   auto created = co_await gather(std::move(creations));
@@ -228,21 +236,27 @@ Task<Result<void>> Provisioner::create_all(EntryPtr entry, PlanParts parts, std:
 }
 
 Task<Result<void>> Provisioner::create_one(EntryPtr entry, ports::ContainerRequest request) {
-  const std::string name = request.container.name;
+  std::string what = "create container " + request.container.name;
+  if (!request.image.reference.empty()) what += " of image \"" + request.image.reference + "\"";
   const auto pipes = entry->pipes.find(request.key);
   if (pipes != entry->pipes.end()) {
     request.stdout_fifo = pipes->second.stdout_fifo;
     request.stderr_fifo = pipes->second.stderr_fifo;
   }
   auto created = co_await aio::shield(core_.ports.runtime.create(std::move(request)));
-  if (!created) co_return created.error().with_context("create container " + name);
+  if (!created) co_return created.error().with_context(what);
   core_.reached(step::kContainerCreated, entry->id());
   co_return created;
 }
 
 Task<Result<std::uint32_t>> Provisioner::start_one(EntryPtr entry, std::string key, std::string name) {
   auto pid = co_await aio::shield(core_.ports.runtime.start(key));
-  if (!pid) co_return pid.error().with_context("start container " + name);
+  if (!pid) {
+    std::string what = "start container " + name;
+    if (const auto image = entry->images.find(key); image != entry->images.end())
+      what += " of image \"" + image->second.reference + "\"";
+    co_return pid.error().with_context(what);
+  }
   entry->pids[key] = *pid;
   core_.reached(step::kContainerStarted, entry->id());
   co_return pid;

@@ -36,7 +36,7 @@ void forget(Entry& entry, const std::string& key) {
   entry.out_of_memory.erase(key);
   entry.pids.erase(key);
   entry.pipes.erase(key);
-  entry.image_references.erase(key);
+  entry.images.erase(key);
 }
 
 }  // namespace
@@ -182,7 +182,7 @@ Task<Result<void>> Restarter::remake_once(EntryPtr entry) {
   entry->slot = {};
   entry->pids.clear();
   entry->pipes.clear();
-  entry->image_references.clear();
+  entry->images.clear();
   entry->out_of_memory.clear();
   core_.announce(*entry);
   core_.reached(step::kRestartPlanned, entry->id());

@@ -64,7 +64,12 @@ struct Entry {
   // Learned while it is made; part of the record once it runs. By container key.
   std::map<std::string, ports::OutputPipes> pipes;
   std::map<std::string, std::uint32_t> pids;
-  std::map<std::string, std::string> image_references;
+  struct Image {
+    std::string reference;
+    std::string digest;
+  };
+  std::map<std::string, Image> images;
+  std::multiset<std::string> awaited_images;  // as the request names them
 
   Restarts restarts;
   std::int64_t end_sightings = 0;  // comparisons that found it ended; from the first one on, for reaping

@@ -9,10 +9,12 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
+#include "model/pull_progress.hpp"
 #include "model/spec.hpp"
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -30,6 +32,20 @@ struct ImageInfo {
   std::string user;
   std::string stop_signal;
   std::vector<std::string> volumes;
+  // While a copy of this lives, remove_image() refuses the image: nobody takes it away between here and create().
+  std::shared_ptr<const void> hold;
+};
+
+struct StoredImage {
+  std::string digest;              // of the manifest or index
+  std::vector<std::string> names;  // under which it is stored, sorted
+  std::int64_t size_bytes = 0;     // of its layers, compressed; 0 when its documents cannot be read
+  std::string created;             // as its config says
+  std::string architecture;
+  std::string os;
+  WallTime last_used;      // by ensure_image() or by a container, to within some minutes over restarts
+  bool is_used = false;    // by a container now, or held
+  bool is_pulled = false;  // by us: a registry has it, unlike what somebody imported
 };
 
 // A bind mount that is ready on the host.
@@ -93,6 +109,17 @@ class SandboxRuntime {
   // The image from the local store, else pulled (concurrent calls for one reference share a pull), unpacked and ready.
   // Errors: image_failed with the reference and the cause; invalid_argument for a malformed reference.
   [[nodiscard]] virtual Task<Result<ImageInfo>> ensure_image(std::string reference) = 0;
+
+  // Of a pull that is on; nothing when there is none for this reference. Does not suspend.
+  [[nodiscard]] virtual std::optional<model::PullProgress> pull_progress(const std::string& reference) const = 0;
+
+  // All images that containers can be made of, ordered by digest.
+  [[nodiscard]] virtual Task<Result<std::vector<StoredImage>>> list_images() = 0;
+
+  // Removes a name of an image; with its last tag, or given a digest ("sha256:..."), the whole image, whose disk space
+  // is free when this returns. Errors: not_found; conflict while a container or a creation uses it, or when it is
+  // somebody else's; invalid_argument.
+  [[nodiscard]] virtual Task<Result<void>> remove_image(std::string reference) = 0;
 
   // Container record, writable snapshot and task; the process exists but has not started. On an error nothing is left.
   // Errors: runtime_failed, already_exists, unavailable.

@@ -3,7 +3,6 @@
 #include "sim/latency.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 
 namespace sandboxd::sim {
@@ -43,25 +42,6 @@ Program parse_script(std::string_view script) {
   if (!program.runs) program.runs = Duration::zero();
   std::from_chars(script.data() + 5, script.data() + script.size(), program.exit_code);
   return program;
-}
-
-Result<std::string> normalise(const std::string& reference) {
-  const bool malformed =
-      reference.empty() || reference.find_first_of(" \t\n") != std::string::npos ||
-      std::any_of(reference.begin(),
-                  reference.begin() + static_cast<std::ptrdiff_t>(std::min(reference.find(':'), reference.size())),
-                  [](unsigned char c) { return std::isupper(c) != 0; });
-  if (malformed) return Error(ErrorCode::invalid_argument, "invalid image reference \"" + reference + "\"");
-  std::string name = reference;
-  const auto slash = name.find('/');
-  const std::string host = name.substr(0, slash);
-  if (slash == std::string::npos) {
-    name = "docker.io/library/" + name;
-  } else if (host.find_first_of(".:") == std::string::npos && host != "localhost") {
-    name = "docker.io/" + name;
-  }
-  if (name.find(':', name.rfind('/')) == std::string::npos && name.find('@') == std::string::npos) name += ":latest";
-  return name;
 }
 
 }  // namespace
@@ -195,7 +175,7 @@ Task<Result<void>> MemoryRuntime::check() { return enter("check", machine_->opti
 Task<Result<void>> MemoryRuntime::pull(std::string name) {
   auto machine = machine_;
   while (machine->pulling_.contains(name)) co_await machine->changed_.wait();
-  if (machine->local_images.contains(name)) co_return Result<void>();
+  if (machine->images.local.contains(name)) co_return Result<void>();
   // Ends the pull for the others too when this coroutine is destroyed in the middle.
   struct Pulling {
     ~Pulling() {
@@ -212,23 +192,45 @@ Task<Result<void>> MemoryRuntime::pull(std::string name) {
     co_return Error(ErrorCode::image_failed, "pull image \"" + name + "\": not found (simulated)");
   }
   ++machine->pulls;
-  machine->local_images.insert(name);
+  machine->images.pulled(name);
   co_return Result<void>();
 }
 
 Task<Result<ports::ImageInfo>> MemoryRuntime::ensure_image(std::string reference) {
   auto machine = machine_;
-  SBX_CO_TRY(name, normalise(reference));
+  SBX_CO_TRY(name, normalise_image(reference));
   SBX_CO_CHECK(co_await enter("ensure_image", machine->options_.call_latency));
   if (machine->missing_images.contains(reference)) machine->missing_images.insert(name);
-  if (!machine->local_images.contains(name)) SBX_CO_CHECK(co_await pull(name));
-  ports::ImageInfo info;
-  info.reference = name;
-  info.digest = "sha256:" + std::string(64, 'a');
-  info.command = {"sh", "-c", "echo from the image"};
-  info.env = {"PATH=/bin", "IMAGE_SAYS=hello"};
-  info.work_dir = "/work";
-  co_return info;
+  if (!machine->images.local.contains(name)) SBX_CO_CHECK(co_await pull(name));
+  co_return machine->images.use(name, machine->clock_.wall_now());
+}
+
+std::optional<model::PullProgress> MemoryRuntime::pull_progress(const std::string& reference) const {
+  const auto name = normalise_image(reference);
+  if (!name || !machine_->pulling_.contains(*name)) return std::nullopt;
+  model::PullProgress progress;
+  progress.image = *name;
+  progress.layers_total = 1;
+  progress.bytes_total = 1;
+  return progress;
+}
+
+std::set<std::string> MemoryRuntimeMachine::images_in_use() const {
+  std::set<std::string> out;
+  for (const auto& [key, container] : containers) out.insert(container.request.image.reference);
+  return out;
+}
+
+Task<Result<std::vector<ports::StoredImage>>> MemoryRuntime::list_images() {
+  auto machine = machine_;
+  SBX_CO_CHECK(co_await enter("list_images", machine->options_.call_latency));
+  co_return machine->images.list(machine->images_in_use(), machine->clock_.wall_now());
+}
+
+Task<Result<void>> MemoryRuntime::remove_image(std::string reference) {
+  auto machine = machine_;
+  SBX_CO_CHECK(co_await enter("remove_image", machine->options_.remove_latency));
+  co_return machine->images.remove(reference, machine->images_in_use());
 }
 
 Task<Result<void>> MemoryRuntime::create(ports::ContainerRequest request) {
@@ -257,6 +259,7 @@ Task<Result<void>> MemoryRuntime::create(ports::ContainerRequest request) {
   container.life = machine->next_life_++;
   const std::uint64_t life = container.life;
   container.request = std::move(request);
+  container.request.image.hold.reset();  // from now on it is the container that uses it
   machine->containers[key] = std::move(container);
   try {
     co_await take_time(machine->clock_, machine->options_.create_latency);

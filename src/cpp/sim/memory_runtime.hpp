@@ -13,6 +13,7 @@
 #include "aio/task_group.hpp"
 #include "ports/clock.hpp"
 #include "ports/sandbox_runtime.hpp"
+#include "sim/memory_images.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -61,11 +62,12 @@ class MemoryRuntimeMachine {
   MemoryRuntimeMachine(boost::asio::any_io_executor executor, ports::Clock& clock, MemoryRuntimeOptions options);
 
   // Planned trouble. The `nth` call (from 1, counted from now) of `method` ("check", "ensure_image", "create", "start",
-  // "set_cpu_limit", "remove", "list") fails with `error`; a create that fails so leaves nothing unless `leaks`.
+  // "set_cpu_limit", "remove", "list", "list_images", "remove_image") fails with `error`; a create that fails so leaves
+  // nothing unless `leaks`.
   void fail(std::string method, int nth, Error error, bool leaks = false);
   bool down = false;                     // the daemon does not answer
   std::set<std::string> missing_images;  // as written, or normalised
-  std::set<std::string> local_images;    // normalised; a pull adds to it
+  MemoryImages images;                   // a pull adds to them
   void break_events();
   void plant(ports::FoundContainer stray);
 
@@ -88,6 +90,7 @@ class MemoryRuntimeMachine {
     bool leaks;
   };
 
+  [[nodiscard]] std::set<std::string> images_in_use() const;
   [[nodiscard]] std::optional<Planned> take_planned(const std::string& method);
   void emit(ports::RuntimeEvent event);
   [[nodiscard]] Task<void> live(std::string key, std::uint64_t life, Program program);
@@ -114,6 +117,9 @@ class MemoryRuntime final : public ports::SandboxRuntime {
 
   [[nodiscard]] Task<Result<void>> check() override;
   [[nodiscard]] Task<Result<ports::ImageInfo>> ensure_image(std::string reference) override;
+  [[nodiscard]] std::optional<model::PullProgress> pull_progress(const std::string& reference) const override;
+  [[nodiscard]] Task<Result<std::vector<ports::StoredImage>>> list_images() override;
+  [[nodiscard]] Task<Result<void>> remove_image(std::string reference) override;
   [[nodiscard]] Task<Result<void>> create(ports::ContainerRequest request) override;
   [[nodiscard]] Task<Result<std::uint32_t>> start(std::string key) override;
   [[nodiscard]] Task<Result<void>> set_cpu_limit(std::string key, std::int64_t milli) override;

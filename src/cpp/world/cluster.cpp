@@ -65,7 +65,7 @@ void Cluster::add_node(std::uint64_t number, Random& random) {
 
 std::shared_ptr<Machine> Cluster::make_machine(const SimulatedNode& node, std::uint64_t number) {
   auto machine = std::make_shared<Machine>(context.get_executor(), clock, seed * 31 + number, node.capacity);
-  if (options.images_ready) machine->hardware().runtime->local_images.insert(kWorkloadImageNormal);
+  if (options.images_ready) machine->hardware().runtime->images.local.insert(kWorkloadImageNormal);
   machine->on_error = [this](const Error& error) { violate("an agent does not start: " + error.message()); };
   machine->on_step = [this, name = node.id.str()](std::string_view step, const SandboxId& sandbox) {
     trace.mix(clock.mono_now(), name + " " + std::string(step) + " " + sandbox.str());

@@ -168,6 +168,7 @@ containerd::Options PrivateContainerd::options(const std::string& instance) cons
   options.instance = instance;
   options.cgroup_parent = "/" + name();
   options.pause_binary = SANDBOXD_PAUSE_BINARY;
+  options.owns_daemon = true;
   return options;
 }
 
@@ -219,6 +220,17 @@ std::string PrivateContainerd::busybox_archive() {
 std::string PrivateContainerd::import_busybox() {
   ctr({"images", "import", busybox_archive()});
   return "docker.io/library/sbxt-busybox:1";
+}
+
+std::string PrivateContainerd::import_spare() {
+  (void)busybox_archive();
+  const std::string number = std::to_string(++spares_);
+  run_shell("set -e; cd " + directory_ + "/image; sed 's/IMAGE_SAYS=hello/SPARE=" + number +
+            "/' config.json > config-spare.json; mkdir -p spare; sed 's/sbxt-busybox:1/sbxt-spare:" + number +
+            "/; s/config.json/config-spare.json/' manifest.json > spare/manifest.json; mv config-spare.json spare/; "
+            "tar -cf spare.tar -C spare manifest.json config-spare.json -C .. layer.tar");
+  ctr({"images", "import", directory_ + "/image/spare.tar"});
+  return "docker.io/library/sbxt-spare:" + number;
 }
 
 NetworkNamespace::NetworkNamespace(std::string name) : name_(std::move(name)) {

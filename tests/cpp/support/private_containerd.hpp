@@ -37,6 +37,8 @@ class PrivateContainerd {
   std::string busybox_archive();
   // Imports it; returns its name, "docker.io/library/sbxt-busybox:1".
   std::string import_busybox();
+  // Imports another one, of the same layer but with a digest of its own; its name.
+  std::string import_spare();
 
   void kill_daemon();   // SIGKILL; containers and shims live on
   void start_daemon();  // again, on the same directories
@@ -44,6 +46,7 @@ class PrivateContainerd {
  private:
   std::string directory_;
   pid_t daemon_ = -1;
+  int spares_ = 0;
 };
 
 // A network namespace, `ip netns add` named as given, gone with the object.

@@ -143,9 +143,9 @@ inline model::NodeSandbox full_node_sandbox(const std::string& id = "sbx-1") {
   s.slot = "sbx0-slot-3";
   s.ip = "10.89.0.7";
   s.pod_key = "pod-1";
-  s.containers = {
-      {"web", "sbx-1-web", model::ContainerPhase::stopped, "docker.io/library/web:1", "exit", "exited", 77, 3},
-      {"idle", "sbx-1-idle", model::ContainerPhase::creating, "", "", "", 0, std::nullopt}};
+  s.containers = {{"web", "sbx-1-web", model::ContainerPhase::stopped, "docker.io/library/web:1", "sha256:d1", "exit",
+                   "exited", 77, 3},
+                  {"idle", "sbx-1-idle", model::ContainerPhase::creating, "", "", "", "", 0, std::nullopt}};
   s.created_at = {1'700'000'000'000'000'004};
   s.updated_at = {1'700'000'000'000'000'005};
   return s;

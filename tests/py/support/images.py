@@ -21,7 +21,8 @@ _APPLETS = (
 WEB_ENTRYPOINT = ["/bin/sh", "-c", "echo web is up; exec httpd -f -p 8000 -h /www"]
 
 
-def _layer(more: dict[str, bytes]) -> bytes:
+def root_layer(more: dict[str, bytes] | None = None) -> bytes:
+    """A tar of a root filesystem with busybox, and `more` executable files by path."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
 
@@ -44,7 +45,7 @@ def _layer(more: dict[str, bytes]) -> bytes:
             add(f"bin/{applet}", link="busybox")
         add("etc/passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n", 0o644)
         add("www/index.html", PAGE.encode(), 0o644)
-        for path, data in more.items():
+        for path, data in (more or {}).items():
             add(path, data)
     return buffer.getvalue()
 
@@ -67,7 +68,7 @@ def write_archive(
     The layer is busybox with `more` executable files, by path, or the tar file in `content`; `config_members` are put
     into the image's configuration.
     """
-    plain = content or _layer(more or {})
+    plain = content or root_layer(more)
     layer = gzip.compress(plain, 1 if content else 9, mtime=0)
     config = json.dumps(
         {

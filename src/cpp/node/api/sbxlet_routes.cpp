@@ -75,7 +75,10 @@ Task<http::Response> get(ApiPtr api, http::Request request) {
   const auto sandbox = api->agent.get(SandboxId(id));
   if (!sandbox) co_return sbxlet_error(404, ErrorCode::not_found, "not found");
   json::object answer;
-  answer["sandbox"] = sbxlet::sandbox_object(*sandbox, api->facts);
+  json::object& shown = answer["sandbox"].emplace_object();
+  shown = sbxlet::sandbox_object(*sandbox, api->facts);
+  const auto pulls = api->agent.pulls(SandboxId(id));
+  if (!pulls.empty()) shown["pulls"] = sbxlet::pulls_array(pulls);
   co_return ok(answer);
 }
 

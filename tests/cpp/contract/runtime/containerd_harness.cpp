@@ -41,6 +41,7 @@ class ContainerdHarness final : public RuntimeHarness {
     start();
   }
   [[nodiscard]] std::string image() const override { return shared()->image; }
+  [[nodiscard]] std::string spare_image() override { return shared()->daemon.import_spare(); }
   [[nodiscard]] std::string handler() const override { return handler_; }
   [[nodiscard]] std::string network_namespace() const override { return shared()->network.path(); }
   [[nodiscard]] std::string prefix() const override { return shared()->daemon.name() + "-" + handler_ + "-"; }

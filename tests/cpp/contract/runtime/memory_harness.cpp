@@ -17,6 +17,11 @@ class MemoryHarness final : public RuntimeHarness {
   ports::SandboxRuntime& runtime() override { return *runtime_; }
   void restart() override { runtime_ = std::make_unique<sim::MemoryRuntime>(machine_); }
   [[nodiscard]] std::string image() const override { return "sbxt-busybox:1"; }
+  [[nodiscard]] std::string spare_image() override {
+    const std::string name = "docker.io/library/sbxt-spare:" + std::to_string(++spares_);
+    machine_->images.local.insert(name);
+    return name;
+  }
   [[nodiscard]] std::string handler() const override { return "runsc"; }
   [[nodiscard]] std::string network_namespace() const override { return "/run/netns/none"; }
   [[nodiscard]] std::string prefix() const override { return "memory-"; }
@@ -30,6 +35,7 @@ class MemoryHarness final : public RuntimeHarness {
     return options;
   }
 
+  int spares_ = 0;
   boost::asio::io_context io_;
   aio::SystemClock clock_;
   std::shared_ptr<sim::MemoryRuntimeMachine> machine_;

@@ -6,8 +6,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
+#include <string>
 
 namespace sandboxd::test {
 namespace {
@@ -200,6 +203,64 @@ TEST_P(RuntimeContract, AMalformedReferenceIsTheCallersMistake) {
   const auto malformed = world_->run(runtime().ensure_image("UPPER/case"));
   ASSERT_FALSE(malformed);
   EXPECT_EQ(malformed.error().code(), ErrorCode::invalid_argument);
+}
+
+TEST_P(RuntimeContract, StoredImagesAreListedWithTheirUse) {
+  const std::string name = world_->spare_image();
+  const auto find_image = [&]() -> std::optional<ports::StoredImage> {
+    const auto images = world_->run(runtime().list_images());
+    EXPECT_TRUE(images) << images.error().message();
+    for (const ports::StoredImage& image : *images) {
+      if (std::find(image.names.begin(), image.names.end(), name) != image.names.end()) return image;
+    }
+    return std::nullopt;
+  };
+  auto info = world_->run(runtime().ensure_image(name));
+  ASSERT_TRUE(info) << info.error().message();
+  const auto held = find_image();
+  ASSERT_TRUE(held);
+  EXPECT_EQ(held->digest, info->digest);
+  EXPECT_TRUE(held->is_used);
+  EXPECT_FALSE(held->is_pulled);
+  EXPECT_GT(held->size_bytes, 0);
+  EXPECT_GT(held->last_used.ns, 0);
+  info->hold.reset();
+  EXPECT_FALSE(find_image()->is_used);
+  // Its use is known to the next process.
+  world_->restart();
+  EXPECT_GT(find_image()->last_used.ns, 0);
+  EXPECT_TRUE(world_->run(runtime().remove_image(name)));
+  EXPECT_FALSE(find_image());
+}
+
+TEST_P(RuntimeContract, AnImageInUseIsNotRemoved) {
+  const std::string name = world_->spare_image();
+  auto info = world_->run(runtime().ensure_image(name));
+  ASSERT_TRUE(info) << info.error().message();
+  const std::string digest = info->digest;
+  // About to be used ...
+  EXPECT_EQ(world_->run(runtime().remove_image(name)).error().code(), ErrorCode::conflict);
+  auto container = request("user-of-spare", {"sleep", "1000"});
+  container.image = *info;
+  create_started(container);
+  container.image.hold.reset();
+  info->hold.reset();
+  // ... and used.
+  EXPECT_EQ(world_->run(runtime().remove_image(digest)).error().code(), ErrorCode::conflict);
+  ASSERT_TRUE(world_->run(runtime().remove(container.key)));
+  const auto removed = world_->run(runtime().remove_image(digest));
+  EXPECT_TRUE(removed) << removed.error().message();
+}
+
+TEST_P(RuntimeContract, ARemovedImageIsGone) {
+  const std::string name = world_->spare_image();
+  ASSERT_TRUE(world_->run(runtime().remove_image(name)));
+  EXPECT_EQ(world_->run(runtime().remove_image(name)).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(world_->run(runtime().remove_image("sha256:" + std::string(64, '0'))).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(world_->run(runtime().remove_image("UPPER/case")).error().code(), ErrorCode::invalid_argument);
+  EXPECT_FALSE(runtime().pull_progress(name));
+  // What shares its layers goes on.
+  create_started(request("neighbour", {"sleep", "1000"}));
 }
 
 TEST_P(RuntimeContract, AKeyIsGivenOnce) {

@@ -22,6 +22,8 @@ class RuntimeHarness {
   // The node agent's process dies and starts again: a new adapter on the same world.
   virtual void restart() = 0;
   [[nodiscard]] virtual std::string image() const = 0;
+  // One more image with a digest of its own, for a test to remove; its normalised name.
+  [[nodiscard]] virtual std::string spare_image() = 0;
   [[nodiscard]] virtual std::string handler() const = 0;
   [[nodiscard]] virtual std::string network_namespace() const = 0;  // path
   [[nodiscard]] virtual std::string prefix() const = 0;             // of container keys, unique on the machine

@@ -4,6 +4,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <netinet/in.h>
@@ -16,6 +17,7 @@ namespace sandboxd::test {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 // Debian's docker-registry on a free loopback port, with its files below the daemon's directory.
@@ -137,6 +139,56 @@ TEST_F(Image, ThatTheRegistryDoesNotHaveIsNamedWithTheCause) {
   EXPECT_EQ(missing.error().code(), ErrorCode::image_failed);
   EXPECT_THAT(missing.error().message(), StartsWith("pull image \"" + reference + "\": "));
   EXPECT_THAT(missing.error().message(), HasSubstr("not found"));
+}
+
+TEST_F(Image, ThatIsRemovedLeavesNothingOnTheDisk) {
+  const Registry registry(daemon_->directory());
+  // A tree of its own content: no other image keeps any of it.
+  const std::string directory = daemon_->directory() + "/alone";
+  run_shell("set -e; mkdir -p " + directory + "/layer/bin; cd " + directory +
+            "; cp $(command -v busybox) layer/bin/busybox; ln -sf busybox layer/bin/sleep; echo alone > layer/mark;"
+            "tar --owner=0 --group=0 -C layer -cf layer.tar .; d=$(sha256sum layer.tar | cut -d' ' -f1);"
+            "printf '{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Cmd\":[\"/bin/sleep\",\"1000\"]},"
+            "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:%s\"]}}' $d > config.json;"
+            "printf '[{\"Config\":\"config.json\",\"RepoTags\":[\"docker.io/library/alone:1\"],"
+            "\"Layers\":[\"layer.tar\"]}]' > manifest.json; tar -cf image.tar manifest.json config.json layer.tar");
+  registry.push(directory + "/image.tar", "team/alone:1");
+  registry.push(directory + "/image.tar", "team/alone:2");
+  const auto things = [] {
+    return daemon_->ctr({"content", "ls", "-q"}) + daemon_->ctr({"snapshots", "ls"}) +
+           daemon_->ctr({"images", "ls", "-q"});
+  };
+  const std::string before = things();
+  const std::string first = registry.host() + "/team/alone:1";
+  const std::string second = registry.host() + "/team/alone:2";
+  ASSERT_TRUE(run(runtime_->ensure_image(first)));
+  ASSERT_TRUE(run(runtime_->ensure_image(second)));
+  EXPECT_NE(things(), before);
+  const auto stored = run(runtime_->list_images());
+  ASSERT_TRUE(stored);
+  const auto mine = std::find_if(stored->begin(), stored->end(), [&](const ports::StoredImage& image) {
+    return std::find(image.names.begin(), image.names.end(), first) != image.names.end();
+  });
+  ASSERT_NE(mine, stored->end());
+  EXPECT_TRUE(mine->is_pulled);
+  EXPECT_FALSE(mine->is_used);
+  EXPECT_EQ(mine->os, "linux");
+  EXPECT_THAT(mine->names, testing::Contains(second));
+  // A tag among several goes alone.
+  ASSERT_TRUE(run(runtime_->remove_image(second)));
+  EXPECT_THAT(daemon_->ctr({"images", "ls", "-q"}), testing::AllOf(HasSubstr(first), Not(HasSubstr(second))));
+  // A daemon that others use too: what we pulled is ours, whoever runs now.
+  stop_adapter();
+  auto shared = daemon_->options("t");
+  shared.owns_daemon = false;
+  runtime_ = *containerd::ContainerdRuntime::make(io_.get_executor(), clock_, shared);
+  EXPECT_EQ(run(runtime_->remove_image(image_name_)).error().code(), ErrorCode::conflict);
+  const auto removed = run(runtime_->remove_image(first));
+  EXPECT_TRUE(removed) << removed.error().message();
+  EXPECT_EQ(things(), before);
+  // And it can be had again.
+  const auto again = run(runtime_->ensure_image(first));
+  EXPECT_TRUE(again) << again.error().message();
 }
 
 TEST_F(Image, ImportedWithoutUnpackingIsUnpackedAndStaysSo) {

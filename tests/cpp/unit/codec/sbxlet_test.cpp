@@ -46,8 +46,9 @@ TEST(SbxletSandbox, has_the_originals_fields_in_their_order) {
   a.name = "aaa";
   a.image = "busybox";
   s.spec.containers = {c, a};
-  s.containers = {{"web", "key-web", model::ContainerPhase::running, "docker.io/library/nginx", "", "", 77, {}},
-                  {"aaa", "", model::ContainerPhase::creating, "", "", "", 0, {}}};
+  s.containers = {
+      {"web", "key-web", model::ContainerPhase::running, "docker.io/library/nginx", "sha256:d1", "", "", 77, {}},
+      {"aaa", "", model::ContainerPhase::creating, "", "", "", "", 0, {}}};
   s.created_at = {1'700'000'000'500'000'000};
   s.updated_at = {1'700'000'001'000'000'000};
   EXPECT_EQ(
@@ -60,7 +61,7 @@ TEST(SbxletSandbox, has_the_originals_fields_in_their_order) {
       R"("web":{"id":"key-web","name":"web","phase":"running","image":"docker.io/library/nginx","args":["run"],)"
       R"("env":["A=b"],"capAdd":["X"],"capDrop":["Y"],"securityOpt":["seccomp=unconfined"],"readOnly":true,)"
       R"("tmpfs":[{"mountPath":"/run"}],"volumeMounts":[{"name":"v","mountPath":"/v"}],)"
-      R"("resource":{"cpu":"200m","memory":"1Mi"},"taskPID":77,"runtime":"runsc"}},"pauseID":"pod",)"
+      R"("resource":{"cpu":"200m","memory":"1Mi"},"taskPID":77,"runtime":"runsc","imageDigest":"sha256:d1"}},"pauseID":"pod",)"
       R"("cniConfPath":"/etc/cni/x.conflist","createdAt":"2023-11-14T22:13:20.5Z","updatedAt":"2023-11-14T22:13:21Z"})");
 }
 
@@ -72,6 +73,14 @@ TEST(SbxletSandbox, an_error_and_the_sandboxs_own_runtime_are_shown) {
   EXPECT_THAT(text, HasSubstr(R"("exitCode":137,"restarts":4)"));
   EXPECT_THAT(text, HasSubstr(R"("phase":"error","error":"web: exited")"));
   EXPECT_THAT(text, HasSubstr(R"("runtime":"runc","taskStatus":"exited")"));
+}
+
+TEST(SbxletSandbox, pulls_are_shown_with_numbers_and_in_words) {
+  model::PullProgress pull{"docker.io/library/x:1", 5, 3, 40 << 20, (12 << 20) + 7};
+  EXPECT_EQ(write_json(pulls_array({pull, {"y", 0, 0, 0, 0}})),
+            R"([{"image":"docker.io/library/x:1","layersDone":3,"layersTotal":5,"bytesDone":12582919,)"
+            R"("bytesTotal":41943040,"message":"pulling docker.io/library/x:1: 3 of 5 layers, 12 of 40 MiB"},)"
+            R"({"image":"y","layersDone":0,"layersTotal":0,"bytesDone":0,"bytesTotal":0,"message":"pulling y"}])");
 }
 
 TEST(SbxletResources, come_back) {

@@ -32,6 +32,11 @@ TEST(ImageReference, IsMadeComplete) {
       {"alpine@" + kDigest, "docker.io/library/alpine@" + kDigest},
       {"alpine:3@" + kDigest, "docker.io/library/alpine@" + kDigest},
       {"[::1]:5000/x:1", "[::1]:5000/x:1"},
+      {"localhost:5000/x", "localhost:5000/x:latest"},
+      {"registry:5000/x", "registry:5000/x:latest"},
+      {"registry:5000/team/x:7", "registry:5000/team/x:7"},
+      {"registry/x", "docker.io/registry/x:latest"},
+      {"registry:5000/x:7@" + kDigest, "registry:5000/x@" + kDigest},
   };
   for (const auto& [text, expected] : cases) {
     const auto name = normalise_reference(text);
@@ -77,6 +82,16 @@ TEST(ImageDocument, AConfigIsReadWhateverIsMissing) {
   const auto bare = parse_image_config(R"({"config":{"Cmd":null,"Env":7}})");
   ASSERT_TRUE(bare);
   EXPECT_THAT(bare->info.command, IsEmpty());
+}
+
+TEST(ImageDocument, AConfigForAnotherMachineIsRefused) {
+  const auto fits = [](const char* text) { return check_platform(*parse_image_config(text)).has_value(); };
+  EXPECT_FALSE(fits(R"({"architecture":"s390x","os":"linux"})"));
+  EXPECT_FALSE(fits(R"({"os":"windows"})"));
+  EXPECT_TRUE(fits(R"({"os":"linux"})"));
+  EXPECT_TRUE(fits("{}"));
+  EXPECT_THAT(check_platform(*parse_image_config(R"({"architecture":"s390x","os":"linux"})")).error().message(),
+              HasSubstr("linux/s390x, and this machine is linux/"));
 }
 
 TEST(ImageDocument, NonsenseIsAnImageError) {

@@ -159,8 +159,9 @@ TEST_F(RestartTest, an_attempt_that_fails_says_so_and_is_repeated) {
   runtime_machine_->fail("create", 1, Error(ErrorCode::runtime_failed, "planned"));
   runtime_machine_->fail("start", 1, Error(ErrorCode::runtime_failed, "planned too"));
   kill();
-  ASSERT_TRUE(run_until([&] { return container().error == "create container c0: planned"; }));
-  ASSERT_TRUE(run_until([&] { return container().error == "start container c0: planned too"; }));
+  const std::string part = "container c0 of image \"docker.io/library/busybox:latest\": planned";
+  ASSERT_TRUE(run_until([&] { return container().error == "create " + part; }));
+  ASSERT_TRUE(run_until([&] { return container().error == "start " + part + " too"; }));
   ASSERT_TRUE(run_until([&] { return container().phase == ContainerPhase::running; }));
   expect_whole();
   delete_and_expect_clean();

@@ -159,6 +159,25 @@ TEST_F(Routes, one_sandbox) {
   EXPECT_THAT(running.body, Not(HasSubstr(R"("taskPID":0)")));
 }
 
+TEST_F(Routes, a_pull_is_seen_while_it_is_on) {
+  ASSERT_EQ(post("/v1/sandboxes", create_body("a")).status, 202);
+  ASSERT_TRUE(run_until([&] { return !agent_->pulls(SandboxId("a")).empty(); }));
+  EXPECT_THAT(get("/v1/sandboxes/a").body,
+              HasSubstr(R"("pulls":[{"image":"docker.io/library/busybox:latest","layersDone":0,"layersTotal":1,)"));
+  ASSERT_TRUE(settle("a"));
+  const Answer running = get("/v1/sandboxes/a");
+  EXPECT_THAT(running.body, Not(HasSubstr("pulls")));
+  EXPECT_THAT(running.body, HasSubstr(R"("imageDigest":"sha256:)"));
+}
+
+TEST_F(Routes, a_node_of_pinned_images_says_so) {
+  agent_->use_image_policy("pinned");
+  const Answer answer = post("/v1/sandboxes", create_body("a"));
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.code, "invalid_argument");
+  EXPECT_THAT(answer.body, HasSubstr("this node's image_policy accepts only images named with their digest"));
+}
+
 TEST_F(Routes, a_failed_one_keeps_its_reason) {
   runtime_machine_->missing_images.insert("busybox");
   ASSERT_EQ(post("/v1/sandboxes", create_body("a")).status, 202);
