@@ -325,6 +325,9 @@ Task<Result<model::NodeSandbox>> Agent::create(model::NodeCreateRequest request)
 Task<Result<void>> Agent::remove(SandboxId id, std::string uid, Until until) {
   return impl_->remove(std::move(id), std::move(uid), until);
 }
+Task<Result<void>> Agent::remove(SandboxId id, std::string uid) {
+  return impl_->remove(std::move(id), std::move(uid), Until::gone);
+}
 Task<Result<void>> Agent::reconcile() { return impl_->caretaker_.look(); }
 Task<Result<std::vector<std::string>>> Agent::log(SandboxId id, std::string container) {
   return impl_->log(std::move(id), std::move(container));

@@ -115,7 +115,8 @@ class Agent {
   // Success also for an unknown id. A non-empty `uid` removes only that life of the id, and forbids it for the future.
   // Returns once it is all gone, or after remove_wait while the clean-up goes on; with Until::recorded as soon as a
   // restart would go on with it. A create of the same id waits for the end. Errors: storage_failed.
-  [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid, Until until = Until::gone);
+  [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid, Until until);
+  [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid);  // until it is gone
 
   [[nodiscard]] std::optional<model::NodeSandbox> get(const SandboxId& id) const;
   // By id, after `after`, at most `limit`.
