@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t kBurstMin = 4 * 1024;  // above one frame: the kernel drops what never fits
 constexpr std::uint64_t kBurstMax = 4 * 1024 * 1024;
-constexpr std::uint64_t kQueueMin = 32 * 1024;
+constexpr std::uint64_t kQueueMin = 256 * 1024;  // a few of the 64 KiB pieces that TCP hands down
 constexpr std::uint64_t kQueueMax = 16 * 1024 * 1024;
 
 Result<void> limit_interface(const std::string& name, std::int64_t bits_per_second) {
@@ -24,7 +24,7 @@ TokenBucket token_bucket(std::int64_t bits_per_second) {
   TokenBucket bucket;
   bucket.bytes_per_second = static_cast<std::uint64_t>(bits_per_second) / 8;
   bucket.burst_bytes = static_cast<std::uint32_t>(std::clamp(bucket.bytes_per_second / 50, kBurstMin, kBurstMax));
-  bucket.queue_bytes = static_cast<std::uint32_t>(std::clamp(bucket.bytes_per_second / 10, kQueueMin, kQueueMax));
+  bucket.queue_bytes = static_cast<std::uint32_t>(std::clamp(bucket.bytes_per_second * 2 / 5, kQueueMin, kQueueMax));
   return bucket;
 }
 

@@ -1,4 +1,4 @@
-"""CNI plugins that are missing or fail: errors name plugin and cause, and nothing stays behind."""
+"""CNI plugins that are missing or fail, in ADD and in DEL: errors name plugin and cause, and nothing stays behind."""
 
 from __future__ import annotations
 
@@ -96,4 +96,18 @@ def test_a_plugin_that_fails_in_add_fails_the_create_with_its_words(plugins: Plu
     problems = settle(plugins.instance)
     assert not problems, problems
     plugins.fail("ADD", on=False)
+    plugins.works("two")
+
+
+def test_a_plugin_that_fails_in_del_is_asked_again_until_it_works(plugins: Plugins) -> None:
+    instance = plugins.instance.up()
+    plugins.works("one")
+    plugins.fail("DEL")
+    instance.delete("one")
+    words = REFUSAL.format(verb="DEL")
+    wait_until(lambda: words in instance.log_tail(400), "the failure in the log", 30)
+    plugins.fail("DEL", on=False)
+    instance.wait_gone("one", 60)
+    problems = settle(instance)
+    assert not problems, problems
     plugins.works("two")
