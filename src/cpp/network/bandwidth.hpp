@@ -20,8 +20,8 @@ struct TokenBucket {
   friend bool operator==(const TokenBucket&, const TokenBucket&) = default;
 };
 
-// Pure. 20 ms of the rate at once, at least a full frame, and 400 ms in the queue, at least 256 KiB: with less, a sender
-// that starts fast loses so much at once that gVisor's TCP takes long to recover.
+// Pure. 20 ms of the rate at once, at least a full frame, and 400 ms in the queue, at least 256 KiB: with less, a
+// sender that starts fast loses so much at once that gVisor's TCP takes long to recover.
 [[nodiscard]] TokenBucket token_bucket(std::int64_t bits_per_second);
 
 // 0 takes a limit away. network_failed names the interface.

@@ -1,6 +1,7 @@
 #include "node/node_daemon.hpp"
 
 #include "aio/io_runtime.hpp"
+#include "aio/task_group.hpp"
 #include "base/endpoint.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
@@ -15,13 +16,16 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
+#include <malloc.h>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 namespace sandboxd::node {
 namespace {
 
 constexpr Log kLog("node");
+constexpr Duration kMemoryInterval = std::chrono::seconds(30);
 
 codec::sbxlet::NodeFacts facts_of(const NodeConfig& config) {
   codec::sbxlet::NodeFacts facts;
@@ -73,6 +77,7 @@ class NodeDaemon::Impl {
   Task<Result<void>> open();
   Task<void> reload_on_core(const NodeConfig& next, ConfigReload& out);
   Task<void> stop_on_core();
+  Task<void> give_back_memory();
   void enter(State state);
 
   NodeConfig config_;     // from start() on: the core thread's
@@ -88,6 +93,7 @@ class NodeDaemon::Impl {
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<http::Server> server_;
+  std::optional<aio::TaskGroup> housekeeping_;
   aio::IoRuntime runtime_{"sandboxd-node"};
 };
 
@@ -140,7 +146,17 @@ Task<Result<void>> NodeDaemon::Impl::open() {
   server_ = std::make_unique<http::Server>(executor, std::move(router), server_options(endpoint, tokens_));
   SBX_CO_CHECK(server_->start());
   port_ = server_->port();
+  housekeeping_.emplace(executor);
+  housekeeping_->spawn("memory", give_back_memory());
   co_return Result<void>();
+}
+
+// A burst of creates leaves its memory to the allocator, which would keep it for as long as nothing else asks.
+Task<void> NodeDaemon::Impl::give_back_memory() {
+  for (;;) {
+    co_await machine_->ports().clock.sleep_for(kMemoryInterval);
+    malloc_trim(0);
+  }
 }
 
 Task<void> NodeDaemon::Impl::reload_on_core(const NodeConfig& next, ConfigReload& out) {
@@ -163,6 +179,10 @@ Result<ConfigReload> NodeDaemon::Impl::reload(const NodeConfig& next) {
 
 // Callers first, then the agent, then what it uses: nothing is destroyed while somebody may still call it.
 Task<void> NodeDaemon::Impl::stop_on_core() {
+  if (housekeeping_) {
+    housekeeping_->cancel();
+    co_await housekeeping_->join();
+  }
   if (server_) co_await server_->stop(config_.shutdown_timeout);
   if (agent_) co_await agent_->stop();
   if (machine_) co_await machine_->stop();

@@ -6,30 +6,37 @@ import sys
 from typing import NoReturn
 
 from .._exceptions import ConnectError, SandboxdError
-from . import _output
 
 
 def main() -> NoReturn:
     """Entry point of `sandboxd` and `python -m sandboxd`."""
     words = sys.argv[1:]
-    if words[:1] in (["orch"], ["node"]):  # the original's flags may begin with one dash
-        words = ["-" + word if word.split("=")[0] == "-config" else word for word in words]
-        from .daemons import app  # and nothing else: a daemon holds what it imports for as long as it runs
-    else:
-        from ._app import app
     try:
-        app(words, prog_name="sandboxd")
+        if words[:1] in (["orch"], ["node"]) and "--help" not in words:
+            # Without the libraries of the other commands: they would stay in memory for as long as the daemon runs.
+            from .._daemon_process import run_words
+
+            run_words("orch" if words[0] == "orch" else "node", words[1:])
+        else:
+            from ._app import app
+
+            app(words, prog_name="sandboxd")
     except ConnectError as error:
-        _output.fail(str(error))
-        sys.exit(_output.CANNOT_CONNECT)
+        _fail(error, 3)
     except SandboxdError as error:
-        _output.fail("\n".join([str(error), *getattr(error, "__notes__", [])]))
-        sys.exit(_output.FAILED)
+        _fail(error, 1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        sys.exit(_output.FAILED)
-    sys.exit(_output.OK)
+        sys.exit(1)
+    sys.exit(0)
 
 
-__all__ = ["app", "main"]
+def _fail(error: SandboxdError, code: int) -> NoReturn:
+    from . import _output
+
+    _output.fail("\n".join([str(error), *getattr(error, "__notes__", [])]))
+    sys.exit(code)
+
+
+__all__ = ["main"]
