@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <sys/mount.h>
 #include <thread>
 #include <unistd.h>
@@ -19,11 +20,6 @@ namespace {
 
 constexpr int kKillPassesMax = 20;
 constexpr std::chrono::milliseconds kKillPause{5};
-
-std::string read_all(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 // "/state/x/key" must not be found in "/state/x/key2".
 bool names_path(const std::string& text, const std::string& path) {
@@ -65,6 +61,13 @@ std::vector<std::string> mounts_below(const std::string& directory) {
 
 }  // namespace
 
+std::string read_if_readable(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();  // an iterator over the buffer would throw what this only notes
+  return text.str();
+}
+
 std::vector<pid_t> processes_of(const std::string& bundle) {
   // The daemon renames a bundle before it deletes it: its shim's working directory is then "/.../.key (deleted)".
   const fs::path path(bundle);
@@ -78,7 +81,8 @@ std::vector<pid_t> processes_of(const std::string& bundle) {
     if (pid == getpid()) continue;
     std::string cwd = fs::read_symlink(entry.path() / "cwd", ec).string();
     if (cwd.ends_with(" (deleted)")) cwd.resize(cwd.size() - 10);
-    if (cwd == bundle || cwd == renamed || names_path(read_all(entry.path() / "cmdline"), bundle)) out.push_back(pid);
+    if (cwd == bundle || cwd == renamed || names_path(read_if_readable(entry.path() / "cmdline"), bundle))
+      out.push_back(pid);
   }
   return out;
 }

@@ -12,6 +12,9 @@
 
 namespace sandboxd::containerd {
 
+// What the file says; what cannot be read is left out. A process's files in /proc fail in the middle when it ends.
+[[nodiscard]] std::string read_if_readable(const std::string& path);
+
 // Processes whose working directory is `bundle` or whose command line names it.
 [[nodiscard]] std::vector<pid_t> processes_of(const std::string& bundle);
 

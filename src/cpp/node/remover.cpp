@@ -6,7 +6,11 @@
 #include "base/log.hpp"
 #include "node/gather.hpp"
 
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
+
 #include <algorithm>
+#include <exception>
 #include <set>
 #include <string>
 #include <utility>
@@ -125,7 +129,16 @@ Task<Result<void>> Remover::bury(EntryPtr entry) {
 Task<void> Remover::insist(EntryPtr entry, const char* what, Task<Result<void>> (Remover::*step)(EntryPtr)) {
   Duration pause = kPauseMin;
   for (;;) {
-    auto done = co_await (this->*step)(entry);
+    Result<void> done;
+    try {
+      done = co_await (this->*step)(entry);
+    } catch (const boost::system::system_error& error) {
+      if (error.code() == boost::asio::error::operation_aborted) throw;
+      done = Error(ErrorCode::runtime_failed, error.what());
+    } catch (const std::exception& error) {
+      done =
+          Error(ErrorCode::runtime_failed, error.what());  // a clean-up that ended here would never be taken up again
+    }
     if (done) co_return;
     kLog.warn("clean-up step failed, will be repeated",
               {{"sandbox", entry->id().str()}, {"step", what}, {"error", done.error().message()}});

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <stdexcept>
 
 namespace sandboxd::sim {
 
@@ -311,6 +312,7 @@ Task<Result<void>> MemoryRuntime::set_cpu_limit(std::string key, std::int64_t mi
 Task<Result<void>> MemoryRuntime::remove(std::string key) {
   auto machine = machine_;
   SBX_CO_CHECK(co_await enter("remove", machine->options_.remove_latency));
+  if (machine->throwing_removes > 0 && machine->throwing_removes-- > 0) throw std::runtime_error("thrown (simulated)");
   machine->exit(key, kKilled);
   machine->containers.erase(key);
   co_return Result<void>();

@@ -66,6 +66,7 @@ class MemoryRuntimeMachine {
   // nothing unless `leaks`.
   void fail(std::string method, int nth, Error error, bool leaks = false);
   bool down = false;                     // the daemon does not answer
+  int throwing_removes = 0;              // so many calls of remove() throw, as only an adapter's mistake would
   std::set<std::string> missing_images;  // as written, or normalised
   MemoryImages images;                   // a pull adds to them
   void break_events();

@@ -82,6 +82,13 @@ TEST(Leftovers, ProcessesAreFoundByTheirBundleAndNothingElse) {
   EXPECT_TRUE(WIFSIGNALED(status));
 }
 
+TEST(Leftovers, AFileWhoseReadingFailsIsNoSurprise) {
+  // Reading fails at address 0, as it does for the files of a process that has just ended.
+  EXPECT_EQ(read_if_readable("/proc/self/mem"), "");
+  EXPECT_EQ(read_if_readable("/no/where/at-all"), "");
+  EXPECT_NE(read_if_readable("/proc/self/cmdline"), "");
+}
+
 TEST(Leftovers, RemovingWhatIsNotThereSucceeds) { EXPECT_TRUE(remove_tree("/no/where/at-all")); }
 
 }  // namespace

@@ -59,6 +59,14 @@ TEST_F(AgentTest, the_same_create_twice_is_one_sandbox) {
   EXPECT_EQ(runtime_machine_->created, 1U);
 }
 
+TEST_F(AgentTest, a_clean_up_step_that_throws_is_repeated_like_one_that_fails) {
+  ASSERT_TRUE(create(simple_request("a")));
+  ASSERT_TRUE(settle("a"));
+  runtime_machine_->throwing_removes = 3;
+  EXPECT_TRUE(remove("a"));
+  expect_clean_machine();
+}
+
 TEST_F(AgentTest, another_life_of_the_id_is_refused) {
   ASSERT_TRUE(create(simple_request("a")));
   auto other = simple_request("a");
