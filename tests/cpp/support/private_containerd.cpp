@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kRoot = "/tmp";
+constexpr const char* kRoot = "/var/tmp";  // on the disk: /tmp may be memory, and so be what containers write
 constexpr const char* kPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pid_t spawn(const std::vector<std::string>& argv, int output, bool own_session) {

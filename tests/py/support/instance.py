@@ -55,7 +55,8 @@ class Instance:
     ) -> None:
         letters = "abcdefghijklmnopqrstuvwxyz0123456789"
         self.name = "t" + "".join(_random.choice(letters) for _ in range(4))
-        self.root = Path(tempfile.mkdtemp(prefix="sbxt-"))  # short: socket paths are limited to 108 bytes
+        # On the disk: /tmp may be memory, and so be what sandboxes write. Short: socket paths have at most 108 bytes.
+        self.root = Path(tempfile.mkdtemp(prefix="sbxt-", dir="/var/tmp"))
         self.data_dir, self.run_dir = self.root / "d", self.root / "r"
         self.runtime = runtime
         self.subnet = f"10.{_random.randrange(200, 250)}.{_random.randrange(256)}.0/24"
