@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support import images
+from support import images, static_program
 from support.instance import Instance
 from support.packets import Capture, capture_delivered, capture_link, inside
 from support.waiting import wait_until
@@ -121,11 +121,9 @@ def ask(namespace: str, address: str, port: int, text: str = "hello", patience: 
 
 def import_probe(instance: Instance) -> None:
     """Build the probe and import it as an image."""
-    program = instance.root / "netprobe"
-    source = Path(__file__).with_name("netprobe.c")
-    run("cc", "-std=gnu11", "-O2", "-static", "-o", str(program), str(source))
+    program = static_program.build("netprobe.c", instance.root / "netprobe")
     archive = instance.root / "netprobe.tar"
-    images.write_archive(archive, PROBE, ["/bin/netprobe"], {"bin/netprobe": program.read_bytes()})
+    images.write_archive(archive, PROBE, ["/bin/netprobe"], {"bin/netprobe": program})
     instance.ctr("images", "import", str(archive))
     archive.unlink()
 
