@@ -136,6 +136,7 @@ void read_sandbox(const Reader& in, model::Sandbox& out) {
   read_time(in, "updated_at_ns", out.updated_at);
   read_time(in, "expires_at_ns", out.expires_at);
   read_time(in, "running_since_ns", out.running_since);
+  read_time(in, "ended_at_ns", out.ended_at);
   in.read("revision", out.revision);
 }
 
@@ -168,6 +169,7 @@ void read_node_sandbox(const Reader& in, model::NodeSandbox& out) {
   in.read("uid", out.uid);
   in.object("spec", [&](const Reader& spec) { read_spec(spec, out.spec); });
   in.each("ports", [&](const Reader& item) { read_port(item, out.ports); });
+  in.read_as("desired", out.desired, model::parse_desired);
   in.read_as("phase", out.phase, model::parse_phase);
   in.read("error", out.error);
   in.read("slot", out.slot);
@@ -176,6 +178,8 @@ void read_node_sandbox(const Reader& in, model::NodeSandbox& out) {
   in.each("containers", [&](const Reader& item) { read_node_container(item, out.containers); });
   read_time(in, "created_at_ns", out.created_at);
   read_time(in, "updated_at_ns", out.updated_at);
+  read_time(in, "started_at_ns", out.started_at);
+  read_time(in, "ended_at_ns", out.ended_at);
 }
 
 }  // namespace
@@ -202,6 +206,7 @@ std::string encode_sandbox(const model::Sandbox& s) {
   out["updated_at_ns"] = s.updated_at.ns;
   put_time(out, "expires_at_ns", s.expires_at);
   put_time(out, "running_since_ns", s.running_since);
+  put_time(out, "ended_at_ns", s.ended_at);
   out["revision"] = s.revision;
   return write_json(out);
 }
@@ -246,6 +251,7 @@ std::string encode_node_sandbox(const model::NodeSandbox& s) {
   put_if(out, "uid", s.uid);
   out["spec"] = spec_object(s.spec);
   if (!s.ports.empty()) out["ports"] = ports_array(s.ports);
+  if (s.desired != model::Desired::running) out["desired"] = model::to_string(s.desired);
   out["phase"] = model::to_string(s.phase);
   put_if(out, "error", s.error);
   put_if(out, "slot", s.slot);
@@ -254,6 +260,8 @@ std::string encode_node_sandbox(const model::NodeSandbox& s) {
   if (!s.containers.empty()) out["containers"] = node_containers_array(s.containers);
   out["created_at_ns"] = s.created_at.ns;
   out["updated_at_ns"] = s.updated_at.ns;
+  put_time(out, "started_at_ns", s.started_at);
+  put_time(out, "ended_at_ns", s.ended_at);
   return write_json(out);
 }
 

@@ -210,6 +210,7 @@ json::object spec_object(const model::SandboxSpec& spec) {
   put_if(out, "template_id", spec.template_id);
   put_if(out, "secrets", spec.secrets);
   put_if(out, "runtime", spec.runtime);
+  put_if_true(out, "no_agent", !spec.agent);
   return out;
 }
 
@@ -241,6 +242,9 @@ void read_spec(const Reader& in, model::SandboxSpec& out) {
   in.read("template_id", out.template_id);
   in.read("secrets", out.secrets);
   in.read("runtime", out.runtime);
+  bool no_agent = false;
+  in.read("no_agent", no_agent);
+  out.agent = !no_agent;
 }
 
 std::string encode_spec(const model::SandboxSpec& spec) {

@@ -150,6 +150,7 @@ void put_additions(json::object& out, const model::NodeCreateRequest& request) {
   put_if(out, "uid", request.uid);
   if (spec.ttl_seconds != 0) out["ttlSeconds"] = spec.ttl_seconds;
   put_if(out, "runtime", spec.runtime);
+  if (!spec.agent) out["agent"] = false;
   if (spec.on_expiry != model::OnExpiry::remove) out["onExpiry"] = record::to_text(spec.on_expiry);
   if (spec.restart_policy != model::RestartPolicy::never) out["restartPolicy"] = record::to_text(spec.restart_policy);
   if (spec.egress.mode == model::EgressMode::allow_list || !spec.egress.allow_cidrs.empty() ||
@@ -187,6 +188,7 @@ Result<model::NodeCreateRequest> decode_create(std::string_view body) {
             [&](const Reader& probe) { out.spec.readiness_probe = read_probe(probe); });
   in.read({"ttlSeconds", "ttl_seconds"}, out.spec.ttl_seconds);
   in.read("runtime", out.spec.runtime);
+  in.read("agent", out.spec.agent);
   in.read_as({"onExpiry", "on_expiry"}, out.spec.on_expiry, record::parse_on_expiry);
   in.read_as({"restartPolicy", "restart_policy"}, out.spec.restart_policy, record::parse_restart_policy);
   in.read("labels", out.spec.labels);

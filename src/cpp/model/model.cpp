@@ -222,6 +222,8 @@ NodeSandboxStatus status_of(const NodeSandbox& sandbox) {
   status.phase = sandbox.phase;
   status.ip = sandbox.ip;
   status.error = sandbox.error;
+  status.started_at = sandbox.started_at;
+  status.ended_at = sandbox.ended_at;
   for (const NodeContainer& container : sandbox.containers) {
     ContainerStatus entry;
     entry.name = container.name;

@@ -42,12 +42,13 @@ struct NodeContainer {
   friend bool operator==(const NodeContainer&, const NodeContainer&) = default;
 };
 
-// Phases a node uses: creating, running, stopped, failed, deleting (paused later).
+// Phases a node uses: creating, running, stopped, failed, deleting and those of pausing and stopping.
 struct NodeSandbox {
   SandboxId id;
   std::string uid;
   SandboxSpec spec;
   std::vector<PublishedPort> ports;
+  Desired desired = Desired::running;  // running, paused or stopped; `deleted` is phase deleting
   Phase phase = Phase::creating;
   std::string error;
   std::string slot;  // the network slot that it owns; empty: none yet
@@ -56,6 +57,8 @@ struct NodeSandbox {
   std::vector<NodeContainer> containers;  // in the order of spec.containers
   WallTime created_at;
   WallTime updated_at;
+  std::optional<WallTime> started_at;  // of the life that runs, or ran last
+  std::optional<WallTime> ended_at;    // of that life, once it is over
 
   friend bool operator==(const NodeSandbox&, const NodeSandbox&) = default;
 };
@@ -68,6 +71,8 @@ struct NodeSandboxStatus {
   std::string ip;
   std::string error;
   std::vector<ContainerStatus> containers;  // ours: all; a stock node: the unhealthy ones
+  std::optional<WallTime> started_at;       // of the life that runs, or ran last; a stock node does not say
+  std::optional<WallTime> ended_at;
 
   friend bool operator==(const NodeSandboxStatus&, const NodeSandboxStatus&) = default;
 };

@@ -149,6 +149,7 @@ struct SandboxSpec {
   std::string template_id;           // empty: made without a template
   std::vector<std::string> secrets;  // names
   std::string runtime;               // handler ("runsc", "runc"); empty: the node's default
+  bool agent = true;                 // false: no in-sandbox agent; commands then go through the runtime
 
   friend bool operator==(const SandboxSpec&, const SandboxSpec&) = default;
 };

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.images import BOX
-from support.instance import Instance
+from support.instance import Instance, quiet_port_range
 from support.waiting import wait_until
 
 RESOURCE = {"cpu": "10m", "memory": "64Mi"}
@@ -45,7 +45,8 @@ def test_health_and_status(platform: Instance) -> None:
 
 
 def test_life_of_a_sandbox_on_the_node(platform: Instance, name: str) -> None:
-    request = body(name, ports=[{"hostPort": 45678, "containerPort": 8000, "protocol": "tcp"}])
+    port = quiet_port_range(1)  # no outgoing connection of anybody's may hold it
+    request = body(name, ports=[{"hostPort": port, "containerPort": 8000, "protocol": "tcp"}])
     answer = platform.node_client.post("/v1/sandboxes", json=request)
     assert answer.status_code == 202, answer.text
     first = answer.json()["sandbox"]
@@ -64,7 +65,7 @@ def test_life_of_a_sandbox_on_the_node(platform: Instance, name: str) -> None:
     assert (duplicate.status_code, error_of(duplicate)) == (400, f"sandbox already exists: {name}")
     taken = platform.node_client.post("/v1/sandboxes", json=body("other", ports=request["ports"]))
     assert taken.status_code == 400
-    assert error_of(taken) == f"host port already in use: 45678/tcp (sandbox {name})"
+    assert error_of(taken) == f"host port already in use: {port}/tcp (sandbox {name})"
 
     for _ in range(2):  # also for unknown ids
         gone = platform.node_client.delete(f"/v1/sandboxes/{name}")

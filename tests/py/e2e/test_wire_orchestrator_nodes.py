@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.images import BOX
-from support.instance import Instance, free_port
+from support.instance import Instance, free_port, quiet_port_range
 from support.waiting import wait_until
 
 RESOURCE = {"cpu": "10m", "memory": "64Mi"}
@@ -123,17 +123,18 @@ def test_externals_reach_nodes_and_sandboxes(platform: Instance, node: str, spar
 @pytest.mark.parametrize("spelling", ["camelCase", "snake_case"])
 def test_nodes_own_api_is_passed_through(platform: Instance, node: str, name: str, spelling: str) -> None:
     host, inside = ("hostPort", "containerPort") if spelling == "camelCase" else ("host_port", "container_port")
+    port = quiet_port_range(1)  # no outgoing connection of anybody's may hold it
     body = {
         "id": name,
         "egress": False,
-        "ports": [{host: 45679, inside: 8000, "protocol": "tcp"}],
+        "ports": [{host: port, inside: 8000, "protocol": "tcp"}],
         "containers": [
             {"name": "main", "image": BOX, "args": ["/bin/sh", "-c", "echo hello; sleep 600"], "resource": RESOURCE}
         ],
     }
     made = platform.client.post(f"{node}/sandboxes", json=body)
     assert made.status_code == 200, made.text
-    assert made.json()["sandbox"]["ports"] == [{"hostPort": 45679, "containerPort": 8000, "protocol": "tcp"}]
+    assert made.json()["sandbox"]["ports"] == [{"hostPort": port, "containerPort": 8000, "protocol": "tcp"}]
     try:
         wait_until(
             lambda: platform.get(f"{node}/sandboxes/{name}")["sandbox"]["phase"] == "running", f"{name} running", 60
