@@ -1,0 +1,107 @@
+// Images of the whole fleet, and what a sandbox uses: the use cases beside SandboxService's. Dialects call this.
+//
+// Images lie on nodes, each on its own; nothing of them is in the store. A list is the union over the nodes that are
+// Ready, by digest. A node that does not answer is named beside what the others said, and spoils nothing. Core thread
+// only.
+#pragma once
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "model/image.hpp"
+#include "model/usage.hpp"
+#include "orch/refs.hpp"
+#include "orch/service.hpp"
+#include "ports/clock.hpp"
+#include "ports/node_transport.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sandboxd::orch {
+
+struct FleetImage {
+  model::Image image;         // of all nodes together: every name, the latest use, used when it is used anywhere
+  std::vector<NodeId> nodes;  // that have it, sorted
+};
+
+// What one node made of something that was asked of several.
+struct NodeFailure {
+  NodeId node;
+  Error error;
+};
+
+struct FleetImages {
+  std::vector<FleetImage> items;    // by digest
+  std::vector<NodeFailure> errors;  // nodes that did not say
+};
+
+// What came of a change: done on `nodes`, failed on the others. At least one node did it.
+struct FleetImageChange {
+  FleetImage image;  // of the nodes that did it
+  std::vector<NodeFailure> errors;
+};
+
+// A pull as it goes, on all nodes together: layers and bytes are their sums.
+using PullObserver = std::function<void(const model::PullProgress&)>;
+
+struct PullImage {
+  std::string image;
+  std::optional<model::RegistryCredentials> credentials;
+  NodeId node;            // empty: all that are Ready
+  PullObserver observer;  // may be empty; called on the core thread
+};
+
+struct RemoveImage {
+  std::string reference;  // a name, a digest, or the beginning of one that is unique
+  bool force = false;     // with every name that the image has
+  NodeId node;            // empty: all that have it
+};
+
+// The bytes of an import, piece by piece; nothing: the end.
+using ImportSource = std::function<Task<Result<std::optional<std::string>>>()>;
+
+struct ImportImage {
+  std::string reference;  // the name to store it under; may be empty when the archive names it
+  model::ArchiveKind kind = model::ArchiveKind::image;
+  model::RootfsConfig rootfs;  // for ArchiveKind::rootfs
+  NodeId node;                 // empty: all that are Ready
+  ImportSource source;
+};
+
+class ImageService {
+ public:
+  // All outlive this.
+  ImageService(SandboxService& service, ports::NodeTransport& transport, ports::Clock& clock)
+      : service_(service), transport_(transport), clock_(clock) {}
+
+  [[nodiscard]] Task<Result<FleetImages>> list();
+  // By name, digest or the unique beginning of a digest. Errors: not_found `image not found`, conflict (the beginning
+  // of several).
+  [[nodiscard]] Task<Result<FleetImage>> inspect(std::string reference);
+  // Whether a Ready node has it: what a create without a pull needs.
+  [[nodiscard]] Task<Result<bool>> is_local(std::string reference);
+  // Returns when every node is done. Errors, when no node has it in the end: invalid_argument (the reference),
+  // not_found (the registry has none), permission_denied (the registry wants other credentials), unavailable (registry
+  // or nodes cannot be reached; no node is Ready), resource_exhausted (disk), image_failed.
+  [[nodiscard]] Task<Result<FleetImageChange>> pull(PullImage request);
+  // From every node that has it. Errors: not_found, conflict (in use, naming by whom), and what a node answers.
+  [[nodiscard]] Task<Result<void>> remove(RemoveImage request);
+  // Errors: invalid_argument (what is wrong with the archive), too_large, and as pull().
+  [[nodiscard]] Task<Result<FleetImageChange>> import(ImportImage request);
+
+  // Zeros for a sandbox that does not run or is not on a node yet. Errors: not_found, unavailable (its node).
+  [[nodiscard]] Task<Result<model::SandboxUsage>> usage(SandboxId id);
+  // Of the images that the sandbox waits for while it is created; empty when it waits for none or its node does not
+  // say.
+  [[nodiscard]] Task<std::vector<model::PullProgress>> pulls(SandboxId id);
+
+ private:
+  SandboxService& service_;
+  ports::NodeTransport& transport_;
+  ports::Clock& clock_;
+};
+
+}  // namespace sandboxd::orch
