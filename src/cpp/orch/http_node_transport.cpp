@@ -193,7 +193,9 @@ Task<Result<std::unique_ptr<ports::NodeStream>>> HttpNodeTransport::stream(model
                                                                            ports::NodeCall asked) {
   http::ClientRequest call = request(node, std::move(asked.method), std::move(asked.path));
   const std::string name = call.method + " " + call.target;
-  call.headers.emplace_back("Accept", "text/event-stream");
+  call.headers.emplace_back("Accept", "text/event-stream, application/x-ndjson");
+  if (!asked.body.empty()) call.headers.emplace_back("Content-Type", "application/json");
+  call.body = std::move(asked.body);
   SBX_CO_TRY(opened, co_await client_.open_stream(std::move(call)));
   if (opened->status() >= 400) {
     http::ClientResponse response;
@@ -202,7 +204,8 @@ Task<Result<std::unique_ptr<ports::NodeStream>>> HttpNodeTransport::stream(model
     response.body = co_await rest_of(*opened, limits_.probe);
     co_return node_error(response, name);
   }
-  if (!opened->content_type().starts_with("text/event-stream"))
+  const std::string& type = opened->content_type();
+  if (!type.starts_with("text/event-stream") && !type.starts_with("application/x-ndjson"))
     co_return Error(ErrorCode::unsupported, "the node does not stream " + name + " (a stock sandboxd-o node?)");
   co_return std::make_unique<HttpNodeStream>(std::move(opened), limits_.silence);
 }

@@ -132,6 +132,12 @@ class SandboxService {
   [[nodiscard]] Task<Result<SandboxRef>> get(SandboxId id);
   // The same; while it waits for a place, with the reasons of now, at most limits::kReasonsMax lines.
   [[nodiscard]] Task<Result<SandboxRef>> describe(SandboxId id);
+  // By its id, the name that this owner gave it, or the beginning of its id: twelve characters at least, and of
+  // no other. Errors: not_found.
+  [[nodiscard]] Task<Result<SandboxRef>> resolve(std::string reference, std::string owner);
+  // Returns when it runs. Errors: not_found (deleted meanwhile), internal (why it failed), deadline_exceeded and
+  // unschedulable (what it waits for).
+  [[nodiscard]] Task<Result<SandboxRef>> wait_running(SandboxId id, Duration limit);
   [[nodiscard]] Task<Result<SandboxList>> list();
   // Errors: invalid_argument (a cursor that no list gave).
   [[nodiscard]] Task<Result<SandboxList>> list(SandboxQuery query);

@@ -128,6 +128,11 @@ State::Promised State::promised_on(const NodeId& id) const {
   return found == promised_.end() ? Promised() : found->second;
 }
 
+SandboxRef State::find_named(const std::string& owner, const std::string& name) const {
+  const auto found = names_.find({owner, name});
+  return found == names_.end() ? nullptr : find(found->second);
+}
+
 bool State::name_taken(const std::string& owner, const std::string& name) const {
   return names_.contains({owner, name});
 }

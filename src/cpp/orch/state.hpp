@@ -91,6 +91,8 @@ class State {
   // The nodes that an External is bound to, by its id.
   [[nodiscard]] const std::map<std::string, NodeId>& externals() const { return externals_; }
   [[nodiscard]] KeptAnswers& answers() { return answers_; }
+  // nullptr: none of this owner has the name.
+  [[nodiscard]] SandboxRef find_named(const std::string& owner, const std::string& name) const;
   [[nodiscard]] bool name_taken(const std::string& owner, const std::string& name) const;
   // How many sandboxes are in this phase.
   [[nodiscard]] std::size_t count(model::Phase phase) const;
