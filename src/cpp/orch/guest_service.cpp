@@ -175,7 +175,7 @@ Task<Result<std::vector<model::Command>>> GuestService::list(SandboxId id) {
   question.path = "/commands";
   SBX_CO_TRY(body, co_await ask(*sandboxes_, *transport_, std::move(id), std::move(question)));
   SBX_CO_TRY(commands, guest::decode_commands(body));
-  std::ranges::stable_sort(commands, {}, &model::Command::started_at);
+  std::ranges::sort(commands, {}, [](const model::Command& one) { return std::pair(one.started_at, one.id); });
   co_return std::move(commands);
 }
 

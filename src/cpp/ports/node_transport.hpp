@@ -85,8 +85,8 @@ class NodeTransport {
   // Errors only when there is no answer: unavailable, deadline_exceeded, protocol_error, too_large (the answer).
   [[nodiscard]] virtual Task<Result<NodeAnswer>> call(model::NodeAddress node, NodeCall call) = 0;
 
-  // As call(), for an answer of server-sent events or of JSON lines. Errors: also what the node answers from 400 on, with its code and
-  // words; unsupported when it answers anything else than such a stream.
+  // As call(), for an answer of server-sent events or of JSON lines. Errors: also what the node answers from 400 on,
+  // with its code and words; unsupported when it answers anything else than such a stream.
   [[nodiscard]] virtual Task<Result<std::unique_ptr<NodeStream>>> stream(model::NodeAddress node, NodeCall call) = 0;
 
   // For nodes without a watch stream, which are polled. A uid in what find_sandbox() and list_sandboxes() return is the

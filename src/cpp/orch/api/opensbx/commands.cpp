@@ -74,8 +74,7 @@ Task<http::Response> kill(const Context& context, http::Request request) {
   if (!command) co_return command_failed(command.error());
   if (command->exit_code) co_return error_response(409, kFinished);
   if (*number < 1 || *number > kSignalMax) co_return error_response(400, "signal must be between 1 and 64");
-  auto killed =
-      co_await context.guests.signal(command->sandbox, command->id, static_cast<int>(*number), kKillWait);
+  auto killed = co_await context.guests.signal(command->sandbox, command->id, static_cast<int>(*number), kKillWait);
   if (!killed) co_return command_failed(killed.error());
   co_return ok(command_body(*killed));
 }

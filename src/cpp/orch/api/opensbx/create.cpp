@@ -18,8 +18,7 @@ constexpr double kCpusDefault = 1;
 constexpr int kDrawsMax = 40;
 constexpr Duration kStartLimit = std::chrono::seconds(60);
 constexpr Duration kUndoLimit = std::chrono::seconds(30);
-constexpr const char* kNotLocal =
-    "image not found locally, use POST /v1/images/pull to download it first";
+constexpr const char* kNotLocal = "image not found locally, use POST /v1/images/pull to download it first";
 
 std::int64_t share(std::int64_t limit, std::int64_t percent) {
   return std::max<std::int64_t>(1, limit * percent / 100);

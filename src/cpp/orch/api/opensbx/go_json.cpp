@@ -84,9 +84,7 @@ class Scanner {
     if (at_ >= text_.size()) return fail("unexpected EOF");
     return fail("invalid character " + quoted(text_[at_]) + " " + std::string(where));
   }
-  void skip_blanks() {
-    at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size());
-  }
+  void skip_blanks() { at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size()); }
   [[nodiscard]] char here() const { return at_ < text_.size() ? text_[at_] : '\0'; }
 
   bool read_value(GoValue& out, std::size_t depth) {

@@ -72,12 +72,9 @@ Task<http::Response> renew(const Context& context, http::Request request) {
 }
 
 constexpr Entry kRoutes[] = {
-    {"POST", "/v1/sandboxes/{id}/start", start},
-    {"POST", "/v1/sandboxes/{id}/stop", stop},
-    {"POST", "/v1/sandboxes/{id}/restart", restart},
-    {"POST", "/v1/sandboxes/{id}/pause", pause},
-    {"POST", "/v1/sandboxes/{id}/resume", resume},
-    {"POST", "/v1/sandboxes/{id}/renew-expiration", renew},
+    {"POST", "/v1/sandboxes/{id}/start", start},     {"POST", "/v1/sandboxes/{id}/stop", stop},
+    {"POST", "/v1/sandboxes/{id}/restart", restart}, {"POST", "/v1/sandboxes/{id}/pause", pause},
+    {"POST", "/v1/sandboxes/{id}/resume", resume},   {"POST", "/v1/sandboxes/{id}/renew-expiration", renew},
 };
 
 }  // namespace
