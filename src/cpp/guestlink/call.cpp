@@ -20,8 +20,6 @@ ErrorCode code_of(int number) {
     case EACCES:
     case EPERM:
     case EROFS: return ErrorCode::permission_denied;
-    case ENOSPC:
-    case EDQUOT:
     case EMFILE:
     case ENFILE:
     case ENOMEM:
@@ -35,6 +33,8 @@ ErrorCode code_of(int number) {
     case ECANCELED: return ErrorCode::cancelled;
     case ENOSYS:
     case EOPNOTSUPP: return ErrorCode::unsupported;
+    case ENOSPC:
+    case EDQUOT:
     case EIO: return ErrorCode::storage_failed;
     default: return ErrorCode::invalid_argument;
   }

@@ -34,11 +34,12 @@ struct Call {
 
   std::uint32_t number;
   agent::Type request;
-  std::deque<model::OutputPiece> pieces;           // raw data has no positions: is_stderr is false, position 0
+  std::deque<model::OutputPiece> pieces;            // raw data has no positions: is_stderr is false, position 0
   std::uint64_t may_receive = agent::kCreditStart;  // what the agent may still send
   std::uint64_t unreturned = 0;                     // read or dropped here, not yet granted again
   std::uint64_t may_send = agent::kCreditStart;
   bool has_agent_ended = false;  // its eof came
+  bool takes_no_more = false;    // of an attached command: its stdin is closed
   bool is_abandoned = false;     // cancelled: what still comes is thrown away
   std::optional<std::string> reply;
   std::optional<Error> failure;

@@ -27,9 +27,10 @@ std::shared_ptr<Connection> Connection::make(Socket socket, Events events) {
 Connection::Connection(Socket socket, Events events)
     : socket_(std::move(socket)),
       events_(std::move(events)),
-      link_(socket_.get_executor(), {.hello = [this](const agent::Hello& hello) { events_.hello(shared_from_this(), hello); },
-                                     .exited = [this](const agent::Exited& exited) { events_.exited(exited); },
-                                     .wants_to_send = [this] { write(); }}) {}
+      link_(socket_.get_executor(),
+            {.hello = [this](const agent::Hello& hello) { events_.hello(shared_from_this(), hello); },
+             .exited = [this](const agent::Exited& exited) { events_.exited(exited); },
+             .wants_to_send = [this] { write(); }}) {}
 
 Task<Error> Connection::run() {
   const auto self = shared_from_this();

@@ -19,7 +19,9 @@ constexpr std::size_t kConnectionsMax = 4;  // of one container, the one that is
 constexpr std::size_t kEventsMax = 256;     // of one container, not yet taken
 constexpr Duration kAcceptRetry = std::chrono::milliseconds(200);
 
-Error closed(const std::string& why) { return {ErrorCode::unavailable, "the connection to the sandbox's agent ended: " + why}; }
+Error closed(const std::string& why) {
+  return {ErrorCode::unavailable, "the connection to the sandbox's agent ended: " + why};
+}
 
 agent::Setup to_wire(ports::GuestSetup setup) {
   agent::Setup out;
@@ -105,12 +107,8 @@ Task<Result<void>> GuestAgents::listen(std::string key) {
 }
 
 Task<Result<void>> GuestAgents::forget(std::string key) {
-  const auto at = guests_.find(key);
-  if (at != guests_.end()) {
-    const GuestPtr guest = at->second;
-    unlist(key);
-    push(guest, ports::GuestGone{key});
-  }
+  unlist(key);
+  push(nullptr, ports::GuestGone{key});
   co_return co_await files_.run([this, key = std::move(key)] { return directories_.remove(key); });
 }
 
@@ -137,10 +135,11 @@ Task<void> GuestAgents::accept(GuestPtr guest) {
 Task<void> GuestAgents::serve(GuestPtr guest, Connection::Socket socket) {
   const ConnectionPtr connection = Connection::make(std::move(socket), events_of(guest));
   guest->connections.insert(connection);
-  const auto alarm =
-      clock_.alarm_at(executor_, clock_.mono_now() + options_.hello_limit, [connection](boost::system::error_code error) {
-        if (!error && !connection->link().has_greeted()) connection->close(closed("no hello came"));
-      });
+  const auto alarm = clock_.alarm_at(executor_, clock_.mono_now() + options_.hello_limit,
+                                     [connection](boost::system::error_code error) {
+                                       if (!error && !connection->link().has_greeted())
+                                         connection->close(closed("no hello came"));
+                                     });
   const Error end = co_await connection->run();
   connection->close(end);
   guest->connections.erase(connection);
@@ -172,10 +171,7 @@ Connection::Events GuestAgents::events_of(const GuestPtr& guest) {
                 exit.command.ended_at = WallTime{exited.at_ns};
                 push(to, std::move(exit));
               },
-          .ready_for_more =
-              [this, weak] {
-                return wait_for_room(weak.lock());
-              }};
+          .ready_for_more = [this, weak] { return wait_for_room(weak.lock()); }};
 }
 
 void GuestAgents::greet(Guest& guest, const ConnectionPtr& connection, const agent::Hello& hello) {
@@ -188,7 +184,7 @@ void GuestAgents::greet(Guest& guest, const ConnectionPtr& connection, const age
 }
 
 void GuestAgents::push(const GuestPtr& guest, ports::GuestEvent event) {
-  ++guest->pending_events;
+  if (guest) ++guest->pending_events;
   events_.emplace_back(guest, std::move(event));
   has_events_.notify();
 }
@@ -201,8 +197,7 @@ Task<Result<ports::GuestEvent>> GuestAgents::next_event() {
   while (events_.empty()) co_await has_events_.wait();
   auto [guest, event] = std::move(events_.front());
   events_.pop_front();
-  --guest->pending_events;
-  if (guest->pending_events == kEventsMax / 2) guest->changed.notify();
+  if (guest && --guest->pending_events == kEventsMax / 2) guest->changed.notify();
   co_return std::move(event);
 }
 

@@ -31,11 +31,11 @@ namespace sandboxd::guestlink {
 
 struct Options {
   std::string run_dir;
-  std::string program;  // sandboxd-agent
-  Duration reconnect_wait = std::chrono::seconds(2);   // of a call whose agent is not connected
-  Duration hello_limit = std::chrono::seconds(5);      // of a connection, to say hello
-  Duration reply_limit = std::chrono::seconds(30);     // of what takes no time by itself
-  Duration work_limit = std::chrono::minutes(10);      // of what may take long, such as removing a tree
+  std::string program;                                    // sandboxd-agent
+  Duration reconnect_wait = std::chrono::seconds(2);      // of a call whose agent is not connected
+  Duration hello_limit = std::chrono::seconds(5);         // of a connection, to say hello
+  Duration reply_limit = std::chrono::seconds(30);        // of what takes no time by itself
+  Duration work_limit = std::chrono::minutes(10);         // of what may take long, such as removing a tree
   Duration accept_pause = std::chrono::milliseconds(10);  // between two connections of one container
 };
 
@@ -71,12 +71,11 @@ class GuestAgents final : public ports::GuestAgents {
                                                                         std::uint32_t mode, bool parents) override;
   [[nodiscard]] Task<Result<std::vector<model::FileInfo>>> list_files(std::string key, ports::GuestPath path,
                                                                       std::uint32_t depth) override;
-  [[nodiscard]] Task<Result<model::FileInfo>> make_directory(std::string key, ports::GuestPath path,
-                                                             std::uint32_t mode, bool parents) override;
+  [[nodiscard]] Task<Result<model::FileInfo>> make_directory(std::string key, ports::GuestPath path, std::uint32_t mode,
+                                                             bool parents) override;
   [[nodiscard]] Task<Result<void>> remove(std::string key, ports::GuestPath path, bool recursive) override;
   [[nodiscard]] Task<Result<model::FileInfo>> rename(std::string key, ports::GuestPath from, std::string to) override;
-  [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestReader>>> pack(std::string key,
-                                                                       ports::GuestPath path) override;
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestReader>>> pack(std::string key, ports::GuestPath path) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestWriter>>> unpack(std::string key,
                                                                          ports::GuestPath path) override;
 

@@ -93,8 +93,8 @@ Task<Result<Message>> GuestAgents::ask_for(std::string key, agent::Type request,
 }
 
 Task<Result<model::FileInfo>> GuestAgents::ask_for_file(std::string key, agent::Type request, std::string payload) {
-  SBX_CO_TRY(status, co_await ask_for<agent::FileStatus>(std::move(key), request, std::move(payload),
-                                                         options_.reply_limit));
+  SBX_CO_TRY(status,
+             co_await ask_for<agent::FileStatus>(std::move(key), request, std::move(payload), options_.reply_limit));
   co_return file_info(std::move(status));
 }
 
@@ -138,9 +138,9 @@ Task<Result<void>> GuestAgents::signal(std::string key, std::string command, int
 }
 
 Task<Result<void>> GuestAgents::resize(std::string key, std::string command, model::TerminalSize size) {
-  SBX_CO_CHECK(co_await ask_for<agent::Empty>(
-      std::move(key), agent::Type::resize,
-      agent::encode(agent::Resize{std::move(command), size.rows, size.columns}), options_.reply_limit));
+  SBX_CO_CHECK(co_await ask_for<agent::Empty>(std::move(key), agent::Type::resize,
+                                              agent::encode(agent::Resize{std::move(command), size.rows, size.columns}),
+                                              options_.reply_limit));
   co_return Result<void>();
 }
 

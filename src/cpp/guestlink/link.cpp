@@ -55,6 +55,11 @@ Result<void> Link::take(const agent::Header& header, std::string_view payload) {
       call->has_agent_ended = true;
       call->changed.notify();
       return {};
+    case agent::Type::cancel:
+      if (call->request != agent::Type::attach || !payload.empty()) return broken("a cancel");
+      call->takes_no_more = true;
+      call->changed.notify();
+      return {};
     case agent::Type::reply:
     case agent::Type::failed: return take_end(call, header.type, payload);
     default: return broken("a frame of a type that agents do not send");
@@ -148,8 +153,8 @@ std::size_t Link::send_data(const CallPtr& call, std::string_view bytes) {
   if (ended_ || call->is_over()) return 0;
   std::size_t sent = 0;
   while (sent < bytes.size() && call->may_send > 0 && output_.size() < kDataOutputMax) {
-    const std::size_t size = std::min({bytes.size() - sent, static_cast<std::size_t>(call->may_send),
-                                       agent::kDataBytesMax});
+    const std::size_t size =
+        std::min({bytes.size() - sent, static_cast<std::size_t>(call->may_send), agent::kDataBytesMax});
     queue(agent::Type::data, call->number, bytes.substr(sent, size));
     call->may_send -= size;
     sent += size;

@@ -21,10 +21,10 @@
 
 namespace sandboxd::guestlink {
 
-inline constexpr std::size_t kStreamsMax = 128;                // calls with data, open at once
-inline constexpr std::size_t kOutputMax = 4 * 1024 * 1024;     // waiting to be sent
-inline constexpr std::size_t kDataOutputMax = 256 * 1024;      // the same, before more data is queued
-inline constexpr std::uint64_t kSendCreditMax = 1ULL << 30;    // more is not believed
+inline constexpr std::size_t kStreamsMax = 128;              // calls with data, open at once
+inline constexpr std::size_t kOutputMax = 4 * 1024 * 1024;   // waiting to be sent
+inline constexpr std::size_t kDataOutputMax = 256 * 1024;    // the same, before more data is queued
+inline constexpr std::uint64_t kSendCreditMax = 1ULL << 30;  // more is not believed
 
 class Link {
  public:

@@ -21,7 +21,8 @@ Task<Result<void>> OpenStream::send(std::string bytes) {
   std::string_view rest = bytes;
   for (;;) {
     if (call_->failure) co_return *call_->failure;
-    if (call_->reply) co_return Error(ErrorCode::conflict, "it has ended, and takes no more input");
+    if (call_->reply || call_->takes_no_more)
+      co_return Error(ErrorCode::conflict, "the command takes no more input: it closed its stdin, or has ended");
     rest.remove_prefix(connection_->link().send_data(call_, rest));
     if (rest.empty()) co_return Result<void>();
     co_await call_->changed.wait();

@@ -3,7 +3,7 @@
 // A container is named by its runtime key. Calls for a container whose agent is not connected wait a little for it (it
 // reconnects by itself), then fail with `unavailable`. Nothing that an agent sends can do more than fail the calls to
 // it. Errors from inside carry the errno's meaning: not_found, permission_denied, already_exists, invalid_argument,
-// resource_exhausted (disk full, too many), unsupported. Core thread; every call may be cancelled.
+// storage_failed (disk full), resource_exhausted (too many), unsupported. Core thread; every call may be cancelled.
 #pragma once
 
 #include "base/result.hpp"
