@@ -22,6 +22,7 @@ ErrorCode code_of(int number) {
     case EROFS: return ErrorCode::permission_denied;
     case EMFILE:
     case ENFILE:
+    case ENOBUFS:
     case ENOMEM:
     case EAGAIN: return ErrorCode::resource_exhausted;
     case EBUSY:

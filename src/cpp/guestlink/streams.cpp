@@ -29,6 +29,15 @@ Task<Result<void>> OpenStream::send(std::string bytes) {
   }
 }
 
+// It takes requests in their order.
+Task<Result<void>> OpenStream::flush() {
+  SBX_CO_TRY(ping, connection_->link().open(agent::Type::ping, ""));
+  while (!ping->is_over()) co_await ping->changed.wait();
+  if (call_->failure) co_return *call_->failure;
+  if (ping->failure) co_return *ping->failure;
+  co_return Result<void>();
+}
+
 Task<Result<std::string>> OpenStream::reply() {
   while (!call_->is_over()) co_await call_->changed.wait();
   if (call_->failure) co_return *call_->failure;

@@ -22,6 +22,8 @@ class OpenStream {
   [[nodiscard]] Task<Result<std::optional<model::OutputPiece>>> next();
   // Returns when all of it is on its way. Errors: the call's; conflict when it was answered before.
   [[nodiscard]] Task<Result<void>> send(std::string bytes);
+  // Until the agent has worked on everything that was sent before. Errors: the call's.
+  [[nodiscard]] Task<Result<void>> flush();
   void send_eof() { connection_->link().send_eof(call_); }
   // Waits for it. Errors: the call's.
   [[nodiscard]] Task<Result<std::string>> reply();
@@ -39,6 +41,7 @@ class Attachment final : public ports::GuestAttachment {
   [[nodiscard]] Task<Result<std::optional<model::OutputPiece>>> next() override;
   [[nodiscard]] Task<Result<void>> write_stdin(std::string bytes) override { return stream_.send(std::move(bytes)); }
   [[nodiscard]] Task<Result<void>> close_stdin() override;
+  [[nodiscard]] Task<Result<void>> flush_stdin() override { return stream_.flush(); }
   [[nodiscard]] const ports::GuestCommandState& state() const override { return state_; }
 
  private:

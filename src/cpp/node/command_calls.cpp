@@ -173,6 +173,7 @@ Task<Result<void>> Commands::write_stdin(SandboxId id, std::string command, std:
   SBX_CO_TRY(attached, co_await core_.ports.guests->attach(live->record.key, std::move(how)));
   if (!bytes.empty()) SBX_CO_CHECK(co_await attached->write_stdin(std::move(bytes)));
   if (is_end) SBX_CO_CHECK(co_await attached->close_stdin());
+  SBX_CO_CHECK(co_await attached->flush_stdin());
   co_return Result<void>();
 }
 

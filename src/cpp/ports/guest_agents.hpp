@@ -66,6 +66,9 @@ class GuestAttachment {
   // Waits until the command's stdin takes it. Errors: conflict when it has closed its stdin, or ended.
   [[nodiscard]] virtual Task<Result<void>> write_stdin(std::string bytes) = 0;
   [[nodiscard]] virtual Task<Result<void>> close_stdin() = 0;
+  // Until the agent has it: detached before, what is on its way may be lost. Errors: as write_stdin(), and
+  // resource_exhausted when too much waits for the command.
+  [[nodiscard]] virtual Task<Result<void>> flush_stdin() = 0;
   [[nodiscard]] virtual const GuestCommandState& state() const = 0;
 };
 
