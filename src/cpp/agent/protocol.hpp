@@ -7,8 +7,10 @@
 // The agent's first frame is `hello`. From then on the node asks: every request has a call number of its own, which its
 // answer bears: one `reply` or `failed`, before which data may flow on that call in both directions. Data is bounded
 // by credit: each side may send as many data bytes on a call as the other has granted with `credit` frames (both begin
-// with kCreditStart), so a slow reader holds up its own call only. `cancel` ends a call; nothing is answered to it
-// after `failed`. Events of no call bear call 0.
+// with kCreditStart), so a slow reader holds up its own call only. `cancel` ends a call: it is answered with `failed`
+// (ECANCELED) or, for a watch, its reply, unless its answer was on the way; nothing comes on a call after its answer,
+// and only then its number may be used again. Data, credit, eof and cancel for a call that is not open are ignored, as
+// they may have crossed its answer. Events of no call bear call 0.
 //
 // Commands outlive calls and connections: a command lives from `start` until `forget`, its output is kept in two rings
 // (stdout and stderr; a terminal has only the first) of which every byte has a position, counted from 0. After a break
@@ -35,7 +37,7 @@ inline constexpr std::size_t kFrameBytesMax = 512 * 1024;  // payload; a request
 inline constexpr std::size_t kDataBytesMax = 64 * 1024;    // payload of a data frame
 inline constexpr std::uint32_t kCreditStart = 256 * 1024;
 inline constexpr std::size_t kCallsMax = 1024;            // open at once
-inline constexpr std::size_t kCommandsMax = 4096;         // not forgotten
+inline constexpr std::size_t kCommandsMax = 3 * 1024;     // not forgotten; a CommandList fits a frame
 inline constexpr std::size_t kItemsMax = 16 * 1024;       // of a list in one message
 inline constexpr std::uint64_t kKeepBytesMax = 16 << 20;  // of one ring
 
@@ -56,7 +58,7 @@ enum class Type : std::uint8_t {
   data = 20,    // Chunk of output, or raw bytes (see the requests)
   credit = 21,  // Credit
   eof = 22,     // empty: no more data from this side
-  cancel = 23,  // empty; node -> agent
+  cancel = 23,  // empty; node -> agent. From the agent on an attach call: stdin takes no more bytes (closed, or over)
   // requests, node -> agent
   start = 40,     // Start -> Started
   attach = 41,    // Attach -> Ended; data: Chunk frames from the agent, raw stdin bytes from the node, eof closes stdin
