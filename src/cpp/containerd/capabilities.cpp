@@ -73,17 +73,26 @@ Set parse(const std::string& name) {
 
 }  // namespace
 
-std::vector<std::string> effective_capabilities(const std::vector<std::string>& add,
-                                                const std::vector<std::string>& drop) {
+std::uint64_t capability_mask(const std::vector<std::string>& add, const std::vector<std::string>& drop) {
   Set set;
   for (const std::string_view name : model::kDefaultCapabilities) set |= parse(std::string(name));
   for (const std::string& name : drop) set &= ~parse(name);
   for (const std::string& name : add) set |= parse(name);
+  return set.to_ullong();
+}
+
+std::vector<std::string> capability_names(std::uint64_t mask) {
+  const Set set(mask);
   std::vector<std::string> names;
   for (std::size_t i = 0; i < kAll.size(); ++i) {
     if (set.test(i)) names.push_back("CAP_" + std::string(kAll[i]));
   }
   return names;
+}
+
+std::vector<std::string> effective_capabilities(const std::vector<std::string>& add,
+                                                const std::vector<std::string>& drop) {
+  return capability_names(capability_mask(add, drop));
 }
 
 }  // namespace sandboxd::containerd

@@ -1,6 +1,7 @@
 // Linux capabilities of a container: the default set, and what a request adds and drops. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,5 +13,9 @@ namespace sandboxd::containerd {
 // sandboxd-o's runtime does (its node digest, section 16).
 [[nodiscard]] std::vector<std::string> effective_capabilities(const std::vector<std::string>& add,
                                                               const std::vector<std::string>& drop);
+
+// The same as a mask of (1 << number), and the names of a mask.
+[[nodiscard]] std::uint64_t capability_mask(const std::vector<std::string>& add, const std::vector<std::string>& drop);
+[[nodiscard]] std::vector<std::string> capability_names(std::uint64_t mask);
 
 }  // namespace sandboxd::containerd

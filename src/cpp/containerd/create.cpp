@@ -95,6 +95,7 @@ Task<Result<void>> settle_user(Context* context, SpecInputs* inputs, std::string
   auto group = co_await context->files.run([layers] { return read_from_layers(layers, "etc/group"); });
   SBX_CO_TRY(resolved, resolve_user(user, passwd, group));
   inputs->user = resolved;
+  if (inputs->request.set_up_guest) co_return Result<void>();  // the process is the agent, whoever the user is
   SBX_CO_TRY(spec, spec_text(*inputs));
   wire::UpdateContainerRequest update;
   *update.mutable_container() = std::move(record);
@@ -207,6 +208,10 @@ Task<Result<std::uint32_t>> create_container(Context* context, ImageStore* image
     SBX_CO_CHECK(co_await settle_user(context, &inputs, user, record.container(), layers));
   }
   if (!is_root) SBX_CO_CHECK(co_await bound_writes(context, &inputs, std::move(volumes), &snapshot));
+  if (inputs.request.set_up_guest) {
+    SBX_CO_TRY(setup, make_guest_setup(inputs));
+    SBX_CO_CHECK(co_await inputs.request.set_up_guest(std::move(setup)));
+  }
   co_return co_await create_task(context, key, inputs.request.stdout_fifo, inputs.request.stderr_fifo, snapshot);
 }
 

@@ -24,7 +24,8 @@ Result<Handler> find_handler(std::string_view name, const std::string& runsc_con
 }
 
 std::string make_runsc_config(const std::string& binary, const std::map<std::string, std::string>& flags) {
-  std::map<std::string, std::string> merged = {{"platform", "systrap"}};
+  std::map<std::string, std::string> merged = {{"platform", "systrap"},
+                                               {"host-uds", "open"}};  // agents connect to the node's sockets
   for (const auto& [flag, value] : flags) merged[flag] = value;
   std::string text = "# Written at every start of the node agent.\nlog_level = \"warning\"\n";
   if (!binary.empty()) text += "binary_name = " + toml_quote(binary) + "\n";

@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <array>
 
 namespace sandboxd::containerd {
 
@@ -21,6 +22,9 @@ constexpr std::uint64_t kNofileMax = 1048576;
 // Threads that gVisor's sentry, its gofers and its stub processes need in the sandbox's own pids group beside the
 // workload's: with fewer, a busy sentry dies instead of refusing a fork.
 constexpr std::int64_t kSentryPids = 512;
+constexpr const char* kAgentProgram = "/.sandboxd/agent";
+// To run commands as other users, to end them, and to give its own rights up for them (agent/README.md).
+constexpr std::array<const char*, 4> kAgentCapabilities = {"SETUID", "SETGID", "SETPCAP", "KILL"};
 constexpr std::string_view kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 json::array to_array(const std::vector<std::string>& texts) {
@@ -71,7 +75,7 @@ Result<json::array> make_mounts(const SpecInputs& inputs) {
 }
 
 // Later entries replace earlier ones of the same name; entries without '=' are dropped, as the original does.
-json::array make_env(const SpecInputs& inputs) {
+std::vector<std::string> make_env(const SpecInputs& inputs) {
   const auto& request = inputs.request;
   std::vector<std::string> env;
   const auto set = [&](std::string_view entry) {
@@ -91,29 +95,41 @@ json::array make_env(const SpecInputs& inputs) {
   set("HOME=" + (!home.empty() ? home : inputs.user.uid == 0 ? std::string("/root") : std::string("/")));
   for (const std::string& entry : request.image.env) set(entry);
   for (const std::string& entry : request.container.env) set(entry);
-  return to_array(env);
+  return env;
+}
+
+std::string work_dir_of(const ports::ContainerRequest& request) {
+  const std::string& asked = request.container.work_dir;
+  const std::string& work_dir = asked.empty() ? request.image.work_dir : asked;
+  return work_dir.starts_with('/') ? work_dir : "/" + work_dir;
+}
+
+json::object user_object(const ResolvedUser& from) {
+  json::object user;
+  user["uid"] = from.uid;
+  user["gid"] = from.gid;
+  if (from.additional_gids.empty()) return user;
+  json::array gids;
+  for (const std::uint32_t gid : from.additional_gids) gids.emplace_back(gid);
+  user["additionalGids"] = std::move(gids);
+  return user;
 }
 
 Result<json::object> make_process(const SpecInputs& inputs, const SecurityOptions& security,
                                   const std::vector<std::string>& capabilities) {
-  const auto& request = inputs.request;
-  SBX_TRY(arguments, process_arguments(request));
+  SBX_TRY(arguments, process_arguments(inputs.request));
   json::object process;
   process["terminal"] = false;
-  json::object user;
-  user["uid"] = inputs.user.uid;
-  user["gid"] = inputs.user.gid;
-  if (!inputs.user.additional_gids.empty()) {
-    json::array gids;
-    for (const std::uint32_t gid : inputs.user.additional_gids) gids.emplace_back(gid);
-    user["additionalGids"] = std::move(gids);
+  if (inputs.request.set_up_guest) {
+    process["user"] = user_object({});
+    process["args"] = json::array{kAgentProgram};
+    process["cwd"] = "/";
+  } else {
+    process["user"] = user_object(inputs.user);
+    process["args"] = to_array(arguments);
+    process["env"] = to_array(make_env(inputs));
+    process["cwd"] = work_dir_of(inputs.request);
   }
-  process["user"] = std::move(user);
-  process["args"] = to_array(arguments);
-  process["env"] = make_env(inputs);
-  const std::string& asked = request.container.work_dir;
-  const std::string& work_dir = asked.empty() ? request.image.work_dir : asked;
-  process["cwd"] = work_dir.starts_with('/') ? work_dir : "/" + work_dir;
 
   // Ambient stays empty: a user other than root has what files and its own bounding set allow, as with Docker.
   json::object sets;
@@ -211,7 +227,8 @@ Result<std::vector<std::string>> process_arguments(const ports::ContainerRequest
       arguments.insert(arguments.end(), request.image.command.begin(), request.image.command.end());
       break;
     case model::CommandKind::hold:
-      return Error(ErrorCode::unsupported, "a container that only holds needs the in-sandbox init");
+      if (request.set_up_guest) return arguments;
+      return Error(ErrorCode::unsupported, "a container that only holds needs the in-sandbox agent");
   }
   if (arguments.empty()) {
     return Error(ErrorCode::invalid_argument, "no command: neither the image nor the request names one");
@@ -219,11 +236,28 @@ Result<std::vector<std::string>> process_arguments(const ports::ContainerRequest
   return arguments;
 }
 
+Result<ports::GuestSetup> make_guest_setup(const SpecInputs& inputs) {
+  const model::Container& container = inputs.request.container;
+  SBX_TRY(security, parse_security_options(container.security_opt));
+  SBX_TRY(arguments, process_arguments(inputs.request));
+  ports::GuestSetup setup;
+  setup.argv = std::move(arguments);
+  setup.env = make_env(inputs);
+  setup.cwd = work_dir_of(inputs.request);
+  setup.uid = inputs.user.uid;
+  setup.gid = inputs.user.gid;
+  setup.groups = inputs.user.additional_gids;
+  setup.capabilities = capability_mask(container.cap_add, container.cap_drop);
+  setup.no_new_privileges = security.no_new_privileges;
+  return setup;
+}
+
 Result<json::object> make_oci_spec(const SpecInputs& inputs) {
   const auto& request = inputs.request;
   SBX_TRY(security, parse_security_options(request.container.security_opt));
-  const std::vector<std::string> capabilities =
-      effective_capabilities(request.container.cap_add, request.container.cap_drop);
+  std::uint64_t mask = capability_mask(request.container.cap_add, request.container.cap_drop);
+  if (request.set_up_guest) mask |= capability_mask({kAgentCapabilities.begin(), kAgentCapabilities.end()}, {"ALL"});
+  const std::vector<std::string> capabilities = capability_names(mask);
   SBX_TRY(process, make_process(inputs, security, capabilities));
   SBX_TRY(mounts, make_mounts(inputs));
 

@@ -33,8 +33,12 @@ struct SpecInputs {
 // command.
 [[nodiscard]] Result<boost::json::object> make_oci_spec(const SpecInputs& inputs);
 
-// The process of the container: the request's arguments in place of entrypoint and command, else the image's own. The
-// one place that an in-sandbox init changes later: it wraps this vector and adds its mounts in make_oci_spec's seam.
+// With an in-sandbox agent (ContainerRequest::set_up_guest) the spec's process is the agent, as root and with what it
+// needs beside the container's own capabilities; this is what it runs then. Errors: as make_oci_spec().
+[[nodiscard]] Result<ports::GuestSetup> make_guest_setup(const SpecInputs& inputs);
+
+// The process of the container: the request's arguments in place of entrypoint and command, else the image's own. Empty
+// for a container that only holds, which needs an agent.
 [[nodiscard]] Result<std::vector<std::string>> process_arguments(const ports::ContainerRequest& request);
 
 // security_opt entries: no-new-privileges[=bool], seccomp=<profile>, apparmor=<profile>, with '=' or ':'.

@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "node/agent_core.hpp"
 #include "node/caretaker.hpp"
+#include "node/commands.hpp"
 #include "node/container_plan.hpp"
 #include "node/image_collector.hpp"
 #include "node/image_policy.hpp"
@@ -51,7 +52,8 @@ class Agent::Impl {
         remover_(core_),
         provisioner_(core_, remover_),
         caretaker_(core_, provisioner_, remover_),
-        image_collector_(core_) {}
+        image_collector_(core_),
+        commands_(core_) {}
 
   Task<Result<void>> start();
   Task<void> stop();
@@ -68,6 +70,7 @@ class Agent::Impl {
   Provisioner provisioner_;
   Caretaker caretaker_;
   ImageCollector image_collector_;
+  Commands commands_;
 
  private:
   void take_records(ports::NodeStoreContents& contents);
@@ -121,6 +124,8 @@ Task<Result<void>> Agent::Impl::start() {
   take_records(*contents);
   core_.loaded = true;
   core_.reported = core_.table.usage();
+  SBX_CO_CHECK(co_await commands_.start());
+  core_.tasks.spawn("commands", commands_.follow_agents());
 
   const MonoTime give_up = core_.ports.clock.mono_now() + core_.options.runtime_wait;
   for (;;) {
@@ -335,6 +340,7 @@ Task<Result<std::vector<std::string>>> Agent::log(SandboxId id, std::string cont
 Result<std::unique_ptr<ports::OutputReader>> Agent::follow_log(const SandboxId& id, const std::string& container) {
   return impl_->follow_log(id, container);
 }
+Commands& Agent::commands() const { return impl_->commands_; }
 ports::Clock& Agent::clock() const { return impl_->core_.ports.clock; }
 Result<std::unique_ptr<ports::NodeWatch>> Agent::subscribe() { return impl_->subscribe(); }
 std::optional<Error> Agent::degraded() const { return impl_->degraded(); }

@@ -20,7 +20,9 @@
 #include "model/node_sandbox.hpp"
 #include "node/config.hpp"
 #include "ports/clock.hpp"
+#include "ports/command_store.hpp"
 #include "ports/disk_gauge.hpp"
+#include "ports/guest_agents.hpp"
 #include "ports/host_facts.hpp"
 #include "ports/node_store.hpp"
 #include "ports/node_transport.hpp"
@@ -41,7 +43,9 @@
 
 namespace sandboxd::node {
 
-// All outlive the agent. `files`, `steps` and `disk` may be null.
+class Commands;
+
+// All outlive the agent. `files`, `steps`, `disk` and `guests` may be null; with `guests` comes `commands`.
 struct AgentPorts {
   ports::Clock& clock;
   ports::NodeStore& store;
@@ -52,6 +56,8 @@ struct AgentPorts {
   ports::SandboxFiles* files = nullptr;
   ports::StepObserver* steps = nullptr;
   ports::DiskGauge* disk = nullptr;
+  ports::GuestAgents* guests = nullptr;
+  ports::CommandStore* commands = nullptr;
 };
 
 struct AgentOptions {
@@ -136,6 +142,9 @@ class Agent {
   [[nodiscard]] Result<std::unique_ptr<ports::OutputReader>> follow_log(const SandboxId& id,
                                                                         const std::string& container);
   [[nodiscard]] ports::Clock& clock() const;
+
+  // The commands in the sandboxes, and the way to their files.
+  [[nodiscard]] Commands& commands() const;
 
   // Snapshot, then changes. Errors: unavailable before start(), resource_exhausted (too many watchers). A watcher that
   // falls behind gets `unavailable` from next() and opens a new watch. Must not outlive the agent's executor.

@@ -55,4 +55,9 @@ struct AgentCore {
   aio::TaskGroup tasks;  // everything but the provisioning
 };
 
+// Whether the containers of the sandbox have an in-sandbox agent.
+[[nodiscard]] inline bool has_agent(const AgentCore& core, const Entry& entry) {
+  return core.ports.guests != nullptr && entry.record.spec.agent;
+}
+
 }  // namespace sandboxd::node

@@ -231,6 +231,7 @@ Task<void> Caretaker::remove_orphan_traces() {
       if (!removed) kLog.warn("orphan log left for later", {{"sandbox", id.str()}});
     }
   }
+  co_await remove_orphan_guests();
   if (core_.ports.files == nullptr) co_return;
   auto files = co_await core_.ports.files->list();
   if (!files) co_return;
@@ -238,6 +239,17 @@ Task<void> Caretaker::remove_orphan_traces() {
     if (core_.table.find(id)) continue;
     auto removed = co_await core_.ports.files->remove(id);
     if (!removed) kLog.warn("orphan files left for later", {{"sandbox", id.str()}});
+  }
+}
+
+Task<void> Caretaker::remove_orphan_guests() {
+  if (core_.ports.guests == nullptr) co_return;
+  auto keys = co_await core_.ports.guests->list();
+  if (!keys) co_return;
+  for (const std::string& key : *keys) {
+    if (core_.table.find_by_container(key)) continue;
+    auto removed = co_await core_.ports.guests->forget(key);
+    if (!removed) kLog.warn("orphan directory of an agent left for later", {{"container", key}});
   }
 }
 

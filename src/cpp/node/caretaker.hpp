@@ -38,6 +38,7 @@ class Caretaker {
   Task<void> remove_orphans(Found found);
   [[nodiscard]] bool is_kept_aside(const SandboxId& sandbox) const;
   Task<void> remove_orphan_traces();
+  Task<void> remove_orphan_guests();
 
   AgentCore& core_;
   Provisioner& provisioner_;

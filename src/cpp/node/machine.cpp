@@ -76,6 +76,10 @@ Result<void> Machine::build(boost::asio::any_io_executor executor) {
   database.path = config_.data_dir + "/node.db";
   SBX_TRY(opened, store::SqliteNodeStore::open(std::move(database)));
   store_ = std::move(opened);
+  store::Database::Options commands;
+  commands.path = config_.data_dir + "/commands.db";
+  SBX_TRY(opened_commands, store::SqliteCommandStore::open(std::move(commands)));
+  commands_ = std::move(opened_commands);
   SBX_CHECK(build_network(executor));
   SBX_CHECK(build_runtime(executor));
   logs::LogHolderOptions output;
@@ -84,6 +88,10 @@ Result<void> Machine::build(boost::asio::any_io_executor executor) {
   output.data_dir = config_.data_dir;
   output.bytes_max = config_.log_bytes_max;
   output_ = std::make_unique<logs::LogHolderClient>(executor, clock_, runner_, std::move(output));
+  guestlink::Options guests;
+  guests.run_dir = config_.run_dir;
+  guests.program = config_.helper_dir + "/sandboxd-agent";
+  guests_ = std::make_unique<guestlink::GuestAgents>(executor, clock_, std::move(guests));
   prober_ = std::make_unique<http::SocketProber>(executor);
   return {};
 }
@@ -139,6 +147,7 @@ Result<void> Machine::build_runtime(boost::asio::any_io_executor executor) {
 }
 
 Task<void> Machine::stop() {
+  co_await guests_->stop();
   co_await runtime_->close();
   co_await output_->stop();
   co_await network_->stop();
@@ -175,7 +184,9 @@ AgentPorts Machine::ports() {
           .prober = *prober_,
           .files = files_.get(),
           .steps = failpoint_ ? &*failpoint_ : nullptr,
-          .disk = &disk_};
+          .disk = &disk_,
+          .guests = guests_.get(),
+          .commands = commands_.get()};
 }
 
 }  // namespace sandboxd::node

@@ -16,6 +16,8 @@ namespace {
 constexpr Log kLog("node");
 constexpr Duration kPauseMin = std::chrono::milliseconds(200);
 constexpr Duration kPauseMax = std::chrono::seconds(5);
+constexpr Duration kAgentStart = std::chrono::seconds(10);
+constexpr Duration kAgentLook = std::chrono::milliseconds(100);  // between looks for an early exit
 
 bool has_exited(const Entry& entry) { return !entry.exits.empty(); }
 
@@ -243,6 +245,15 @@ Task<Result<void>> Provisioner::create_one(EntryPtr entry, ports::ContainerReque
     request.stdout_fifo = pipes->second.stdout_fifo;
     request.stderr_fifo = pipes->second.stderr_fifo;
   }
+  if (has_agent(core_, *entry) && request.role != ports::ContainerRole::pod_root) {
+    ports::GuestAgents* guests = core_.ports.guests;
+    auto place = co_await aio::shield(guests->prepare(request.key));
+    if (!place) co_return place.error().with_context(what);
+    request.mounts.push_back(*std::move(place));
+    request.set_up_guest = [guests, key = request.key](ports::GuestSetup setup) {
+      return guests->set_up(key, std::move(setup));
+    };
+  }
   auto created = co_await aio::shield(core_.ports.runtime.create(std::move(request)));
   if (!created) co_return created.error().with_context(what);
   core_.reached(step::kContainerCreated, entry->id());
@@ -251,6 +262,10 @@ Task<Result<void>> Provisioner::create_one(EntryPtr entry, ports::ContainerReque
 
 Task<Result<std::uint32_t>> Provisioner::start_one(EntryPtr entry, std::string key, std::string name) {
   auto pid = co_await aio::shield(core_.ports.runtime.start(key));
+  if (pid && key != entry->record.pod_key && has_agent(core_, *entry)) {
+    const auto main = co_await wait_main_started(entry, key);
+    if (!main) pid = main.error();
+  }
   if (!pid) {
     std::string what = "start container " + name;
     if (const auto image = entry->images.find(key); image != entry->images.end())
@@ -260,6 +275,19 @@ Task<Result<std::uint32_t>> Provisioner::start_one(EntryPtr entry, std::string k
   entry->pids[key] = *pid;
   core_.reached(step::kContainerStarted, entry->id());
   co_return pid;
+}
+
+// The agent says so when it connects, unless the main process ended before that. An agent that does neither in time is
+// no reason to fail: the workload may well run.
+Task<Result<void>> Provisioner::wait_main_started(EntryPtr entry, std::string key) {
+  const MonoTime give_up = core_.ports.clock.mono_now() + kAgentStart;
+  while (core_.ports.clock.mono_now() < give_up) {
+    const auto start = co_await core_.ports.guests->wait_connected(key, kAgentLook);
+    if (start && start->is_unstarted) co_return Error(ErrorCode::runtime_failed, start->error);
+    if (start || entry->exits.contains(key)) co_return Result<void>();
+  }
+  kLog.warn("the in-sandbox agent has not connected", {{"container", key}});
+  co_return Result<void>();
 }
 
 Task<Result<void>> Provisioner::start_all(EntryPtr entry) {

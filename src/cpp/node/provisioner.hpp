@@ -55,6 +55,7 @@ class Provisioner {
   Task<Result<void>> create_all(EntryPtr entry, PlanParts parts, std::vector<ports::ImageInfo> images);
   Task<Result<void>> create_one(EntryPtr entry, ports::ContainerRequest request);
   Task<Result<std::uint32_t>> start_one(EntryPtr entry, std::string key, std::string name);
+  Task<Result<void>> wait_main_started(EntryPtr entry, std::string key);
   Task<Result<void>> start_all(EntryPtr entry);
   Task<Result<void>> go_live(EntryPtr entry);
   Task<Result<void>> wait_ready(EntryPtr entry, model::ReadinessProbe probe);

@@ -103,6 +103,10 @@ Task<Result<void>> Remover::remove_containers(EntryPtr entry) {
     removals.push_back(aio::shield(core_.ports.runtime.remove(container.key)));
   auto removed = co_await gather(std::move(removals));
   SBX_CO_CHECK(all_succeeded(removed));
+  const std::vector<model::NodeContainer> containers = entry->record.containers;
+  for (const auto& container : containers) {
+    if (has_agent(core_, *entry)) SBX_CO_CHECK(co_await aio::shield(core_.ports.guests->forget(container.key)));
+  }
   // The root holds the namespaces of the others and goes last.
   if (entry->record.pod_key.empty()) co_return Result<void>();
   co_return co_await aio::shield(core_.ports.runtime.remove(entry->record.pod_key));
@@ -120,6 +124,11 @@ Task<Result<void>> Remover::remove_files(EntryPtr entry) {
 
 Task<Result<void>> Remover::remove_output(EntryPtr entry) {
   co_return co_await aio::shield(core_.ports.output.remove(entry->id()));
+}
+
+Task<Result<void>> Remover::remove_commands(EntryPtr entry) {
+  if (core_.ports.commands == nullptr) co_return Result<void>();
+  co_return co_await aio::shield(core_.ports.commands->erase_sandbox(entry->id()));
 }
 
 Task<Result<void>> Remover::bury(EntryPtr entry) {
@@ -254,6 +263,7 @@ Task<void> Remover::erase(EntryPtr entry) {
   co_await take_down(entry);
   core_.table.release(*entry);
   co_await insist(entry, "remove output", &Remover::remove_output);
+  co_await insist(entry, "remove commands", &Remover::remove_commands);
   core_.reached(step::kOutputRemoved, entry->id());
   co_await insist(entry, "erase record", &Remover::bury);
   core_.table.erase(entry);

@@ -49,6 +49,7 @@ class Remover {
   Task<Result<void>> remove_network(EntryPtr entry);
   Task<Result<void>> remove_files(EntryPtr entry);
   Task<Result<void>> remove_output(EntryPtr entry);
+  Task<Result<void>> remove_commands(EntryPtr entry);
   Task<Result<void>> bury(EntryPtr entry);
   Task<bool> record_end(EntryPtr entry, End end);
   Task<void> explain_late(EntryPtr entry);

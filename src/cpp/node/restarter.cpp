@@ -121,6 +121,7 @@ Task<Result<void>> Restarter::restart_once(EntryPtr entry, std::size_t index, st
   const std::string name = entry->record.containers[index].name;
   SBX_CO_CHECK(co_await core_.ports.output.drain(entry->id(), name));
   SBX_CO_CHECK(co_await aio::shield(core_.ports.runtime.remove(key)));
+  if (has_agent(core_, *entry)) SBX_CO_CHECK(co_await aio::shield(core_.ports.guests->forget(key)));
   core_.reached(step::kRestartCleared, entry->id());
   SBX_CO_CHECK(co_await core_.table.change(entry, [index](model::NodeSandbox& record) {
     if (record.phase != model::Phase::running) return false;

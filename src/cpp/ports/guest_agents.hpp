@@ -3,7 +3,7 @@
 // A container is named by its runtime key. Calls for a container whose agent is not connected wait a little for it (it
 // reconnects by itself), then fail with `unavailable`. Nothing that an agent sends can do more than fail the calls to
 // it. Errors from inside carry the errno's meaning: not_found, permission_denied, already_exists, invalid_argument,
-// resource_exhausted (disk full, too many), unsupported. Core thread; every call may be cancelled.
+// storage_failed (disk full), resource_exhausted (too many), unsupported. Core thread; every call may be cancelled.
 #pragma once
 
 #include "base/result.hpp"
@@ -21,18 +21,6 @@
 
 namespace sandboxd::ports {
 
-// What the agent runs as the container's main process, and with whose rights.
-struct GuestSetup {
-  std::vector<std::string> argv;  // empty: hold
-  std::vector<std::string> env;
-  std::string cwd;
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
-  std::vector<std::uint32_t> groups;
-  std::uint64_t capabilities = 0;  // mask
-  bool no_new_privileges = true;
-};
-
 // How the agent found things when it connected first.
 struct GuestStart {
   bool is_unstarted = false;  // the main process could not be run
@@ -43,6 +31,7 @@ struct GuestCommandState {
   std::string id;
   std::int32_t pid = 0;
   WallTime started_at;
+  std::int64_t spawn_ns = 0;  // what fork and exec took; known from start() only
   bool terminal = false;
   bool is_over = false;
   int exit_code = 0;
@@ -61,9 +50,12 @@ struct GuestExit {
 // The connection to an agent (again) holds: commands have to be compared with what is recorded.
 struct GuestConnected {
   std::string key;
-  bool is_new_life = false;  // it knows nothing of earlier commands
 };
-using GuestEvent = std::variant<GuestExit, GuestConnected>;
+// forget(): the container is gone, and its commands with it.
+struct GuestGone {
+  std::string key;
+};
+using GuestEvent = std::variant<GuestExit, GuestConnected, GuestGone>;
 
 // Attached to a command. Destroying it detaches.
 class GuestAttachment {
@@ -74,6 +66,9 @@ class GuestAttachment {
   // Waits until the command's stdin takes it. Errors: conflict when it has closed its stdin, or ended.
   [[nodiscard]] virtual Task<Result<void>> write_stdin(std::string bytes) = 0;
   [[nodiscard]] virtual Task<Result<void>> close_stdin() = 0;
+  // Until the agent has it: detached before, what is on its way may be lost. Errors: as write_stdin(), and
+  // resource_exhausted when too much waits for the command.
+  [[nodiscard]] virtual Task<Result<void>> flush_stdin() = 0;
   [[nodiscard]] virtual const GuestCommandState& state() const = 0;
 };
 
@@ -129,9 +124,11 @@ class GuestAgents {
  public:
   virtual ~GuestAgents() = default;
 
-  // Makes the container's directory (program, setup) and listens there. Again for the same key: replaced. The mount
-  // goes into the ContainerRequest. Errors: storage_failed.
-  [[nodiscard]] virtual Task<Result<BindMount>> prepare(std::string key, GuestSetup setup) = 0;
+  // Makes the container's directory with the agent's program, and listens there. Again for the same key: replaced. The
+  // mount goes into the ContainerRequest. Errors: storage_failed.
+  [[nodiscard]] virtual Task<Result<BindMount>> prepare(std::string key) = 0;
+  // Between prepare() and the container's start. Errors: storage_failed, not_found (not prepared).
+  [[nodiscard]] virtual Task<Result<void>> set_up(std::string key, GuestSetup setup) = 0;
   // After a restart of the node agent: listens again, for a container that goes on.
   [[nodiscard]] virtual Task<Result<void>> adopt(std::string key) = 0;
   // Closes the connection and removes the directory. Success also when there is nothing.
@@ -141,7 +138,7 @@ class GuestAgents {
   // Until it has connected. Errors: deadline_exceeded.
   [[nodiscard]] virtual Task<Result<GuestStart>> wait_connected(std::string key, Duration limit) = 0;
 
-  // Exits and connections, in their order for each key.
+  // Exits, connections and ends, in their order for each key. One reader.
   [[nodiscard]] virtual Task<Result<GuestEvent>> next_event() = 0;
 
   [[nodiscard]] virtual Task<Result<GuestCommandState>> start(std::string key, model::CommandSpec spec) = 0;

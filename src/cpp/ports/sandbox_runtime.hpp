@@ -13,6 +13,7 @@
 #include "model/spec.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -55,6 +56,20 @@ struct BindMount {
   bool read_only = false;
 };
 
+// What the in-sandbox agent runs as the container's main process, and with whose rights.
+struct GuestSetup {
+  std::vector<std::string> argv;  // empty: hold
+  std::vector<std::string> env;
+  std::string cwd;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::vector<std::uint32_t> groups;
+  std::uint64_t capabilities = 0;  // mask of (1 << number)
+  bool no_new_privileges = true;
+};
+// Puts it where the container's agent will read it.
+using SetUpGuest = std::function<Task<Result<void>>(GuestSetup)>;
+
 enum class ContainerRole {
   single,      // one container, its own sandbox
   pod_root,    // pause: holds the namespaces of a pod; has no image
@@ -74,6 +89,9 @@ struct ContainerRequest {
   std::string hostname;
   std::int64_t start_cpu_milli = 0;  // CPU limit until set_cpu_limit(), where the container has one; 0: its own
   std::vector<BindMount> mounts;
+  // When set, the container's process is the in-sandbox agent, whose directory is among `mounts`: create() calls this
+  // once with what the container would have run, its user resolved. Empty: no agent.
+  SetUpGuest set_up_guest;
   std::string stdout_fifo;  // empty: output is discarded
   std::string stderr_fifo;
   std::int64_t root_bytes = 0;                      // what it may write to its root file system; 0: no bound

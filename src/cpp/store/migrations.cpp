@@ -129,8 +129,29 @@ CREATE TABLE tombstones (
 CREATE INDEX tombstones_deleted_at ON tombstones (deleted_at_ns);
 )sql";
 
+// Commands in a node's sandboxes: a database of their own.
+constexpr const char* kCommands1 = R"sql(
+CREATE TABLE commands (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  sandbox TEXT NOT NULL,
+  id TEXT NOT NULL,
+  uid TEXT NOT NULL,
+  key TEXT NOT NULL,
+  finished INTEGER NOT NULL,
+  record TEXT NOT NULL,
+  stdout BLOB NOT NULL DEFAULT x'',
+  stderr BLOB NOT NULL DEFAULT x'',
+  stdout_begin INTEGER NOT NULL DEFAULT 0,
+  stderr_begin INTEGER NOT NULL DEFAULT 0,
+  output_bytes INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (sandbox, id)
+) STRICT;
+CREATE INDEX commands_finished ON commands (sandbox, finished, sequence, output_bytes);
+)sql";
+
 constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2, kControlPlane3, kQuarantine, kControlPlane5};
 constexpr std::array kNodeSteps{kNode1, kQuarantine};
+constexpr std::array kCommandSteps{kCommands1};
 
 Error refuse(const Database& database, const std::string& why) {
   return {ErrorCode::unsupported, "database " + database.path() + " " + why};
@@ -156,7 +177,7 @@ Result<std::int64_t> check(Database& database, const Schema& schema) {
 
 }  // namespace
 
-// The numbers spell "SbxO" and "SbxN".
+// The numbers spell "SbxO", "SbxN" and "SbxC".
 const Schema& control_plane_schema() {
   static const Schema schema{"control plane", 0x5362784f, kControlPlaneSteps};
   return schema;
@@ -164,6 +185,11 @@ const Schema& control_plane_schema() {
 
 const Schema& node_schema() {
   static const Schema schema{"node", 0x5362784e, kNodeSteps};
+  return schema;
+}
+
+const Schema& command_schema() {
+  static const Schema schema{"commands", 0x53627843, kCommandSteps};
   return schema;
 }
 

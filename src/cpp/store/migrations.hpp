@@ -21,6 +21,7 @@ struct Schema {
 
 [[nodiscard]] const Schema& control_plane_schema();
 [[nodiscard]] const Schema& node_schema();
+[[nodiscard]] const Schema& command_schema();
 
 // Opens or makes the database and brings it up to date. Blocks. Errors: those of Database::open(), and unsupported for
 // a database of a newer program, of another role or of another application, which is then left as it was.

@@ -54,6 +54,13 @@ Binder& Binder::bind(std::string_view text) {
   return *this;
 }
 
+Binder& Binder::bind_blob(std::string_view bytes) {
+  const char* data = bytes.data() ? bytes.data() : "";
+  const int code = sqlite3_bind_blob64(statement_, next_++, data, bytes.size(), SQLITE_TRANSIENT);
+  if (status_ == SQLITE_OK) status_ = code;
+  return *this;
+}
+
 Binder& Binder::bind(std::int64_t number) {
   const int code = sqlite3_bind_int64(statement_, next_++, number);
   if (status_ == SQLITE_OK) status_ = code;

@@ -27,6 +27,7 @@ class Binder {
   Binder& bind(std::string_view text);
   Binder& bind(const std::string& text) { return bind(std::string_view(text)); }
   Binder& bind(const char* text) { return bind(std::string_view(text)); }
+  Binder& bind_blob(std::string_view bytes);
   Binder& bind(std::int64_t number);
   Binder& bind(int number) { return bind(static_cast<std::int64_t>(number)); }
   Binder& bind(bool fact) { return bind(static_cast<std::int64_t>(fact ? 1 : 0)); }

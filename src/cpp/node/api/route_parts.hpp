@@ -1,6 +1,7 @@
 // What the route files of the node's API share.
 #pragma once
 
+#include "base/limits.hpp"
 #include "codec/json.hpp"
 #include "codec/sbxlet.hpp"
 #include "http/message.hpp"
@@ -25,10 +26,15 @@ struct RouteEntry {
   const char* pattern;
   Task<http::Response> (*function)(ApiPtr, http::Request);
   bool needs_auth = true;
+  std::size_t body_bytes_max = limits::kHttpBodyBytesMax;
 };
+inline constexpr std::size_t kUploadBytesMax = 256 * 1024 * 1024;
 
 // Logs, whole and as they grow.
 [[nodiscard]] std::span<const RouteEntry> log_routes();
+// Into running sandboxes (codec/guest_wire.hpp).
+[[nodiscard]] std::span<const RouteEntry> command_routes();
+[[nodiscard]] std::span<const RouteEntry> file_routes();
 
 inline http::Response ok(const codec::json::object& body, int status = 200) {
   http::Response response;

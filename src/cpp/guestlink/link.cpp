@@ -1,0 +1,216 @@
+#include "guestlink/link.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sandboxd::guestlink {
+namespace {
+
+constexpr std::uint64_t kReturnFrom = agent::kCreditStart / 4;
+
+Error broken(std::string_view rule) {
+  return {ErrorCode::protocol_error, "the sandbox's agent broke the protocol: " + std::string(rule)};
+}
+
+}  // namespace
+
+Link::Link(boost::asio::any_io_executor executor, Events events)
+    : executor_(std::move(executor)), events_(std::move(events)) {}
+
+Result<void> Link::feed(std::string_view bytes) {
+  // Whole frames are read where they lie; only the rest of the last one is kept.
+  if (!held_.empty()) {
+    held_.append(bytes);
+    bytes = held_;
+  }
+  std::string_view rest = bytes;
+  while (rest.size() >= agent::kHeaderBytes) {
+    const auto header = agent::decode_header(rest);
+    if (!header) return broken("a frame's header");
+    if (rest.size() - agent::kHeaderBytes < header->length) break;
+    SBX_CHECK(take(*header, rest.substr(agent::kHeaderBytes, header->length)));
+    rest.remove_prefix(agent::kHeaderBytes + header->length);
+  }
+  if (rest.empty()) {
+    held_ = {};
+  } else if (held_.empty()) {
+    held_.assign(rest);
+  } else {
+    held_.erase(0, held_.size() - rest.size());
+  }
+  return {};
+}
+
+Result<void> Link::take(const agent::Header& header, std::string_view payload) {
+  if (!greeted_ && header.type != agent::Type::hello) return broken("the first frame is no hello");
+  if (header.call == 0) return take_event(header.type, payload);
+  const auto at = calls_.find(header.call);
+  if (at == calls_.end()) return broken("a frame for a call that is not open");
+  const CallPtr call = at->second;  // it may leave the table
+  switch (header.type) {
+    case agent::Type::data: return take_data(*call, payload);
+    case agent::Type::credit: return take_credit(*call, payload);
+    case agent::Type::eof:
+      if (!gives_data(call->request) || call->has_agent_ended || !payload.empty()) return broken("an eof");
+      call->has_agent_ended = true;
+      call->changed.notify();
+      return {};
+    case agent::Type::cancel:
+      if (call->request != agent::Type::attach || !payload.empty()) return broken("a cancel");
+      call->takes_no_more = true;
+      call->changed.notify();
+      return {};
+    case agent::Type::reply:
+    case agent::Type::failed: return take_end(call, header.type, payload);
+    default: return broken("a frame of a type that agents do not send");
+  }
+}
+
+Result<void> Link::take_event(agent::Type type, std::string_view payload) {
+  if (type == agent::Type::hello) {
+    if (greeted_) return broken("a second hello");
+    const auto hello = agent::decode<agent::Hello>(payload);
+    if (!hello) return broken("a malformed hello");
+    if (hello->version != agent::kVersion)
+      return Error(ErrorCode::unsupported, "the sandbox's agent speaks version " + std::to_string(hello->version) +
+                                               " of the protocol, not " + std::to_string(agent::kVersion));
+    greeted_ = true;
+    events_.hello(*hello);
+    return {};
+  }
+  if (type != agent::Type::exited) return broken("a frame without a call");
+  const auto exited = agent::decode<agent::Exited>(payload);
+  if (!exited) return broken("a malformed exit");
+  events_.exited(*exited);
+  return {};
+}
+
+Result<void> Link::take_data(Call& call, std::string_view payload) {
+  if (!gives_data(call.request) || call.has_agent_ended) return broken("data that nobody asked for");
+  model::OutputPiece piece;
+  if (call.request == agent::Type::attach) {
+    auto chunk = agent::decode<agent::Chunk>(payload);
+    if (!chunk || (chunk->output != agent::Output::out && chunk->output != agent::Output::err))
+      return broken("a malformed chunk");
+    piece.is_stderr = chunk->output == agent::Output::err;
+    piece.position = chunk->position;
+    piece.bytes = std::move(chunk->bytes);
+  } else {
+    piece.bytes.assign(payload);
+  }
+  const std::size_t size = piece.bytes.size();
+  if (size == 0) return broken("an empty frame of data");
+  if (size > call.may_receive) return broken("more data than was asked for");
+  call.may_receive -= size;
+  if (call.is_abandoned) return {};
+  const std::size_t dropped = call.push(std::move(piece));
+  call.unreturned += dropped;
+  call.changed.notify();
+  return {};
+}
+
+Result<void> Link::take_credit(Call& call, std::string_view payload) {
+  const auto credit = agent::decode<agent::Credit>(payload);
+  if (!credit || !takes_data(call.request)) return broken("a credit");
+  call.may_send = std::min(call.may_send + credit->bytes, kSendCreditMax);
+  call.changed.notify();
+  return {};
+}
+
+Result<void> Link::take_end(const CallPtr& call, agent::Type type, std::string_view payload) {
+  if (type == agent::Type::reply) {
+    call->reply.emplace(call->is_abandoned ? std::string_view() : payload);
+  } else {
+    const auto failed = agent::decode<agent::Failed>(payload);
+    if (!failed) return broken("a malformed failure");
+    call->failure = failed_error(*failed);
+  }
+  if (gives_data(call->request) || takes_data(call->request)) --streams_;
+  calls_.erase(call->number);
+  call->changed.notify();
+  return {};
+}
+
+Result<CallPtr> Link::open(agent::Type request, std::string payload) {
+  if (ended_) return *ended_;
+  const bool is_stream = gives_data(request) || takes_data(request);
+  if (calls_.size() >= agent::kCallsMax || (is_stream && streams_ >= kStreamsMax))
+    return Error(ErrorCode::resource_exhausted, "too many calls into this container at once");
+  if (output_.size() > kOutputMax)
+    return Error(ErrorCode::resource_exhausted, "the sandbox's agent does not take any more requests");
+  if (payload.size() > agent::kFrameBytesMax)
+    return Error(ErrorCode::too_large, "arguments and environment are larger than " +
+                                           std::to_string(agent::kFrameBytesMax / 1024) + " KiB together");
+  while (next_ == 0 || calls_.contains(next_)) ++next_;
+  const auto call = std::make_shared<Call>(executor_, next_++, request);
+  calls_.emplace(call->number, call);
+  if (is_stream) ++streams_;
+  queue(request, call->number, payload);
+  return call;
+}
+
+std::size_t Link::send_data(const CallPtr& call, std::string_view bytes) {
+  if (ended_ || call->is_over()) return 0;
+  std::size_t sent = 0;
+  while (sent < bytes.size() && call->may_send > 0 && output_.size() < kDataOutputMax) {
+    const std::size_t size =
+        std::min({bytes.size() - sent, static_cast<std::size_t>(call->may_send), agent::kDataBytesMax});
+    queue(agent::Type::data, call->number, bytes.substr(sent, size));
+    call->may_send -= size;
+    sent += size;
+  }
+  return sent;
+}
+
+void Link::send_eof(const CallPtr& call) {
+  if (!ended_ && !call->is_over()) queue(agent::Type::eof, call->number, {});
+}
+
+void Link::return_credit(const CallPtr& call, std::size_t bytes) {
+  call->unreturned += bytes;
+  if (ended_ || call->is_over() || call->is_abandoned || call->unreturned < kReturnFrom) return;
+  const auto granted = static_cast<std::uint32_t>(call->unreturned);
+  call->unreturned = 0;
+  call->may_receive += granted;
+  queue(agent::Type::credit, call->number, agent::encode(agent::Credit{granted}));
+}
+
+void Link::abandon(const CallPtr& call) {
+  if (ended_ || call->is_over() || call->is_abandoned) return;
+  call->is_abandoned = true;
+  call->pieces.clear();
+  queue(agent::Type::cancel, call->number, {});
+}
+
+void Link::end(const Error& error) {
+  if (ended_) return;
+  ended_ = error;
+  output_.clear();
+  held_ = {};
+  streams_ = 0;
+  const auto calls = std::exchange(calls_, {});
+  for (const auto& [number, call] : calls) {
+    call->failure = error;
+    call->changed.notify();
+  }
+}
+
+std::string Link::take_output() { return std::exchange(output_, {}); }
+
+void Link::output_written() {
+  if (output_.size() >= kDataOutputMax) return;
+  for (const auto& [number, call] : calls_) {
+    if (takes_data(call->request)) call->changed.notify();
+  }
+}
+
+void Link::queue(agent::Type type, std::uint32_t call, std::string_view payload) {
+  const bool was_empty = output_.empty();
+  agent::Encoder head;
+  head(static_cast<std::uint32_t>(payload.size()))(call)(type)(std::uint8_t{0})(std::uint8_t{0})(std::uint8_t{0});
+  output_ += head.take();
+  output_ += payload;
+  if (was_empty) events_.wants_to_send();
+}
+
+}  // namespace sandboxd::guestlink

@@ -1,0 +1,70 @@
+#include "node/command_exec.hpp"
+
+#include "base/log.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sandboxd::node {
+namespace {
+
+constexpr Log kLog("node");
+
+Task<void> forget(ports::GuestAgents* guests, std::string key, std::string command) {
+  auto dropped = co_await guests->drop(std::move(key), std::move(command));
+  if (!dropped) kLog.debug("ended command left to its agent", {{"error", dropped.error().message()}});
+}
+
+void put_end(model::Command& command, const ports::GuestCommandState& state, WallTime now) {
+  command.finished_at = std::clamp(state.ended_at, command.started_at, std::max(command.started_at, now));
+  command.exit_code = state.exit_code;
+  command.signal = state.signal;
+  command.timed_out = state.timed_out;
+  command.stdout_bytes = state.stdout_end;
+  command.stderr_bytes = state.stderr_end;
+}
+
+}  // namespace
+
+LiveExec::LiveExec(Commands& commands, std::string key, model::Command command)
+    : commands_(commands), key_(std::move(key)) {
+  outcome_.command = std::move(command);
+  commands_.execs_.insert({key_, outcome_.command.id});
+}
+
+LiveExec::~LiveExec() {
+  const std::string& id = outcome_.command.id;
+  commands_.execs_.erase({key_, id});
+  attachment_.reset();
+  if (is_over_) {
+    commands_.core_.tasks.spawn("forget command", forget(commands_.core_.ports.guests, key_, id));
+  } else {
+    commands_.core_.tasks.spawn("end command", commands_.end_stranger(key_, id));
+  }
+}
+
+Task<Result<void>> LiveExec::start(model::CommandSpec spec) {
+  ports::GuestAgents& guests = *commands_.core_.ports.guests;
+  ports::GuestAttach how;
+  how.command = spec.id;
+  how.consume = true;
+  tail_ = OutputTail(static_cast<std::size_t>(spec.keep_bytes));
+  SBX_CO_TRY(started, co_await guests.start(key_, std::move(spec)));
+  outcome_.spawn_ns = started.spawn_ns;
+  SBX_CO_TRY(attached, co_await guests.attach(key_, std::move(how)));
+  attachment_ = std::move(attached);
+  co_return Result<void>();
+}
+
+Task<Result<ExecOutcome>> LiveExec::finish() {
+  while (!is_over_) {
+    SBX_CO_TRY(piece, co_await attachment_->next());
+    is_over_ = !piece.has_value();
+    if (piece) tail_.add(*piece);
+  }
+  put_end(outcome_.command, attachment_->state(), commands_.core_.ports.clock.wall_now());
+  outcome_.output = tail_.take();
+  co_return outcome_;
+}
+
+}  // namespace sandboxd::node

@@ -1,0 +1,33 @@
+// A command without a record. Inner part of commands.hpp.
+#pragma once
+
+#include "node/commands.hpp"
+#include "node/output_tail.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace sandboxd::node {
+
+class LiveExec final : public Exec {
+ public:
+  LiveExec(Commands& commands, std::string key, model::Command command);
+  ~LiveExec() override;
+  LiveExec(const LiveExec&) = delete;
+  LiveExec& operator=(const LiveExec&) = delete;
+
+  [[nodiscard]] Task<Result<void>> start(model::CommandSpec spec);
+  [[nodiscard]] Task<Result<ExecOutcome>> finish() override;
+
+ private:
+  // The caller's waiting may be cancelled and go on in another coroutine; what was read so far stays.
+  Commands& commands_;
+  std::string key_;
+  ExecOutcome outcome_;
+  OutputTail tail_{0};
+  std::unique_ptr<ports::GuestAttachment> attachment_;
+  bool is_over_ = false;
+};
+
+}  // namespace sandboxd::node

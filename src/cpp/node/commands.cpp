@@ -1,0 +1,254 @@
+// Records and their agreement with the agents. The use cases are in command_calls.cpp.
+#include "node/commands.hpp"
+
+#include "aio/deadline.hpp"
+#include "base/log.hpp"
+#include "node/output_tail.hpp"
+
+#include <algorithm>
+
+namespace sandboxd::node {
+namespace {
+
+constexpr Log kLog("node");
+constexpr std::size_t kCollectMax = 4;
+constexpr std::size_t kStrangersMax = 16;
+constexpr Duration kCollectLimit = std::chrono::seconds(30);
+constexpr Duration kPauseMin = std::chrono::milliseconds(200);
+constexpr Duration kPauseMax = std::chrono::seconds(15);
+constexpr std::int64_t kKeepMax = 16 << 20;
+constexpr int kKill = 9;
+constexpr int kUnknownExit = -1;
+
+bool may_have_agents(const Entry& entry) {
+  switch (entry.record.phase) {
+    case model::Phase::stopped:
+    case model::Phase::failed:
+    case model::Phase::deleting: return false;
+    default: return entry.record.spec.agent;
+  }
+}
+
+// An agent may claim any time.
+WallTime between(WallTime at, WallTime first, WallTime last) { return std::clamp(at, first, std::max(first, last)); }
+
+}  // namespace
+
+Commands::Commands(AgentCore& core)
+    : core_(core), collecting_(core.executor, kCollectMax), ending_strangers_(core.executor, kStrangersMax) {}
+
+Task<Result<void>> Commands::start() {
+  if (core_.ports.guests == nullptr) co_return Result<void>();
+  SBX_CO_TRY(kept, co_await core_.ports.commands->sandboxes());
+  for (const SandboxId& id : kept) {
+    if (!core_.table.find(id)) SBX_CO_CHECK(co_await core_.ports.commands->erase_sandbox(id));
+  }
+  SBX_CO_TRY(unfinished, co_await core_.ports.commands->unfinished());
+  for (auto& stored : unfinished) {
+    const LivePtr live = insert(std::move(stored));
+    live->keep_bytes = kKeepMax;
+    live->is_started = true;
+    const EntryPtr entry = core_.table.find_by_container(live->record.key);
+    if (!entry || entry->record.uid != live->record.uid || !may_have_agents(*entry)) begin_settling_lost(live);
+  }
+  std::vector<std::string> keys;
+  for (const auto& [id, entry] : core_.table.entries()) {
+    if (!may_have_agents(*entry)) continue;
+    for (const auto& container : entry->record.containers) keys.push_back(container.key);
+  }
+  for (const std::string& key : keys) {
+    // What was not made yet, or went with a reboot, has no directory.
+    auto adopted = co_await core_.ports.guests->adopt(key);
+    if (!adopted && adopted.error().code() != ErrorCode::not_found)
+      kLog.warn("in-sandbox agent not listened for", {{"container", key}, {"error", adopted.error().message()}});
+  }
+  co_return Result<void>();
+}
+
+LivePtr Commands::insert(ports::StoredCommand stored) {
+  auto live = std::make_shared<LiveCommand>(core_.executor, std::move(stored));
+  live_[{live->record.command.sandbox, live->record.command.id}] = live;
+  by_container_[{live->record.key, live->record.command.id}] = live;
+  return live;
+}
+
+void Commands::drop(const LivePtr& live) {
+  live_.erase({live->record.command.sandbox, live->record.command.id});
+  by_container_.erase({live->record.key, live->record.command.id});
+  live->changed.notify();
+}
+
+LivePtr Commands::find_live(const SandboxId& id, const std::string& command) const {
+  const auto at = live_.find({id, command});
+  return at == live_.end() ? nullptr : at->second;
+}
+
+LivePtr Commands::find_in(const std::string& key, const std::string& command) const {
+  const auto at = by_container_.find({key, command});
+  return at == by_container_.end() ? nullptr : at->second;
+}
+
+Task<void> Commands::follow_agents() {
+  if (core_.ports.guests == nullptr) co_return;
+  for (;;) {
+    auto event = co_await core_.ports.guests->next_event();
+    if (event) take(*event);
+  }
+}
+
+// Nothing here waits: an agent that does not answer must not hold up the others' news.
+void Commands::take(const ports::GuestEvent& event) {
+  if (const auto* exit = std::get_if<ports::GuestExit>(&event)) {
+    const LivePtr live = find_in(exit->key, exit->command.id);
+    if (!live) return;  // an exec's, or nobody's
+    if (live->is_started) {
+      begin_settling(live, exit->command);
+    } else {
+      live->early_end = exit->command;
+    }
+    return;
+  }
+  if (const auto* connected = std::get_if<ports::GuestConnected>(&event)) {
+    const auto [at, is_first] = comparing_.emplace(connected->key, false);
+    if (is_first) {
+      core_.tasks.spawn("compare commands", compare(connected->key));
+    } else {
+      at->second = true;
+    }
+    return;
+  }
+  const auto& gone = std::get<ports::GuestGone>(event);
+  const auto first = by_container_.lower_bound({gone.key, ""});
+  std::vector<LivePtr> lost;
+  for (auto at = first; at != by_container_.end() && at->first.first == gone.key; ++at) lost.push_back(at->second);
+  for (const LivePtr& live : lost) begin_settling_lost(live);
+}
+
+void Commands::begin_settling(const LivePtr& live, ports::GuestCommandState state) {
+  if (std::exchange(live->is_settling, true)) return;
+  core_.tasks.spawn("finish command", settle(live, std::move(state)));
+}
+
+void Commands::begin_settling_lost(const LivePtr& live) {
+  if (std::exchange(live->is_settling, true)) return;
+  core_.tasks.spawn("finish command", settle_lost(live));
+}
+
+namespace {
+
+Task<Result<void>> read_all(ports::GuestAttachment* from, OutputTail* into, std::uint64_t bytes_max) {
+  std::uint64_t total = 0;
+  for (;;) {
+    SBX_CO_TRY(piece, co_await from->next());
+    if (!piece || total > bytes_max) co_return Result<void>();
+    total += piece->bytes.size();
+    into->add(*piece);
+  }
+}
+
+}  // namespace
+
+// As much as can be had: an agent that is gone takes its output along.
+Task<model::CommandOutput> Commands::collect(std::string key, std::string command, std::int64_t keep_bytes) {
+  const auto keep = static_cast<std::size_t>(std::clamp<std::int64_t>(keep_bytes, 0, kKeepMax));
+  OutputTail tail(keep);
+  ports::GuestAttach how;
+  how.command = command;
+  how.follow = false;
+  auto attached = co_await core_.ports.guests->attach(key, std::move(how));
+  if (attached) {
+    // Twice two rings: an honest agent has no more.
+    auto read = co_await aio::with_deadline(core_.ports.clock, kCollectLimit,
+                                            read_all(attached->get(), &tail, 4 * keep), "output");
+    if (!read) kLog.warn("output of a command cut", {{"command", command}, {"error", read.error().message()}});
+  }
+  co_return tail.take();
+}
+
+Task<void> Commands::settle(LivePtr live, ports::GuestCommandState state) {
+  const auto permit = co_await collecting_.acquire();
+  model::Command& command = live->record.command;
+  auto output = co_await collect(live->record.key, command.id, live->keep_bytes);
+  command.exit_code = state.exit_code;
+  command.signal = state.signal;
+  command.timed_out = state.timed_out;
+  command.finished_at = between(state.ended_at, command.started_at, core_.ports.clock.wall_now());
+  command.stdout_bytes = output.stdout_begin + output.stdout_bytes.size();
+  command.stderr_bytes = output.stderr_begin + output.stderr_bytes.size();
+  co_await record_end(live, std::move(output));
+  auto dropped = co_await core_.ports.guests->drop(live->record.key, command.id);
+  if (!dropped) kLog.debug("finished command left to the agent", {{"error", dropped.error().message()}});
+}
+
+Task<void> Commands::settle_lost(LivePtr live) {
+  model::Command& command = live->record.command;
+  command.exit_code = kUnknownExit;
+  command.finished_at = std::max(command.started_at, core_.ports.clock.wall_now());
+  co_await record_end(live, {});
+}
+
+Task<void> Commands::record_end(LivePtr live, model::CommandOutput output) {
+  Duration pause = kPauseMin;
+  for (;;) {
+    auto saved = co_await core_.ports.commands->finish(live->record.command, output);
+    if (saved) break;
+    kLog.warn("end of a command not saved", {{"command", live->record.command.id}, {"error", saved.error().message()}});
+    co_await core_.ports.clock.sleep_for(pause);
+    pause = std::min(pause * 2, kPauseMax);
+    // A full disk: better the record without it than neither.
+    output = {"", "", live->record.command.stdout_bytes, live->record.command.stderr_bytes};
+  }
+  live->is_finished = true;
+  drop(live);
+}
+
+Task<void> Commands::compare(std::string key) {
+  for (;;) {
+    auto compared = co_await compare_once(key);
+    if (!compared)
+      kLog.warn("commands not compared with the agent's", {{"container", key}, {"error", compared.error().message()}});
+    const auto at = comparing_.find(key);
+    if (at == comparing_.end()) co_return;
+    if (!std::exchange(at->second, false)) break;
+  }
+  comparing_.erase(key);
+}
+
+Task<Result<void>> Commands::compare_once(std::string key) {
+  // Those that are begun while the agent answers are not missing in its answer.
+  std::vector<LivePtr> ours;
+  for (auto at = by_container_.lower_bound({key, ""}); at != by_container_.end() && at->first.first == key; ++at) {
+    if (at->second->is_started) ours.push_back(at->second);
+  }
+  SBX_CO_TRY(theirs, co_await core_.ports.guests->commands(key));
+  std::set<std::string> known;
+  for (const auto& state : theirs) {
+    known.insert(state.id);
+    const LivePtr live = find_in(key, state.id);
+    if (live && live->is_started && state.is_over) begin_settling(live, state);
+    if (!live && !execs_.contains({key, state.id})) core_.tasks.spawn("end command", end_stranger(key, state.id));
+  }
+  for (const LivePtr& live : ours) {
+    if (!known.contains(live->record.command.id)) begin_settling_lost(live);
+  }
+  co_return Result<void>();
+}
+
+// Left by a caller that is gone, or by a crash between its start and its record.
+Task<void> Commands::end_stranger(std::string key, std::string command) {
+  const auto permit = co_await ending_strangers_.acquire();
+  ports::GuestAgents& guests = *core_.ports.guests;
+  auto killed = co_await guests.signal(key, command, kKill, true);
+  ports::GuestAttach how;
+  how.command = command;
+  auto attached = co_await guests.attach(key, std::move(how));
+  if (!attached) co_return;
+  OutputTail nothing(0);
+  auto ended = co_await aio::with_deadline(core_.ports.clock, kCollectLimit,
+                                           read_all(attached->get(), &nothing, UINT64_MAX), "end of a command");
+  attached->reset();
+  auto dropped = co_await guests.drop(key, command);
+  if (!killed || !ended || !dropped) kLog.debug("a command was left to its agent", {{"container", key}});
+}
+
+}  // namespace sandboxd::node

@@ -1,0 +1,141 @@
+// The commands that run in this node's sandboxes, and the way to their files.
+//
+// A command is recorded before it is started and lives on in its container's agent, whatever happens to this process.
+// While it runs its output is in the agent; when it ended, record and output are kept here (CommandStore) and the agent
+// forgets it. After every connection of an agent both sides are compared: what ended meanwhile is taken in, what the
+// agent does not know has ended with exit code -1, and what nobody here knows of is killed. Work for one container
+// never waits for another's.
+//
+// exec() leaves no record: it exists as long as its caller does. Core thread only.
+#pragma once
+
+#include "aio/notifier.hpp"
+#include "aio/semaphore.hpp"
+#include "node/agent_core.hpp"
+#include "ports/guest_agents.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sandboxd::node {
+
+// A command that has not finished.
+struct LiveCommand {
+  LiveCommand(const boost::asio::any_io_executor& executor, ports::StoredCommand stored)
+      : record(std::move(stored)), changed(executor) {}
+  ports::StoredCommand record;
+  std::int64_t keep_bytes = model::kCommandKeepBytes;
+  bool is_started = false;
+  bool is_settling = false;
+  bool is_finished = false;                           // `record` is final
+  std::optional<ports::GuestCommandState> early_end;  // it came before the answer to its start
+  aio::Notifier changed;
+};
+using LivePtr = std::shared_ptr<LiveCommand>;
+
+// A container that can be asked, and how.
+struct GuestTarget {
+  ports::GuestAgents& guests;
+  std::string key;
+};
+
+struct ExecOutcome {
+  model::Command command;
+  model::CommandOutput output;
+  std::int64_t spawn_ns = 0;  // what fork and exec took inside
+};
+
+// A command that lives as long as this does: destroyed before its end, it is killed.
+class Exec {
+ public:
+  virtual ~Exec() = default;
+  // Waits for its end. May be cancelled and called again; the outcome is given out once.
+  [[nodiscard]] virtual Task<Result<ExecOutcome>> finish() = 0;
+};
+
+// A command's output as it comes. Destroying it detaches.
+class CommandFollow {
+ public:
+  virtual ~CommandFollow() = default;
+  // Nothing: the command has finished, and command() is final.
+  [[nodiscard]] virtual Task<Result<std::optional<model::OutputPiece>>> next() = 0;
+  [[nodiscard]] virtual Task<Result<void>> write_stdin(std::string bytes) = 0;
+  [[nodiscard]] virtual Task<Result<void>> close_stdin() = 0;
+  [[nodiscard]] virtual const model::Command& command() const = 0;
+};
+
+struct FollowFrom {
+  std::uint64_t stdout_position = 0;
+  std::uint64_t stderr_position = 0;
+  bool has_stdin = false;
+};
+
+class Commands {
+ public:
+  explicit Commands(AgentCore& core);
+
+  // After the records of the sandboxes were loaded: takes up the commands of the last run and listens for the agents.
+  [[nodiscard]] Task<Result<void>> start();
+  // Takes in what agents tell; ends when cancelled.
+  [[nodiscard]] Task<void> follow_agents();
+
+  // Errors of all: not_found (sandbox, container, command), conflict (the sandbox does not run), unsupported (it has no
+  // agent), unavailable, and the agent's own.
+  [[nodiscard]] Task<Result<model::Command>> begin(SandboxId id, model::CommandSpec spec);
+  [[nodiscard]] Task<Result<std::vector<model::Command>>> list(SandboxId id);
+  // As it is now, or when it has finished, or after `wait`.
+  [[nodiscard]] Task<Result<model::Command>> get(SandboxId id, std::string command, Duration wait);
+  // A finished one; conflict while it runs.
+  [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string command);
+  [[nodiscard]] Task<Result<model::Command>> signal(SandboxId id, std::string command, int number, bool group,
+                                                    Duration wait);
+  [[nodiscard]] Task<Result<void>> resize(SandboxId id, std::string command, model::TerminalSize size);
+  [[nodiscard]] Task<Result<model::CommandOutput>> output(SandboxId id, std::string command);
+  [[nodiscard]] Task<Result<std::unique_ptr<CommandFollow>>> follow(SandboxId id, std::string command, FollowFrom from);
+  [[nodiscard]] Task<Result<void>> write_stdin(SandboxId id, std::string command, std::string bytes, bool is_end);
+  // Started, without a record.
+  [[nodiscard]] Task<Result<std::unique_ptr<Exec>>> exec(SandboxId id, model::CommandSpec spec);
+
+  // The container of that name, or the first.
+  [[nodiscard]] Result<GuestTarget> target(const SandboxId& id, const std::string& container) const;
+
+ private:
+  friend class LiveFollow;
+  friend class LiveExec;
+  using Key = std::pair<SandboxId, std::string>;
+
+  [[nodiscard]] Result<EntryPtr> entry_of(const SandboxId& id) const;
+  [[nodiscard]] LivePtr find_live(const SandboxId& id, const std::string& command) const;
+  [[nodiscard]] Task<Result<LivePtr>> running(SandboxId id, std::string command) const;
+  [[nodiscard]] LivePtr find_in(const std::string& key, const std::string& command) const;
+  LivePtr insert(ports::StoredCommand stored);
+  void drop(const LivePtr& live);
+
+  Task<Result<model::Command>> begin_recorded(LivePtr live, model::CommandSpec spec);
+  Task<Result<void>> wait_finished(LivePtr live) const;
+  Task<model::CommandOutput> collect(std::string key, std::string command, std::int64_t keep_bytes);
+  Task<void> settle(LivePtr live, ports::GuestCommandState state);
+  Task<void> settle_lost(LivePtr live);
+  Task<void> record_end(LivePtr live, model::CommandOutput output);
+  Task<void> compare(std::string key);
+  Task<Result<void>> compare_once(std::string key);
+  Task<void> end_stranger(std::string key, std::string command);
+  void take(const ports::GuestEvent& event);
+  void begin_settling(const LivePtr& live, ports::GuestCommandState state);
+  void begin_settling_lost(const LivePtr& live);
+
+  AgentCore& core_;
+  std::map<Key, LivePtr> live_;
+  std::map<std::pair<std::string, std::string>, LivePtr> by_container_;  // container key, command id
+  std::set<std::pair<std::string, std::string>> execs_;
+  std::map<std::string, bool> comparing_;  // container key; true: once more
+  aio::Semaphore collecting_;              // outputs in memory on their way to the store
+  aio::Semaphore ending_strangers_;
+};
+
+}  // namespace sandboxd::node

@@ -1,0 +1,175 @@
+"""Commands in sandboxes through the in-sandbox agent, on the node's own routes, with runc and runsc."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.instance import Instance
+from support.waiting import wait_until
+
+RUNTIMES = ("runc", "runsc")
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def box(platform: Instance, request: pytest.FixtureRequest) -> Iterator[Box]:
+    """A running sandbox of each handler, shared by the tests that do not harm it."""
+    id = f"exec-{request.param}"
+    platform.create(id, args=["sleep", "100000"], runtime=request.param)
+    platform.wait_phase(id, "Running")
+    yield Box(platform, id)
+    platform.delete(id)
+    platform.wait_gone(id)
+
+
+class Box:
+    """A sandbox seen through its node."""
+
+    def __init__(self, instance: Instance, id: str) -> None:
+        self.instance, self.id = instance, id
+        self.http = instance.node_client
+        self.path = f"/v1/sandboxes/{id}"
+
+    def exec(self, *argv: str, status: int = 200, **spec: Any) -> dict[str, Any]:
+        answer = self.http.post(f"{self.path}/exec", json={"argv": list(argv), **spec})
+        assert answer.status_code == status, f"{argv}: {answer.status_code} {answer.text}"
+        return dict(answer.json())
+
+    def start(self, *argv: str, **spec: Any) -> str:
+        answer = self.http.post(f"{self.path}/commands", json={"argv": list(argv), **spec})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["command"]["id"])
+
+    def command(self, id: str, wait_ms: int = 30000) -> dict[str, Any]:
+        answer = self.http.get(f"{self.path}/commands/{id}", params={"wait_ms": wait_ms})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["command"])
+
+    def output(self, id: str) -> dict[str, Any]:
+        answer = self.http.get(f"{self.path}/commands/{id}/output")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+def test_a_command_runs_to_its_end(box: Box) -> None:
+    done = box.exec("sh", "-c", "echo out; echo err >&2; exit 3")
+    assert done["command"]["exit_code"] == 3
+    assert (done["stdout"], done["stderr"]) == ("out\n", "err\n")
+
+
+def test_environment_directory_and_user(box: Box) -> None:
+    done = box.exec("sh", "-c", "echo $A $BUILT; pwd; id -u; id -g", env={"A": "b c"}, cwd="/tmp", user="nobody")
+    assert done["stdout"] == "b c yes\n/tmp\n65534\n65534\n", done
+
+
+def test_what_cannot_be_run_ends_like_in_a_shell(box: Box) -> None:
+    missing = box.exec("/no/such")
+    assert missing["command"]["exit_code"] == 127
+    assert "/no/such" in missing["stderr"]
+    assert box.exec("/etc/passwd")["command"]["exit_code"] == 126
+
+
+def test_bad_requests_are_told(box: Box) -> None:
+    assert "argv" in box.exec(status=400)["error"]
+    assert "nobody-knows" in box.exec("true", status=400, user="nobody-knows")["error"]
+    assert box.http.post("/v1/sandboxes/none/exec", json={"argv": ["true"]}).status_code == 404
+    assert box.exec("true", status=404, container="none")["error"]
+    assert box.http.get(f"{box.path}/commands/none").status_code == 404
+
+
+def test_bytes_that_are_no_text(box: Box) -> None:
+    done = box.exec("printf", r"\377\000x")
+    assert base64.b64decode(done["stdout_base64"]) == b"\xff\0x"
+
+
+def test_a_time_limit_kills_the_group(box: Box) -> None:
+    done = box.exec("sh", "-c", "sleep 54321 & sleep 54321", timeout_ms=300)
+    assert done["command"]["timed_out"]
+    assert done["command"]["exit_code"] == 137
+    wait_until(lambda: "54321" not in box.exec("ps")["stdout"], "nobody left of the group", 10)
+
+
+def test_stdin_reaches_the_command(box: Box) -> None:
+    id = box.start("cat", stdin=True)
+    for text in (b"one\n", b"two\n"):
+        assert box.http.post(f"{box.path}/commands/{id}/stdin", content=text).status_code == 204
+    assert box.http.post(f"{box.path}/commands/{id}/stdin?eof=true", content=b"end").status_code == 204
+    assert box.command(id)["exit_code"] == 0
+    assert box.output(id)["stdout"] == "one\ntwo\nend"
+    late = box.http.post(f"{box.path}/commands/{id}/stdin", content=b"x")
+    assert late.status_code == 409, late.text
+
+
+def test_signals(box: Box) -> None:
+    id = box.start("sleep", "1000")
+    answer = box.http.post(f"{box.path}/commands/{id}/signal", json={"signal": 15, "wait_ms": 10000})
+    assert answer.status_code == 200, answer.text
+    ended = answer.json()["command"]
+    assert (ended["exit_code"], ended["signal"]) == (143, 15)
+    again = box.http.post(f"{box.path}/commands/{id}/signal", json={"signal": 15})
+    assert again.status_code == 409
+    assert box.http.delete(f"{box.path}/commands/{id}").status_code == 204
+    assert box.http.get(f"{box.path}/commands/{id}").status_code == 404
+
+
+def test_output_comes_as_it_is_written(box: Box) -> None:
+    id = box.start("sh", "-c", "echo first; sleep 0.5; echo second")
+    lines = []
+    started = time.monotonic()
+    with box.http.stream("GET", f"{box.path}/commands/{id}/output?stream=true") as stream:
+        for line in stream.iter_lines():
+            lines.append((line, time.monotonic() - started))
+    assert [part for part, _ in lines if '"data"' in part] != []
+    assert "first" in lines[0][0]
+    assert "second" in lines[1][0]
+    assert '"exit_code":0' in lines[-1][0]
+    assert lines[0][1] < lines[1][1]
+
+
+def test_the_client_that_leaves_takes_its_exec_along(box: Box) -> None:
+    with pytest.raises(Exception, match="timed out"):
+        box.http.post(f"{box.path}/exec", json={"argv": ["sleep", "65432"]}, timeout=0.5)
+    wait_until(lambda: "65432" not in box.exec("ps")["stdout"], "the command is ended", 10)
+
+
+def test_files_round_trip(box: Box) -> None:
+    files = f"{box.path}/files"
+    data = bytes(range(256)) * 1000
+    for name, content in {"a b'\"": data, "empty": b"", "däta": b"x"}.items():
+        put = box.http.put(files, params={"path": f"/tmp/new/{name}", "parents": "true"}, content=content)
+        assert put.status_code == 200, put.text
+        got = box.http.get(files, params={"path": f"/tmp/new/{name}"})
+        assert got.status_code == 200
+        assert got.content == content
+        assert got.headers["x-file-size"] == str(len(content))
+    part = box.http.get(files, params={"path": "/tmp/new/a b'\"", "offset": "256", "length": "3"})
+    assert part.content == b"\0\1\2"
+    listed = box.http.get(f"{files}/list", params={"path": "/tmp/new"}).json()["items"]
+    assert sorted(item["path"] for item in listed) == sorted(["a b'\"", "empty", "däta"])
+    moved = box.http.post(f"{files}/rename", params={"path": "/tmp/new/empty", "to": "/tmp/new/full"})
+    assert moved.status_code == 200, moved.text
+    assert box.http.get(f"{files}/stat", params={"path": "/tmp/new/empty"}).status_code == 404
+    tar = box.http.get(f"{files}/archive", params={"path": "/tmp/new"})
+    assert tar.status_code == 200, tar.text
+    unpacked = box.http.put(f"{files}/archive", params={"path": "/tmp/copy"}, content=tar.content)
+    assert unpacked.status_code == 200, unpacked.text
+    gone = box.http.delete(files, params={"path": "/tmp/new", "recursive": "true"})
+    assert gone.status_code == 204, gone.text
+    assert box.http.get(files, params={"path": "/tmp/new"}).status_code == 404
+    assert box.http.get(files, params={"path": "/proc/1/mem", "user": "nobody"}).status_code in (403, 404)
+    assert box.http.get(files, params={"path": "/etc"}).status_code == 400
+
+
+def test_processes_and_ports(box: Box) -> None:
+    names = [item["argv"][0] for item in box.http.get(f"{box.path}/processes").json()["items"] if item["argv"]]
+    assert "sleep" in " ".join(names)
+    id = box.start("nc", "-l", "-p", "7777")
+    def listens() -> bool:
+        items = box.http.get(f"{box.path}/listening").json()["items"]
+        return any(item["port"] == 7777 for item in items)
+
+    wait_until(listens, "port 7777", 10)
+    box.http.post(f"{box.path}/commands/{id}/signal", json={"signal": 9})
