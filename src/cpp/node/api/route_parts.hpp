@@ -30,6 +30,9 @@ struct RouteEntry {
 // Logs, whole and as they grow.
 [[nodiscard]] std::span<const RouteEntry> log_routes();
 
+// Pause, resume, stop, start.
+[[nodiscard]] std::span<const RouteEntry> life_routes();
+
 inline http::Response ok(const codec::json::object& body, int status = 200) {
   http::Response response;
   response.status = status;
