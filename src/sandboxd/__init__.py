@@ -14,6 +14,7 @@ from ._endpoint import Endpoint, find_endpoint
 from ._exceptions import (
     ApiError,
     AuthenticationError,
+    CommandFailedError,
     ConfigError,
     ConflictError,
     ConnectError,
@@ -33,13 +34,24 @@ from ._exceptions import (
     WaitTimeoutError,
     WatchExpiredError,
 )
+from ._guest_models import (
+    CommandInfo,
+    CommandOutput,
+    CommandResult,
+    FileInfo,
+    ListeningPort,
+    OutputPiece,
+    ProcessInfo,
+)
 from ._models import Event, ExternalInfo, LogLine, NodeInfo, NodeResources, Port, Probe, SandboxInfo
 from ._retry import NO_RETRY, RetryPolicy
 
 if TYPE_CHECKING:
     from ._async_client import AsyncClient
+    from ._async_commands import AsyncCommand
     from ._async_sandbox import AsyncSandbox
     from ._client import Client
+    from ._commands import Command
     from ._daemon import NodeConfig, NodeDaemon, OrchConfig, Orchestrator
     from ._sched import NodeView, PlacementRequest, Scheduler, SchedulingPolicy, place
     from .sandbox import Sandbox
@@ -48,8 +60,10 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "AsyncClient": "_async_client",
+    "AsyncCommand": "_async_commands",
     "AsyncSandbox": "_async_sandbox",
     "Client": "_client",
+    "Command": "_commands",
     "NodeConfig": "_daemon",
     "NodeDaemon": "_daemon",
     "OrchConfig": "_daemon",
@@ -76,9 +90,15 @@ __all__ = [
     "NO_RETRY",
     "ApiError",
     "AsyncClient",
+    "AsyncCommand",
     "AsyncSandbox",
     "AuthenticationError",
     "Client",
+    "Command",
+    "CommandFailedError",
+    "CommandInfo",
+    "CommandOutput",
+    "CommandResult",
     "ConfigError",
     "ConflictError",
     "ConnectError",
@@ -86,8 +106,10 @@ __all__ = [
     "Endpoint",
     "Event",
     "ExternalInfo",
+    "FileInfo",
     "ForbiddenError",
     "InvalidRequestError",
+    "ListeningPort",
     "LogLine",
     "NativeModuleError",
     "NodeConfig",
@@ -98,10 +120,12 @@ __all__ = [
     "NotFoundError",
     "OrchConfig",
     "Orchestrator",
+    "OutputPiece",
     "OverloadedError",
     "PlacementRequest",
     "Port",
     "Probe",
+    "ProcessInfo",
     "RequestTimeout",
     "RetryPolicy",
     "Sandbox",

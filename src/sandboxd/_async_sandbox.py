@@ -10,12 +10,16 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+from . import _guest_protocol, _protocol
 from ._async_client import AsyncClient
+from ._async_commands import AsyncCommands
+from ._async_files import AsyncFiles
 from ._client_base import documented_like
 from ._exceptions import NotFoundError, SandboxdError
+from ._guest_models import CommandResult, ListeningPort, ProcessInfo
 from ._handle import TAIL_LINES, BaseSandbox
-from ._models import LogLine, Probe, SandboxInfo
-from ._spec import RestartPolicy, build_spec
+from ._models import Json, LogLine, Probe, SandboxInfo
+from ._spec import OnExpiry, RestartPolicy, build_spec, lifetime_seconds
 from ._waiter import Waiter
 from .sandbox import Sandbox
 
@@ -32,6 +36,8 @@ class AsyncSandbox(BaseSandbox):
     def __init__(self, client: AsyncClient, info: SandboxInfo, *, owns_client: bool = False) -> None:
         super().__init__(client, info, owns_client=owns_client)
         self._client = client
+        self.commands = AsyncCommands(client, info.id)
+        self.files = AsyncFiles(client, info.id)
 
     @classmethod
     @documented_like(Sandbox.create)
@@ -53,6 +59,8 @@ class AsyncSandbox(BaseSandbox):
         work_dir: str = "",
         node_selector: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        hold: bool = False,
+        on_expiry: OnExpiry = "delete",
         id: str | None = None,
         idempotency_key: str | None = None,
         client: AsyncClient | None = None,
@@ -73,6 +81,8 @@ class AsyncSandbox(BaseSandbox):
             work_dir=work_dir,
             node_selector=node_selector,
             labels=labels,
+            hold=hold,
+            on_expiry=on_expiry,
         )
         used = client if client is not None else AsyncClient()
         try:
@@ -102,10 +112,14 @@ class AsyncSandbox(BaseSandbox):
 
     @documented_like(Sandbox.wait_running)
     async def wait_running(self, timeout: float | None = 120.0) -> Self:
-        waiter = Waiter(self.id, timeout, time.monotonic())
+        return await self.wait_phase("Running", timeout)
+
+    @documented_like(Sandbox.wait_phase)
+    async def wait_phase(self, phase: str, timeout: float | None = 120.0) -> Self:
+        waiter = Waiter(self.id, timeout, time.monotonic(), goal=phase)
         await self._wait(waiter)
         info = waiter.info
-        if waiter.is_deleted or info is None or not info.is_running:
+        if waiter.is_deleted or info is None or info.phase != phase:
             if info is not None:
                 self._info = info
             raise self._failure(waiter, await self._tail())
@@ -165,6 +179,56 @@ class AsyncSandbox(BaseSandbox):
         async with self._client.follow_logs(self.id, container, tail=tail, since=since) as lines:
             async for line in lines:
                 yield line
+
+    @documented_like(Sandbox.run)
+    async def run(
+        self,
+        command: Sequence[str] | str,
+        *,
+        stdin: bytes | str | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        user: str | None = None,
+        timeout: float | None = None,
+        check: bool = False,
+    ) -> CommandResult:
+        return await self.commands.run(command, stdin=stdin, env=env, cwd=cwd, user=user, timeout=timeout, check=check)
+
+    @documented_like(Sandbox.listening_ports)
+    async def listening_ports(self, container: str | None = None) -> list[ListeningPort]:
+        return await self._client._send(_guest_protocol.listening_ports(self.id, container))
+
+    @documented_like(Sandbox.processes)
+    async def processes(self, container: str | None = None) -> list[ProcessInfo]:
+        return await self._client._send(_guest_protocol.processes(self.id, container))
+
+    @documented_like(Sandbox.pause)
+    async def pause(self) -> SandboxInfo:
+        return await self._change("pause")
+
+    @documented_like(Sandbox.resume)
+    async def resume(self) -> SandboxInfo:
+        return await self._change("resume")
+
+    @documented_like(Sandbox.stop)
+    async def stop(self) -> SandboxInfo:
+        return await self._change("stop")
+
+    @documented_like(Sandbox.start)
+    async def start(self) -> SandboxInfo:
+        return await self._change("start")
+
+    @documented_like(Sandbox.restart)
+    async def restart(self) -> SandboxInfo:
+        return await self._change("restart")
+
+    @documented_like(Sandbox.renew)
+    async def renew(self, lifetime: float) -> SandboxInfo:
+        return await self._change("renew", {"ttl_seconds": lifetime_seconds(lifetime)})
+
+    async def _change(self, verb: str, body: Json | None = None) -> SandboxInfo:
+        self._info = await self._client._send(_protocol.change_sandbox(self.id, verb, body))
+        return self._info
 
     @documented_like(Sandbox.delete)
     async def delete(self) -> None:

@@ -73,6 +73,8 @@ class BaseClient:
         out: dict[str, Any] = {"params": list(request.query) or None, "headers": dict(request.headers)}
         if request.body is not None:
             out["json"] = request.body
+        if request.content is not None:
+            out["content"] = request.content
         if request.seconds is not None:
             out["timeout"] = httpx.Timeout(max(request.seconds, self._timeout), connect=self._timeout)
         if seconds_max is not None:
@@ -83,6 +85,8 @@ class BaseClient:
         what = f"{request.method} {request.path}"
         if response.status_code >= 300:
             raise _protocol.parse_error(response.status_code, response.headers, response.content, what)
+        if request.parse_bytes is not None:
+            return request.parse_bytes(response.content)
         return request.parse(_protocol.parse_body(response.content, what))
 
     def _create(self, spec: Json, id: str | None, key: str | None) -> _protocol.Request[SandboxInfo]:

@@ -8,6 +8,7 @@
     |   +-- RequestTimeout       the call took longer than its time limit; its outcome may be unknown
     +-- SandboxFailedError       a sandbox ended instead of becoming what was waited for
     +-- WaitTimeoutError         a wait was given up; the sandbox goes on
+    +-- CommandFailedError       a command ended with another code than 0, where that was to be checked
     +-- ApiError                 the server, or the native module, refused: has .code
         +-- InvalidRequestError  invalid_argument, too_large
         +-- AuthenticationError  unauthenticated
@@ -30,6 +31,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._guest_models import CommandResult
     from ._models import LogLine, SandboxInfo
 
 
@@ -81,6 +83,21 @@ class SandboxFailedError(SandboxdError):
         self.sandbox = sandbox
         self.last_error = last_error
         self.logs = tuple(logs)
+
+
+class CommandFailedError(SandboxdError):
+    """A command ended with another code than 0.
+
+    Attributes:
+        result: the command and its output.
+    """
+
+    def __init__(self, result: CommandResult) -> None:
+        lines = result.stderr.rstrip().splitlines()[-5:]
+        program = " ".join(result.command.argv)[:200]
+        cause = "was killed at its time limit" if result.command.timed_out else f"ended with code {result.exit_code}"
+        super().__init__(f"{program}: {cause}" + "".join(f"\n  {line}" for line in lines))
+        self.result = result
 
 
 class ApiError(SandboxdError):
@@ -208,6 +225,7 @@ __all__ = [
     "ERROR_CODES",
     "ApiError",
     "AuthenticationError",
+    "CommandFailedError",
     "ConfigError",
     "ConflictError",
     "ConnectError",

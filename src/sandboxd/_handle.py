@@ -74,7 +74,7 @@ class BaseSandbox:
         if waiter.is_deleted or info is None:
             return SandboxFailedError(f"sandbox {self.id} was deleted while it was waited for", sandbox=None)
         cause = info.last_error or "the server gave no reason"
-        text = f"sandbox {self.id} is {info.phase} instead of Running: {cause}"
+        text = f"sandbox {self.id} is {info.phase} instead of {waiter.goal}: {cause}"
         text += "".join(f"\n  {reason}" for reason in info.reasons)
         if logs:
             text += "\nlast lines of its output:" + "".join(f"\n  {line.text}" for line in logs)

@@ -32,6 +32,8 @@ class Request(Generic[T]):
     query: Sequence[tuple[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None  # time limit of this call when it differs from the client's
+    content: bytes | None = None  # the body when it is no JSON
+    parse_bytes: Callable[[bytes], T] | None = None  # reads an answer that is no JSON
 
     @property
     def has_key(self) -> bool:
@@ -185,6 +187,11 @@ def delete_sandbox(id: str) -> Request[None]:
     return Request("DELETE", f"/api/v1/sandboxes/{_segment(id)}", _nothing, seconds=75.0)
 
 
+def change_sandbox(id: str, verb: str, body: Json | None = None) -> Request[SandboxInfo]:
+    """`verb`: pause, resume, stop, start, restart or renew."""
+    return Request("POST", f"/api/v1/sandboxes/{_segment(id)}/{verb}", _sandbox, body=body, seconds=75.0)
+
+
 def logs_path(id: str, container: str | None) -> str:
     return f"/api/v1/sandboxes/{_segment(id)}" + (f"/containers/{_segment(container)}/logs" if container else "/logs")
 
@@ -294,6 +301,7 @@ __all__ = [
     "WATCH_PATH",
     "Page",
     "Request",
+    "change_sandbox",
     "create_sandbox",
     "delete_external",
     "delete_sandbox",

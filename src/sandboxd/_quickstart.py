@@ -101,7 +101,7 @@ def fetch(url: str) -> str:
 
 
 def first_sandbox(phases: Phases, instance: _instance.Instance) -> str:
-    """Create, wait, fetch, logs; returns the page's address."""
+    """Create, wait, fetch, exec, logs; returns the page's address."""
     with Client(run_dir=instance.run_dir) as client:
         with contextlib.suppress(NotFoundError):
             client.delete_sandbox(_ID)  # of an earlier run
@@ -116,6 +116,9 @@ def first_sandbox(phases: Phases, instance: _instance.Instance) -> str:
         with phases.measure("page", f"GET {url}/ through the published port"):
             page = fetch(url + "/")
         console.print(f"    {page.strip()}", markup=False)
+        with phases.measure("exec", "uname -s, inside it"):
+            system = sandbox.run(["uname", "-s"], check=True).stdout
+        console.print(f"    {system.strip()}", markup=False)
         with phases.measure("logs", "what the sandbox wrote"):
             lines = sandbox.logs()
         for line in lines[-5:]:
@@ -166,6 +169,7 @@ The platform stays up, and the sandbox "{_ID}" with it for an hour. Try:
   curl {url}/
   {command} ps
   {command} run --rm {HELLO_IMAGE} -- sh -c 'echo hi; sleep 60'
+  {command} exec -it {_ID} sh
   {command} logs {_ID}
   {command} down           stops the daemons; sandboxes stay alive
   {command} down --rm      removes the sandboxes and stops everything""",

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from ._models import Probe
 
 RestartPolicy = Literal["never", "on_failure", "always"]
+OnExpiry = Literal["delete", "stop"]
 RESTART_POLICIES: tuple[str, ...] = get_args(RestartPolicy)
 
 
@@ -60,6 +61,8 @@ def build_spec(
     work_dir: str = "",
     node_selector: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    hold: bool = False,
+    on_expiry: OnExpiry = "delete",
 ) -> dict[str, Any]:
     """Build the specification of a sandbox with one container named "main".
 
@@ -70,6 +73,8 @@ def build_spec(
         allow: with entries, only these destinations can be reached.
         bandwidth: bits per second in each direction.
         lifetime: seconds until the sandbox is removed, rounded up to whole ones; None keeps it until it is deleted.
+        hold: run nothing of its own, in place of a command.
+        on_expiry: what the end of its lifetime does.
 
     Raises:
         ValueError: the lifetime is not a number above 0, or the restart policy is none of the three.
@@ -81,6 +86,12 @@ def build_spec(
         "image": image,
         "resource": {"cpu": cpu_text(cpu), "memory": memory_text(memory)},
     }
+    if hold:
+        if command is not None:
+            raise ValueError("give a command, or hold=True for a sandbox that only waits for commands; not both")
+        container["hold"] = True
+    if on_expiry not in ("delete", "stop"):
+        raise ValueError(f"on_expiry must be delete or stop, not {on_expiry!r}")
     if command is not None:
         container["args"] = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
     if env:
@@ -92,6 +103,8 @@ def build_spec(
         spec |= egress_fields(egress, allow, bandwidth)
     if restart_policy != "never":
         spec["restart_policy"] = restart_policy
+    if on_expiry != "delete":
+        spec["on_expiry"] = on_expiry
     if lifetime is not None:
         spec["ttl_seconds"] = lifetime_seconds(lifetime)
     if ports:
@@ -105,4 +118,4 @@ def build_spec(
     return spec
 
 
-__all__ = ["RESTART_POLICIES", "RestartPolicy", "build_spec", "cpu_text", "lifetime_seconds", "memory_text"]
+__all__ = ["RESTART_POLICIES", "OnExpiry", "RestartPolicy", "build_spec", "cpu_text", "lifetime_seconds", "memory_text"]

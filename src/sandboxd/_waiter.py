@@ -26,13 +26,16 @@ _REOPEN_SECONDS_MAX = 2.0
 
 
 class Waiter:
-    """Follows one sandbox until it runs, ends, or the time is over. Times are seconds of a monotonic clock.
+    """Follows one sandbox until it is in phase `goal`, ends, or the time is over. Times: seconds of a monotonic clock.
 
     With `for_deletion` only its disappearance ends the wait.
     """
 
-    def __init__(self, id: str, timeout: float | None, now: float, *, for_deletion: bool = False) -> None:
+    def __init__(
+        self, id: str, timeout: float | None, now: float, *, for_deletion: bool = False, goal: str = "Running"
+    ) -> None:
         self.id = id
+        self.goal = goal
         self.for_deletion = for_deletion
         self.timeout = timeout
         self.deadline = None if timeout is None else now + timeout
@@ -51,7 +54,7 @@ class Waiter:
     def is_done(self) -> bool:
         if self.is_deleted or self.for_deletion or self.info is None:
             return self.is_deleted
-        return self.info.is_running or self.info.has_ended
+        return self.info.phase == self.goal or self.info.has_ended
 
     def see(self, info: SandboxInfo) -> None:
         self.info = info
@@ -107,7 +110,7 @@ class Waiter:
     def timed_out(self) -> WaitTimeoutError:
         """The error for a wait that took too long."""
         phase = self.info.phase if self.info is not None else "unknown"
-        goal = "gone" if self.for_deletion else "running"
+        goal = "gone" if self.for_deletion else self.goal.lower()
         text = f"sandbox {self.id} is not {goal} after {self.timeout:g} s: its phase is {phase}"
         if self.info is not None and self.info.last_error:
             text += f", last error: {self.info.last_error}"

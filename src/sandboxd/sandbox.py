@@ -9,12 +9,15 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from . import _protocol
+from . import _guest_protocol, _protocol
 from ._client import Client
+from ._commands import Commands
 from ._exceptions import NotFoundError, SandboxdError
+from ._files import Files
+from ._guest_models import CommandResult, ListeningPort, ProcessInfo
 from ._handle import TAIL_LINES, BaseSandbox
-from ._models import LogLine, Probe, SandboxInfo
-from ._spec import RestartPolicy, build_spec
+from ._models import Json, LogLine, Probe, SandboxInfo
+from ._spec import OnExpiry, RestartPolicy, build_spec, lifetime_seconds
 from ._waiter import Waiter
 
 
@@ -25,11 +28,18 @@ class Sandbox(BaseSandbox):
         with Sandbox.create(image="nginx:1.27", ports=[80], lifetime=600) as sandbox:
             sandbox.wait_running()
             print(sandbox.url(80))
+            print(sandbox.run(["nginx", "-v"]).stderr)
+
+    Attributes:
+        commands: runs, starts and lists commands inside it.
+        files: reads and writes files inside it.
     """
 
     def __init__(self, client: Client, info: SandboxInfo, *, owns_client: bool = False) -> None:
         super().__init__(client, info, owns_client=owns_client)
         self._client = client
+        self.commands = Commands(client, info.id)
+        self.files = Files(client, info.id)
 
     @classmethod
     def create(
@@ -50,6 +60,8 @@ class Sandbox(BaseSandbox):
         work_dir: str = "",
         node_selector: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        hold: bool = False,
+        on_expiry: OnExpiry = "delete",
         id: str | None = None,
         idempotency_key: str | None = None,
         client: Client | None = None,
@@ -67,11 +79,14 @@ class Sandbox(BaseSandbox):
             allow: the only IPv4 ranges that it may reach, also with ports and protocol: "203.0.113.0/24:443/tcp".
             bandwidth: limit in bits per second, in each direction, of the whole sandbox; None means unlimited.
             restart_policy: whether what ended is started again: "never", "on_failure" (a code other than 0), "always".
-            lifetime: seconds until it is removed, above 0, rounded up to whole ones; None keeps it until it is deleted.
+            lifetime: seconds until `on_expiry`, above 0, rounded up to whole ones; None keeps it until it is deleted.
             probe: what must answer before it counts as running.
             work_dir: working directory; empty means the image's.
             node_selector: labels that its node must carry.
             labels: its own labels, for filtered lists.
+            hold: run nothing of its own: the sandbox waits for commands (`run`, `commands`) until it is stopped. Most
+                images of languages and systems want this, as their own command ends at once without a terminal.
+            on_expiry: "delete" or "stop" it at the end of its lifetime; a stopped one keeps its files for `start`.
             id: its id, 1 to 128 of letters, digits and _.- ; None makes one up.
             idempotency_key: the same call with the same key gets this sandbox instead of another one, for 24 hours;
                 None makes one up for the client's own repetitions.
@@ -99,6 +114,8 @@ class Sandbox(BaseSandbox):
             work_dir=work_dir,
             node_selector=node_selector,
             labels=labels,
+            hold=hold,
+            on_expiry=on_expiry,
         )
         return cls._take_up(client, lambda used: used.create_sandbox(spec, id, idempotency_key=idempotency_key))
 
@@ -143,10 +160,14 @@ class Sandbox(BaseSandbox):
             SandboxFailedError: it ended instead; has the server's reason and the last lines of its output.
             WaitTimeoutError: the time is over; the sandbox goes on.
         """
-        waiter = Waiter(self.id, timeout, time.monotonic())
+        return self.wait_phase("Running", timeout)
+
+    def wait_phase(self, phase: str, timeout: float | None = 120.0) -> Self:
+        """Wait until it is in this phase: Running, Paused or Stopped. The rest as of `wait_running`."""
+        waiter = Waiter(self.id, timeout, time.monotonic(), goal=phase)
         self._wait(waiter)
         info = waiter.info
-        if waiter.is_deleted or info is None or not info.is_running:
+        if waiter.is_deleted or info is None or info.phase != phase:
             if info is not None:
                 self._info = info
             raise self._failure(waiter, self._tail())
@@ -213,6 +234,90 @@ class Sandbox(BaseSandbox):
         """
         with self._client.follow_logs(self.id, container, tail=tail, since=since) as lines:
             yield from lines
+
+    def run(
+        self,
+        command: Sequence[str] | str,
+        *,
+        stdin: bytes | str | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        user: str | None = None,
+        timeout: float | None = None,
+        check: bool = False,
+    ) -> CommandResult:
+        """Run a command inside it to its end: `commands.run`, which has the details."""
+        return self.commands.run(command, stdin=stdin, env=env, cwd=cwd, user=user, timeout=timeout, check=check)
+
+    def listening_ports(self, container: str | None = None) -> list[ListeningPort]:
+        """Which ports processes inside listen on, published or not."""
+        return self._client._send(_guest_protocol.listening_ports(self.id, container))
+
+    def processes(self, container: str | None = None) -> list[ProcessInfo]:
+        """Which processes run inside."""
+        return self._client._send(_guest_protocol.processes(self.id, container))
+
+    def pause(self) -> SandboxInfo:
+        """Freeze all its processes; its memory and ports stay. Time goes on for its lifetime.
+
+        Returns when that is certain to happen; `wait_phase` tells when it has.
+
+        Raises:
+            ConflictError: it does not run, or is paused already.
+        """
+        return self._change("pause")
+
+    def resume(self) -> SandboxInfo:
+        """Let its processes go on after `pause`.
+
+        Returns when that is certain to happen; `wait_phase` tells when it has.
+
+        Raises:
+            ConflictError: it is not paused.
+        """
+        return self._change("resume")
+
+    def stop(self) -> SandboxInfo:
+        """End its processes; its files stay, for `start`. Its CPU, memory and ports are free meanwhile.
+
+        Returns when that is certain to happen; `wait_phase` tells when it has.
+
+        Raises:
+            ConflictError: it does not run.
+        """
+        return self._change("stop")
+
+    def start(self) -> SandboxInfo:
+        """Start it again after `stop` or its own end: the same files, new processes, perhaps other ports.
+
+        Returns when that is certain to happen; `wait_phase` tells when it has.
+
+        Raises:
+            ConflictError: it runs already.
+        """
+        return self._change("start")
+
+    def restart(self) -> SandboxInfo:
+        """`stop` if it runs, then `start`.
+
+        Returns when that is certain to happen; `wait_phase` tells when it has.
+
+        Raises:
+            ConflictError: it is being deleted.
+        """
+        return self._change("restart")
+
+    def renew(self, lifetime: float) -> SandboxInfo:
+        """Let its lifetime end so many seconds from now, above 0, rounded up to whole ones.
+
+        Raises:
+            ValueError: the lifetime is 0 or less; nothing was sent.
+        """
+        return self._change("renew", {"ttl_seconds": lifetime_seconds(lifetime)})
+
+    def _change(self, verb: str, body: Json | None = None) -> SandboxInfo:
+        self._info = self._client._send(_protocol.change_sandbox(self.id, verb, body))
+        return self._info
 
     def delete(self) -> None:
         """Stop and remove it; `wait_deleted` tells when it is gone. Deleting twice is no error."""

@@ -118,6 +118,7 @@ json::object sandbox_object(const model::NodeSandbox& sandbox, const NodeFacts& 
   out["id"] = sandbox.id.str();
   out["phase"] = model::to_node_text(sandbox.phase);
   put_if(out, "error", sandbox.error);
+  if (sandbox.desired != model::Desired::running) out["desired"] = model::to_string(sandbox.desired);
   out["namespace"] = facts.runtime_namespace;
   out["ip"] = sandbox.ip;
   out["subnetCIDR"] = facts.subnet_cidr;
@@ -134,6 +135,8 @@ json::object sandbox_object(const model::NodeSandbox& sandbox, const NodeFacts& 
   out["cniConfPath"] = facts.cni_conf_path;
   out["createdAt"] = format_rfc3339(sandbox.created_at);
   out["updatedAt"] = format_rfc3339(sandbox.updated_at);
+  if (sandbox.started_at) out["startedAt"] = format_rfc3339(*sandbox.started_at);
+  if (sandbox.ended_at) out["endedAt"] = format_rfc3339(*sandbox.ended_at);
   return out;
 }
 
@@ -206,6 +209,8 @@ json::object status_object(const model::NodeSandboxStatus& status) {
   }
   if (!unhealthy.empty()) out["unhealthy_containers"] = std::move(unhealthy);
   put_if(out, "uid", status.uid);
+  if (status.started_at) out["startedAt"] = format_rfc3339(*status.started_at);
+  if (status.ended_at) out["endedAt"] = format_rfc3339(*status.ended_at);
   if (!all.empty()) out["containers"] = std::move(all);
   return out;
 }
@@ -217,6 +222,13 @@ model::NodeSandboxStatus read_status(const Reader& in) {
   in.read_as("phase", out.phase, model::parse_node_phase);
   in.read("ip", out.ip);
   in.read("error", out.error);
+  const auto read_time = [&](const char* name, std::optional<WallTime>& at) {
+    std::string text;
+    in.read(name, text);
+    if (!text.empty()) at = parse_rfc3339(text);
+  };
+  read_time("startedAt", out.started_at);
+  read_time("endedAt", out.ended_at);
   const char* containers = in.has("containers") ? "containers" : "unhealthy_containers";
   in.each(containers, [&](const Reader& item) { out.containers.push_back(read_container_status(item)); });
   return out;

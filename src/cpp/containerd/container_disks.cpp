@@ -51,6 +51,14 @@ Task<Result<void>> ContainerDisks::make_volumes(std::string key, std::int64_t sh
   co_return co_await make(key, key + ".volumes", share);
 }
 
+Task<Result<void>> ContainerDisks::mount_root(std::string key) {
+  co_return co_await pool_.run([this, name = key + ".root"] { return mount_now(name); });
+}
+
+Task<Result<void>> ContainerDisks::mount_volumes(std::string key) {
+  co_return co_await pool_.run([this, name = key + ".volumes"] { return mount_now(name); });
+}
+
 Task<Result<void>> ContainerDisks::make(std::string key, std::string name, std::int64_t share) {
   SBX_CO_TRY(blank, co_await blank_of(disk_size(share)));
   own_.insert(key);
@@ -102,6 +110,17 @@ Result<void> ContainerDisks::make_now(const std::string& name, const BlankDisk& 
   const auto undone = remove_now(name);
   if (!undone) return made.error().with_reasons({"not cleaned up: " + undone.error().message()});
   return made;
+}
+
+Result<void> ContainerDisks::mount_now(const std::string& name) const {
+  const std::string file = image_dir_ + "/" + name, directory = mount_dir_ + "/" + name;
+  struct stat image{}, inside{}, outside{};
+  if (stat(file.c_str(), &image) != 0)
+    return errno_error(errno, "look at " + file, errno == ENOENT ? ErrorCode::not_found : ErrorCode::storage_failed);
+  SBX_CHECK(make_directory(directory));
+  const bool known = stat(directory.c_str(), &inside) == 0 && stat(mount_dir_.c_str(), &outside) == 0;
+  if (known && inside.st_dev != outside.st_dev) return {};
+  return mount_disk(file, directory);
 }
 
 Result<void> ContainerDisks::remove_now(const std::string& name) const {

@@ -39,6 +39,11 @@ class ContainerDisks {
   // The same at volumes_dir(), empty.
   [[nodiscard]] Task<Result<void>> make_volumes(std::string key, std::int64_t share);
 
+  // Those that a make_...() of the same key left, mounted again where the machine was restarted. Errors: not_found
+  // (there is none), storage_failed.
+  [[nodiscard]] Task<Result<void>> mount_root(std::string key);
+  [[nodiscard]] Task<Result<void>> mount_volumes(std::string key);
+
   // Unmounts and deletes both. Success also when there is nothing.
   [[nodiscard]] Task<Result<void>> remove(std::string key);
 
@@ -52,6 +57,7 @@ class ContainerDisks {
   Task<Result<void>> make(std::string key, std::string name, std::int64_t share);
   Task<Result<std::shared_ptr<const BlankDisk>>> blank_of(std::int64_t size);
   Result<void> make_now(const std::string& name, const BlankDisk& blank) const;
+  Result<void> mount_now(const std::string& name) const;
   Result<void> remove_now(const std::string& name) const;
   Result<void> sweep_now(const std::set<std::string>& keep) const;
 

@@ -13,6 +13,7 @@
 #include "containerd/remove.hpp"
 #include "containerd/rpc.hpp"
 #include "containerd/runtime_text.hpp"
+#include "containerd/task_calls.hpp"
 #include "containerd/wire.pb.h"
 
 #include <filesystem>
@@ -119,6 +120,7 @@ Task<Result<void>> ContainerdRuntime::create(ports::ContainerRequest request) {
   const std::string key = request.key;
   const auto record = std::make_shared<bool>(false);
   const bool is_runsc = request.handler == "runsc";
+  const bool again = request.again;
   Result<std::uint32_t> made = 0U;
   std::exception_ptr cancelled;
   try {
@@ -133,7 +135,13 @@ Task<Result<void>> ContainerdRuntime::create(ports::ContainerRequest request) {
   }
   co_await aio::ignore_cancellation();
   if (*record) {
-    const auto undone = co_await remove_container(&impl_->context, key);
+    Result<void> undone;
+    if (again) {
+      const auto ended = co_await end_task_of(&impl_->context, key);
+      if (!ended) undone = ended.error();
+    } else {
+      undone = co_await remove_container(&impl_->context, key);
+    }
     if (!undone && made.has_error()) {
       made = made.error().with_reasons({"not cleaned up: " + undone.error().message()});
     }
@@ -157,6 +165,19 @@ Task<Result<std::uint32_t>> ContainerdRuntime::start(std::string key) {
 Task<Result<void>> ContainerdRuntime::set_cpu_limit(std::string key, std::int64_t milli) {
   const std::string group = impl_->context.options.cgroup_parent + "/" + key;
   co_return co_await impl_->context.files.run([group, milli] { return write_cpu_limit(group, milli); });
+}
+
+Task<Result<void>> ContainerdRuntime::pause(std::string key) { return pause_task(&impl_->context, std::move(key)); }
+Task<Result<void>> ContainerdRuntime::resume(std::string key) { return resume_task(&impl_->context, std::move(key)); }
+Task<Result<void>> ContainerdRuntime::ask_to_stop(std::string key) {
+  return ask_task_to_stop(&impl_->context, std::move(key));
+}
+
+Task<Result<std::optional<int>>> ContainerdRuntime::end_task(std::string key) {
+  SBX_CO_TRY(exit_code, co_await end_task_of(&impl_->context, key));
+  if (exit_code) exit_code = impl_->exits.correct(key, *exit_code);
+  impl_->exits.forget(key);
+  co_return exit_code;
 }
 
 Task<Result<void>> ContainerdRuntime::remove(std::string key) {

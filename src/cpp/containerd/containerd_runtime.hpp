@@ -77,6 +77,10 @@ class ContainerdRuntime final : public ports::SandboxRuntime {
   [[nodiscard]] Task<Result<void>> create(ports::ContainerRequest request) override;
   [[nodiscard]] Task<Result<std::uint32_t>> start(std::string key) override;
   [[nodiscard]] Task<Result<void>> set_cpu_limit(std::string key, std::int64_t milli) override;
+  [[nodiscard]] Task<Result<void>> pause(std::string key) override;
+  [[nodiscard]] Task<Result<void>> resume(std::string key) override;
+  [[nodiscard]] Task<Result<void>> ask_to_stop(std::string key) override;
+  [[nodiscard]] Task<Result<std::optional<int>>> end_task(std::string key) override;
   [[nodiscard]] Task<Result<void>> remove(std::string key) override;
   [[nodiscard]] Task<Result<std::vector<ports::FoundContainer>>> list() override;
   [[nodiscard]] Task<Result<ports::RuntimeEvent>> next_event() override;

@@ -18,7 +18,8 @@ inline constexpr const char* kNamespace = "k8s.io";
 inline constexpr const char* kLabelInstance = "sandboxd.instance";
 inline constexpr const char* kLabelSandbox = "sandboxd.sandbox";
 inline constexpr const char* kLabelUid = "sandboxd.uid";
-inline constexpr const char* kLabelPod = "sandboxd.pod";  // a member's: its root's key
+inline constexpr const char* kLabelStopSignal = "sandboxd.stop-signal";  // the image's, as it says
+inline constexpr const char* kLabelPod = "sandboxd.pod";                 // a member's: its root's key
 
 struct Context {
   Context(boost::asio::any_io_executor on, ports::Clock& time, Options given)

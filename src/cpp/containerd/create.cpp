@@ -25,7 +25,7 @@ constexpr const char* kSpecType = "types.containerd.io/opencontainers/runtime-sp
 
 Error failed(const Error& error, std::string_view what) {
   const bool keep = error.code() == ErrorCode::unavailable || error.code() == ErrorCode::already_exists ||
-                    error.code() == ErrorCode::cancelled;
+                    error.code() == ErrorCode::cancelled || error.code() == ErrorCode::not_found;
   return Error(keep ? error.code() : ErrorCode::runtime_failed,
                (what.empty() ? "" : std::string(what) + ": ") + clean_runtime_text(error.message()));
 }
@@ -73,6 +73,7 @@ wire::Container make_record(const Context& context, const SpecInputs& inputs, co
   labels[kLabelSandbox] = request.sandbox.str();
   labels[kLabelUid] = request.uid;
   if (!request.pod_key.empty()) labels[kLabelPod] = request.pod_key;
+  if (!request.image.stop_signal.empty()) labels[kLabelStopSignal] = request.image.stop_signal;
   record.set_image(request.image.reference);
   record.mutable_runtime()->set_name(handler.runtime);
   if (!handler.options_type.empty()) {
@@ -88,6 +89,15 @@ wire::Container make_record(const Context& context, const SpecInputs& inputs, co
   return record;
 }
 
+// Its network namespace, and in a pod the root's pid, are others than in its last life.
+Task<Result<std::string>> update_record(Context* context, wire::Container record) {
+  wire::UpdateContainerRequest update;
+  *update.mutable_container() = std::move(record);
+  update.mutable_update_mask()->add_paths("spec");
+  co_return co_await context->channel.unary(method::kContainersUpdate, update.SerializeAsString(),
+                                            context->options.call_timeout);
+}
+
 // Users that are names, or whose group is not given, are looked up in the snapshot; the record then gets the new spec.
 Task<Result<void>> settle_user(Context* context, SpecInputs* inputs, std::string user, wire::Container record,
                                std::vector<std::string> layers) {
@@ -97,31 +107,34 @@ Task<Result<void>> settle_user(Context* context, SpecInputs* inputs, std::string
   inputs->user = resolved;
   if (inputs->request.set_up_guest) co_return Result<void>();  // the process is the agent, whoever the user is
   SBX_CO_TRY(spec, spec_text(*inputs));
-  wire::UpdateContainerRequest update;
-  *update.mutable_container() = std::move(record);
-  update.mutable_container()->mutable_spec()->set_value(spec);
-  update.mutable_update_mask()->add_paths("spec");
-  const auto updated = co_await context->channel.unary(method::kContainersUpdate, update.SerializeAsString(),
-                                                       context->options.call_timeout);
+  record.mutable_spec()->set_value(spec);
+  const auto updated = co_await update_record(context, std::move(record));
   if (!updated) co_return failed(updated.error(), "record");
   co_return Result<void>();
 }
 
-// What the container may write to the disk has a bound: under runc its root file system gets a disk of its own in place
-// of the snapshot's upper directory (runsc's overlay has the size in its flag), the image's volumes get another.
+bool bounds_root(const SpecInputs& inputs) {
+  return inputs.request.root_bytes > 0 && (!inputs.is_runsc || inputs.request.keeps_files);
+}
+
+// What the container may write to the disk has a bound: under runc, and where its files outlive its task, its root file
+// system gets a disk of its own in place of the snapshot's upper directory (else runsc's overlay has the size in its
+// flag and ends with the task); the image's volumes get another.
 Task<Result<void>> bound_writes(Context* context, const SpecInputs* inputs, std::vector<ports::BindMount> volumes,
                                 wire::PrepareSnapshotReply* snapshot) {
   const auto& request = inputs->request;
   const std::string key = request.key;
   const std::vector<std::string> layers = layers_of(*snapshot);
   if (layers.empty()) co_return Error(ErrorCode::runtime_failed, "snapshot " + key + " has no layers");
-  if (!inputs->is_runsc && request.root_bytes > 0) {
-    const auto made = co_await context->disks.make_root(key, request.root_bytes, layers.front());
+  if (bounds_root(*inputs)) {
+    const auto made = request.again ? co_await context->disks.mount_root(key)
+                                    : co_await context->disks.make_root(key, request.root_bytes, layers.front());
     if (!made) co_return made.error().with_context("disk of container " + key);
     const std::string disk = context->disks.root_dir(key);
     redirect_writes(*snapshot, disk + "/upper", disk + "/work");
   }
   if (volumes.empty()) co_return Result<void>();
+  if (request.again) co_return co_await context->disks.mount_volumes(key);
   const auto made = co_await context->disks.make_volumes(key, request.volume_bytes);
   if (!made) co_return made.error().with_context("disk of the volumes of container " + key);
   // Below the disk, so that it goes with it.
@@ -176,15 +189,17 @@ Task<Result<std::uint32_t>> create_container(Context* context, ImageStore* image
   inputs.request.mounts.insert(inputs.request.mounts.end(), volumes.begin(), volumes.end());
   SBX_CO_TRY(spec, spec_text(inputs));
   wire::PrepareSnapshotRequest prepare;
-  if (!is_root) {
+  if (!is_root && !inputs.request.again) {
     SBX_CO_TRY(parent, co_await images->base_snapshot(inputs.request.image.digest));
     prepare.set_parent(parent);
   }
 
   wire::CreateContainerRequest record;
   *record.mutable_container() = make_record(*context, inputs, handler, spec);
-  const auto stored = co_await context->channel.unary(method::kContainersCreate, record.SerializeAsString(),
-                                                      context->options.call_timeout);
+  const auto stored = inputs.request.again
+                          ? co_await update_record(context, record.container())
+                          : co_await context->channel.unary(method::kContainersCreate, record.SerializeAsString(),
+                                                            context->options.call_timeout);
   // An unknown outcome may have left a record; a refusal did not.
   *recorded = stored || stored.error().code() == ErrorCode::deadline_exceeded ||
               stored.error().code() == ErrorCode::cancelled || stored.error().code() == ErrorCode::unavailable;
@@ -198,8 +213,10 @@ Task<Result<std::uint32_t>> create_container(Context* context, ImageStore* image
   } else {
     prepare.set_snapshotter(context->options.snapshotter);
     prepare.set_key(key);
+    // The mounts of one that exists are told in the same form, and asked for by fields of the same numbers.
+    const char* method = inputs.request.again ? method::kSnapshotsMounts : method::kSnapshotsPrepare;
     const auto prepared = co_await call<wire::PrepareSnapshotReply>(
-        context->channel, method::kSnapshotsPrepare, prepare.SerializeAsString(), context->options.call_timeout);
+        context->channel, method, prepare.SerializeAsString(), context->options.call_timeout);
     if (!prepared) co_return failed(prepared.error(), "snapshot of " + inputs.request.image.reference);
     snapshot = *prepared;
   }

@@ -17,6 +17,8 @@ inline constexpr const char* kTasksDelete = "/containerd.services.tasks.v1.Tasks
 inline constexpr const char* kTasksGet = "/containerd.services.tasks.v1.Tasks/Get";
 inline constexpr const char* kTasksList = "/containerd.services.tasks.v1.Tasks/List";
 inline constexpr const char* kTasksKill = "/containerd.services.tasks.v1.Tasks/Kill";
+inline constexpr const char* kTasksPause = "/containerd.services.tasks.v1.Tasks/Pause";
+inline constexpr const char* kTasksResume = "/containerd.services.tasks.v1.Tasks/Resume";
 inline constexpr const char* kTasksWait = "/containerd.services.tasks.v1.Tasks/Wait";
 
 inline constexpr const char* kSnapshotsPrepare = "/containerd.services.snapshots.v1.Snapshots/Prepare";

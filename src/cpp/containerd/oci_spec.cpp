@@ -208,7 +208,9 @@ json::object make_annotations(const SpecInputs& inputs) {
   if (member) annotations["io.kubernetes.cri.container-name"] = request.container.name;
   // The overlay's upper layer lies in a file beside the snapshot, so it is disk and not the sandbox's memory. gVisor
   // rounds sizes up to whole pages, and takes 0 for no bound.
-  if (request.root_bytes > 0) {
+  if (request.keeps_files) {
+    annotations["dev.gvisor.flag.overlay2"] = "none";  // that file ends with the sandbox (docs/adr 0016)
+  } else if (request.root_bytes > 0) {
     const std::int64_t size = std::max(kPage, request.root_bytes / kPage * kPage);
     annotations["dev.gvisor.flag.overlay2"] = "root:self,size=" + std::to_string(size);
   }

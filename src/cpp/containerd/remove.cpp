@@ -1,9 +1,11 @@
 #include "containerd/remove.hpp"
 
 #include "base/log.hpp"
+#include "containerd/handler.hpp"
 #include "containerd/leftovers.hpp"
 #include "containerd/methods.hpp"
 #include "containerd/rpc.hpp"
+#include "containerd/task_calls.hpp"
 #include "containerd/wire.pb.h"
 
 #include <filesystem>
@@ -25,6 +27,8 @@ struct TaskFound {
   bool exists = false;
   bool must_die = false;  // running, or in a state nobody knows
   bool never_started = false;
+  bool may_stand_still = false;       // paused; gVisor's shim says "unknown" of that
+  std::optional<int> exit_code = {};  // of one that ended
 };
 
 bool is_gone(const Error& error) { return error.code() == ErrorCode::not_found; }
@@ -48,24 +52,27 @@ Task<Result<TaskFound>> look(Context* context, std::string key) {
   found.never_started = state == wire::TASK_CREATED;
   found.must_die =
       state != wire::TASK_STOPPED && !found.never_started;  // one that never started dies with its deletion
+  found.may_stand_still = state != wire::TASK_RUNNING;
+  if (state == wire::TASK_STOPPED) found.exit_code = static_cast<int>(reply->process().exit_status());
   co_return found;
 }
 
-// SIGKILL and wait. Errors only mean that it did not work in time.
-Task<Result<void>> kill_and_wait(Context* context, std::string key) {
+// SIGKILL and wait. The exit code where it is told. Errors only mean that it did not work in time.
+Task<Result<std::optional<int>>> kill_and_wait(Context* context, std::string key) {
   wire::KillRequest kill;
   kill.set_container_id(key);
   kill.set_signal(9);
   const auto sent =
       co_await context->channel.unary(method::kTasksKill, kill.SerializeAsString(), context->options.stop_timeout);
-  if (!sent && is_gone(sent.error())) co_return Result<void>();
+  if (!sent && is_gone(sent.error())) co_return std::optional<int>();
   if (!sent) co_return sent.error();
   wire::WaitRequest wait;
   wait.set_container_id(key);
-  const auto exited =
-      co_await context->channel.unary(method::kTasksWait, wait.SerializeAsString(), context->options.stop_timeout);
-  if (!exited && !is_gone(exited.error())) co_return exited.error();
-  co_return Result<void>();
+  const auto exited = co_await call<wire::WaitReply>(context->channel, method::kTasksWait, wait.SerializeAsString(),
+                                                     context->options.stop_timeout);
+  if (exited) co_return std::optional<int>(static_cast<int>(exited->exit_status()));
+  if (!is_gone(exited.error())) co_return exited.error();
+  co_return std::optional<int>();
 }
 
 Task<Result<void>> delete_task(Context* context, std::string key, Duration limit) {
@@ -102,19 +109,38 @@ Task<Result<void>> force(Context* context, std::string key, Error why) {
   }
 }
 
-// True when the end was, or may have been, a hard one.
-Task<Result<bool>> remove_task(Context* context, std::string key) {
-  SBX_CO_TRY(found, co_await look(context, key));
-  if (!found.exists) co_return true;  // perhaps taken away by the daemon after its shim died
+struct TaskEnd {
+  bool was_hard = false;  // or may have been
+  std::optional<int> exit_code = {};
+};
 
+// `pod_key`: of the root whose pause is the member's too; empty where there is none.
+Task<Result<TaskEnd>> remove_task(Context* context, std::string key, std::string pod_key) {
+  SBX_CO_TRY(found, co_await look(context, key));
+  TaskEnd end;
+  end.was_hard = !found.exists;  // perhaps taken away by the daemon after its shim died
+  if (!found.exists) co_return end;
+
+  end.exit_code = found.exit_code;
   Result<void> gone;
-  if (found.must_die) gone = co_await kill_and_wait(context, key);
+  if (found.must_die) {
+    // What stands still may not die of a signal. What does not makes this fail, and that is well.
+    if (found.may_stand_still) (void)co_await resume_task(context, key);
+    if (!pod_key.empty()) {
+      const auto root = co_await look(context, pod_key);
+      if (root && root->exists && root->may_stand_still) (void)co_await resume_task(context, pod_key);
+    }
+    const auto killed = co_await kill_and_wait(context, key);
+    if (killed && *killed) end.exit_code = **killed;
+    if (!killed) gone = killed.error();
+  }
   const Duration limit = found.never_started ? kUnstartedLimit : context->options.stop_timeout;
   if (gone) gone = co_await delete_task(context, key, limit);
-  if (gone) co_return false;
+  if (gone) co_return end;
   if (gone.error().code() == ErrorCode::unavailable) co_return gone.error();
   SBX_CO_CHECK(co_await force(context, key, gone.error()));
-  co_return true;
+  end.was_hard = true;
+  co_return end;
 }
 
 // Anything that the daemon did not take away with the task. Normally there is nothing and this costs two system calls.
@@ -131,14 +157,14 @@ void sweep(const std::string& bundle, const std::string& key, const std::string&
   remove_runtime_state(key, cgroup_parent, forced || left);
 }
 
-// True when the record is ours to delete, false when there is none.
-Task<Result<bool>> is_ours(Context* context, std::string key) {
+// The record, when it is ours to work on; nothing when there is none.
+Task<Result<std::optional<wire::Container>>> own_record(Context* context, std::string key) {
   wire::GetContainerRequest request;
   request.set_id(key);
   const auto reply = co_await call<wire::GetContainerReply>(context->channel, method::kContainersGet,
                                                             request.SerializeAsString(), context->options.call_timeout);
   if (!reply) {
-    if (is_gone(reply.error())) co_return false;
+    if (is_gone(reply.error())) co_return std::optional<wire::Container>();
     co_return reply.error();
   }
   const auto& labels = reply->container().labels();
@@ -146,23 +172,39 @@ Task<Result<bool>> is_ours(Context* context, std::string key) {
   if (owner == labels.end() || owner->second != context->options.instance) {
     co_return Error(ErrorCode::conflict, "container " + key + " belongs to somebody else and is left alone");
   }
-  co_return true;
+  co_return std::optional<wire::Container>(reply->container());
+}
+
+std::string gvisor_root_of(const wire::Container& record) {
+  if (record.runtime().name() != kRunscRuntime) return {};
+  const auto pod = record.labels().find(kLabelPod);
+  return pod == record.labels().end() ? std::string() : pod->second;
+}
+
+Task<Result<std::optional<int>>> end_recorded(Context* context, std::string key, std::string pod_key) {
+  SBX_CO_TRY(end, co_await remove_task(context, key, std::move(pod_key)));
+  if (context->options.state_dir.empty()) co_return end.exit_code;
+  const std::string bundle = context->bundle_dir(key);
+  const std::string parent = context->options.cgroup_parent;
+  co_await context->files.run([bundle, key, parent, forced = end.was_hard] {
+    sweep(bundle, key, parent, forced);
+    return true;
+  });
+  co_return end.exit_code;
 }
 
 }  // namespace
 
+Task<Result<std::optional<int>>> end_task_of(Context* context, std::string key) {
+  SBX_CO_TRY(record, co_await own_record(context, key));
+  if (!record) co_return std::optional<int>();
+  co_return co_await end_recorded(context, key, gvisor_root_of(*record));
+}
+
 Task<Result<void>> remove_container(Context* context, std::string key) {
-  SBX_CO_TRY(recorded, co_await is_ours(context, key));
+  SBX_CO_TRY(recorded, co_await own_record(context, key));
   if (recorded) {
-    SBX_CO_TRY(forced, co_await remove_task(context, key));
-    if (!context->options.state_dir.empty()) {
-      const std::string bundle = context->bundle_dir(key);
-      const std::string parent = context->options.cgroup_parent;
-      co_await context->files.run([bundle, key, parent, forced = forced] {
-        sweep(bundle, key, parent, forced);
-        return true;
-      });
-    }
+    SBX_CO_CHECK(co_await end_recorded(context, key, gvisor_root_of(*recorded)));
     wire::RemoveSnapshotRequest snapshot;
     snapshot.set_snapshotter(context->options.snapshotter);
     snapshot.set_key(key);

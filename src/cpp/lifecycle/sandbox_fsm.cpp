@@ -24,6 +24,7 @@ constexpr auto kMoves = std::to_array<Move>({
     {scheduled, E::node_stopped, stopped},
     {scheduled, E::node_failed, failed},
     {scheduled, E::node_lost, failed},
+    {scheduled, E::start_refused, stopped},
     {scheduled, E::stop_asked, stopping},
     {scheduled, E::delete_asked, deleting},
 
@@ -41,6 +42,7 @@ constexpr auto kMoves = std::to_array<Move>({
     {running, E::create_accepted, running},
     {running, E::node_running, running},
     {running, E::node_creating, creating},  // the node makes it again, after a reboot for instance
+    {running, E::node_paused, paused},
     {running, E::node_stopped, stopped},
     {running, E::node_failed, failed},
     {running, E::node_lost, failed},
@@ -50,6 +52,7 @@ constexpr auto kMoves = std::to_array<Move>({
 
     {pausing, E::node_paused, paused},
     {pausing, E::node_running, pausing},
+    {pausing, E::pause_refused, running},
     {pausing, E::node_stopped, stopped},
     {pausing, E::node_failed, failed},
     {pausing, E::node_lost, failed},
@@ -57,7 +60,7 @@ constexpr auto kMoves = std::to_array<Move>({
     {pausing, E::delete_asked, deleting},
 
     {paused, E::node_paused, paused},
-    {paused, E::resume_asked, creating},
+    {paused, E::resume_asked, paused},
     {paused, E::node_running, running},
     {paused, E::node_stopped, stopped},
     {paused, E::node_failed, failed},
@@ -66,20 +69,27 @@ constexpr auto kMoves = std::to_array<Move>({
     {paused, E::delete_asked, deleting},
 
     {stopping, E::node_running, stopping},
+    {stopping, E::node_creating, stopping},
+    {stopping, E::node_paused, stopping},
     {stopping, E::node_stopped, stopped},
     {stopping, E::node_failed, failed},
     {stopping, E::node_lost, stopped},  // stopped is what was wanted
+    {stopping, E::stop_asked, stopping},
+    {stopping, E::start_asked, scheduled},  // stopped in order to start again
     {stopping, E::delete_asked, deleting},
 
     {stopped, E::node_stopped, stopped},
     {stopped, E::node_lost, stopped},
-    {stopped, E::start_asked, pending},  // placed anew
+    {stopped, E::start_asked, scheduled},
+    {stopped, E::start_anew_asked, pending},
     {stopped, E::delete_asked, deleting},
 
     // A real reason is never replaced by a later "not there any more".
     {failed, E::node_failed, failed},
     {failed, E::node_recovered, running},
     {failed, E::node_lost, failed},
+    {failed, E::start_asked, scheduled},
+    {failed, E::start_anew_asked, pending},
     {failed, E::delete_asked, deleting},
 
     {deleting, E::delete_asked, deleting},
@@ -102,10 +112,11 @@ bool is_move(model::Phase from, model::Phase to) {
 }
 
 std::string_view to_string(Event event) {
-  static constexpr std::array<std::string_view, 17> kNames{
-      "placed",       "given_up",     "create_accepted", "create_refused", "sent_back",      "node_creating",
-      "node_running", "node_paused",  "node_stopped",    "node_failed",    "node_recovered", "node_lost",
-      "pause_asked",  "resume_asked", "stop_asked",      "start_asked",    "delete_asked"};
+  static constexpr std::array<std::string_view, 20> kNames{
+      "placed",         "given_up",         "create_accepted", "create_refused", "sent_back",
+      "node_creating",  "node_running",     "node_paused",     "node_stopped",   "node_failed",
+      "node_recovered", "node_lost",        "pause_asked",     "resume_asked",   "stop_asked",
+      "start_asked",    "start_anew_asked", "delete_asked",    "pause_refused",  "start_refused"};
   return kNames.at(static_cast<std::size_t>(event));
 }
 

@@ -1,7 +1,9 @@
 // The life of a sandbox: a table of (phase, event) -> phase. What is not in the table does not happen.
 //
-// Terminal for the platform: `failed` and `stopped` keep their record until somebody deletes them; `deleting` ends with
-// the record gone, whatever else arrives meanwhile.
+// At rest: `failed` and `stopped` keep their record until somebody starts or deletes them; `deleting` ends with the
+// record gone, whatever else arrives meanwhile. A paused one that is to go on is `paused` until its node says that it
+// runs. Phases of wishes (pausing, stopping) end by the node's own news, which come in their order, not by the answers
+// to calls, which may overtake them.
 #pragma once
 
 #include "model/sandbox.hpp"
@@ -28,8 +30,11 @@ enum class Event {
   pause_asked,     // what the user wants ...
   resume_asked,
   stop_asked,
-  start_asked,
+  start_asked,       // on the node that has its files
+  start_anew_asked,  // no node has anything of it
   delete_asked,
+  pause_refused,  // the node's answer to a wish: it cannot be done
+  start_refused,
 };
 
 struct Move {

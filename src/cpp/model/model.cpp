@@ -65,12 +65,14 @@ constexpr std::array<Name<ContainerPhase>, 5> kContainerPhases{{{ContainerPhase:
                                                                 {ContainerPhase::unknown, "unknown"}}};
 constexpr std::array<Name<NodeState>, 3> kNodeStates{
     {{NodeState::unknown, "Unknown"}, {NodeState::ready, "Ready"}, {NodeState::not_ready, "NotReady"}}};
-constexpr std::array<Name<Phase>, 6> kNodePhases{{{Phase::creating, "creating"},
+constexpr std::array<Name<Phase>, 8> kNodePhases{{{Phase::creating, "creating"},
                                                   {Phase::running, "running"},
                                                   {Phase::stopped, "stopped"},
                                                   {Phase::failed, "error"},
                                                   {Phase::deleting, "deleting"},
-                                                  {Phase::paused, "paused"}}};
+                                                  {Phase::paused, "paused"},
+                                                  {Phase::pausing, "pausing"},
+                                                  {Phase::stopping, "stopping"}}};
 
 std::int64_t saturating_add(std::int64_t a, std::int64_t b) {
   std::int64_t sum = 0;

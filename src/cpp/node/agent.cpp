@@ -10,6 +10,7 @@
 #include "node/container_plan.hpp"
 #include "node/image_collector.hpp"
 #include "node/image_policy.hpp"
+#include "node/life_cycle.hpp"
 #include "node/log_reader.hpp"
 #include "node/privileges.hpp"
 #include "node/provisioner.hpp"
@@ -51,7 +52,8 @@ class Agent::Impl {
       : core_(std::move(executor), ports, std::move(options)),
         remover_(core_),
         provisioner_(core_, remover_),
-        caretaker_(core_, provisioner_, remover_),
+        life_(core_, provisioner_, remover_),
+        caretaker_(core_, provisioner_, remover_, life_),
         image_collector_(core_),
         commands_(core_) {}
 
@@ -64,10 +66,12 @@ class Agent::Impl {
   Result<std::unique_ptr<ports::NodeWatch>> subscribe();
   [[nodiscard]] std::optional<Error> degraded() const;
   [[nodiscard]] EntryPtr find(const SandboxId& id) const;
+  [[nodiscard]] Result<EntryPtr> find_life(const SandboxId& id, const std::string& uid) const;
 
   AgentCore core_;
   Remover remover_;
   Provisioner provisioner_;
+  LifeCycle life_;
   Caretaker caretaker_;
   ImageCollector image_collector_;
   Commands commands_;
@@ -87,6 +91,14 @@ EntryPtr Agent::Impl::find(const SandboxId& id) const {
   return entry && entry->accepted ? entry : nullptr;
 }
 
+Result<EntryPtr> Agent::Impl::find_life(const SandboxId& id, const std::string& uid) const {
+  if (auto reason = degraded()) return *std::move(reason);
+  EntryPtr entry = find(id);
+  if (!entry || (!uid.empty() && entry->record.uid != uid)) return Error(ErrorCode::not_found, "not found");
+  if (entry->stand_in) return Error(ErrorCode::storage_failed, "the record of sandbox " + id.str() + " is damaged");
+  return entry;
+}
+
 std::optional<Error> Agent::Impl::degraded() const {
   if (!core_.loaded) return Error(ErrorCode::unavailable, "the node agent is starting");
   if (core_.runtime_down) return core_.runtime_down;
@@ -97,7 +109,9 @@ std::optional<Error> Agent::Impl::degraded() const {
 
 void Agent::Impl::take_records(ports::NodeStoreContents& contents) {
   for (auto& record : contents.sandboxes) {
-    if (record.phase == model::Phase::running) {
+    if (is_up(record.phase)) {
+      // Those of earlier versions do not say.
+      if (!record.started_at) record.started_at = record.created_at;
       for (std::size_t i = 0; i < record.spec.containers.size(); ++i) {
         const bool known = i < record.containers.size();
         core_.images.used(record.spec.containers[i].image, known ? record.containers[i].image_digest : std::string());
@@ -151,9 +165,9 @@ Task<void> Agent::Impl::stop() {
   core_.tasks.cancel();
   std::vector<EntryPtr> entries;
   for (const auto& [id, entry] : core_.table.entries()) entries.push_back(entry);
-  for (const auto& entry : entries) entry->work.cancel();
+  for (const auto& entry : entries) entry->work->cancel();
   co_await core_.pool.stop();
-  for (const auto& entry : entries) co_await entry->work.join();
+  for (const auto& entry : entries) co_await end_work(entry);
   co_await core_.tasks.join();
 }
 
@@ -332,6 +346,30 @@ Task<Result<void>> Agent::remove(SandboxId id, std::string uid, Until until) {
 }
 Task<Result<void>> Agent::remove(SandboxId id, std::string uid) {
   return impl_->remove(std::move(id), std::move(uid), Until::gone);
+}
+Task<Result<model::NodeSandbox>> Agent::pause(SandboxId id, std::string uid, Until until) {
+  SBX_CO_TRY(entry, impl_->find_life(id, uid));
+  SBX_CO_CHECK(co_await impl_->life_.pause(entry));
+  if (until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::paused));
+  co_return entry->record;
+}
+Task<Result<model::NodeSandbox>> Agent::resume(SandboxId id, std::string uid, Until until) {
+  SBX_CO_TRY(entry, impl_->find_life(id, uid));
+  SBX_CO_CHECK(co_await impl_->life_.resume(entry));
+  if (until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::running));
+  co_return entry->record;
+}
+Task<Result<model::NodeSandbox>> Agent::stop(SandboxId id, std::string uid, std::optional<Duration> grace,
+                                             Until until) {
+  SBX_CO_TRY(entry, impl_->find_life(id, uid));
+  SBX_CO_CHECK(co_await impl_->life_.stop(entry, grace));
+  if (until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::stopped));
+  co_return entry->record;
+}
+Task<Result<model::NodeSandbox>> Agent::start(SandboxId id, std::string uid) {
+  SBX_CO_TRY(entry, impl_->find_life(id, uid));
+  SBX_CO_CHECK(co_await aio::shield(impl_->life_.start(entry)));
+  co_return entry->record;
 }
 Task<Result<void>> Agent::reconcile() { return impl_->caretaker_.look(); }
 Task<Result<std::vector<std::string>>> Agent::log(SandboxId id, std::string container) {

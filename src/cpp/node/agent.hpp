@@ -7,7 +7,7 @@
 //   sandbox_table the records, their durable writes, indexes   provisioner  accepted -> running, step by step
 //   remover       what takes artefacts down, and deletion      converge     after a restart: found versus recorded
 //   restarter     what ended and is to run again               image_collector  removes images that nobody uses
-//   watch_hub     subscribers of changes
+//   life_cycle    pause, resume, stop, start                watch_hub    subscribers of changes
 //
 // Crash safety: names of everything that will exist for a sandbox (its network slot, its containers) are in the record
 // that is durable before the first of them is made. start() compares what the machine has with the records.
@@ -85,6 +85,16 @@ inline constexpr std::string_view kRestartPending = "restart.pending";  // the e
 inline constexpr std::string_view kRestartCleared = "restart.cleared";  // the last life is off the machine
 inline constexpr std::string_view kRestartPlanned = "restart.planned";  // the next one's name is durable
 inline constexpr std::string_view kRestarted = "restart.running";
+inline constexpr std::string_view kPauseMarked = "pause.marked";  // the wish is durable
+inline constexpr std::string_view kPauseDone = "pause.done";
+inline constexpr std::string_view kPaused = "pause.paused";  // durable
+inline constexpr std::string_view kResumeMarked = "resume.marked";
+inline constexpr std::string_view kResumeDone = "resume.done";
+inline constexpr std::string_view kResumed = "resume.running";
+inline constexpr std::string_view kStopMarked = "stop.marked";
+inline constexpr std::string_view kStopAsked = "stop.asked";  // the processes had their time
+inline constexpr std::string_view kStopped = "stop.stopped";
+inline constexpr std::string_view kStartMarked = "start.marked";  // the steps of a create follow
 inline constexpr std::string_view kDeleteMarked = "delete.marked";
 inline constexpr std::string_view kUnpublished = "delete.unpublished";
 inline constexpr std::string_view kContainersRemoved = "delete.containers_removed";
@@ -94,7 +104,7 @@ inline constexpr std::string_view kErased = "delete.erased";
 }  // namespace step
 
 // How long a remove takes: to its end, or until it cannot be forgotten any more.
-enum class Until { gone, recorded };
+enum class Until { gone, recorded };  // `gone`: what was asked for has come true
 
 class Agent {
  public:
@@ -123,6 +133,16 @@ class Agent {
   // restart would go on with it. A create of the same id waits for the end. Errors: storage_failed.
   [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid, Until until);
   [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid);  // until it is gone
+
+  // `uid`: of the life that is meant; empty: the present one. They return the record: with Until::recorded as it is
+  // once the wish is durable, else once it came true, or after remove_wait while the work goes on. A start is only
+  // recorded: it goes on as a create does. Errors: not_found; conflict with a reason (node/life_cycle.hpp);
+  // runtime_failed (it could not be paused); unavailable; for a start those of a create.
+  [[nodiscard]] Task<Result<model::NodeSandbox>> pause(SandboxId id, std::string uid, Until until);
+  [[nodiscard]] Task<Result<model::NodeSandbox>> resume(SandboxId id, std::string uid, Until until);
+  [[nodiscard]] Task<Result<model::NodeSandbox>> stop(SandboxId id, std::string uid, std::optional<Duration> grace,
+                                                      Until until);
+  [[nodiscard]] Task<Result<model::NodeSandbox>> start(SandboxId id, std::string uid);
 
   [[nodiscard]] std::optional<model::NodeSandbox> get(const SandboxId& id) const;
   // By id, after `after`, at most `limit`.

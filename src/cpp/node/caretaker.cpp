@@ -17,8 +17,8 @@ constexpr Duration kTombstoneAge = std::chrono::hours(24);
 
 }  // namespace
 
-Caretaker::Caretaker(AgentCore& core, Provisioner& provisioner, Remover& remover)
-    : core_(core), provisioner_(provisioner), remover_(remover), looking_(core.executor, 1) {}
+Caretaker::Caretaker(AgentCore& core, Provisioner& provisioner, Remover& remover, LifeCycle& life)
+    : core_(core), provisioner_(provisioner), remover_(remover), life_(life), looking_(core.executor, 1) {}
 
 Task<Result<void>> Caretaker::look() {
   const auto permit = co_await looking_.acquire();
@@ -62,12 +62,17 @@ void Caretaker::act(const EntryPtr& entry, const Found& found, bool first) {
   switch (verdict) {
     case Verdict::none: return;
     case Verdict::keep:
-      if (first) core_.tasks.spawn("restore", restore(entry));
+      if (!first) return;
+      core_.tasks.spawn("restore", restore(entry));
+      return life_.take_up(entry);
+    case Verdict::stop:
+      if (first) life_.take_up(entry);
       return;
     case Verdict::ended:
       // A sandbox that came to run after this look began is not missing in it.
       if (entry->ending || entry->alive_since >= core_.looks) return;
-      if (!start_missing(entry, found)) return end_missing(entry, found);
+      if (entry->record.phase != model::Phase::running || !start_missing(entry, found))
+        return end_missing(entry, found);
       // What still runs of it, and its ports.
       if (first && !entry->restarts.of_all) core_.tasks.spawn("restore", restore(entry));
       return;
@@ -128,7 +133,7 @@ void Caretaker::end_missing(const EntryPtr& entry, const Found& found) {
 
 Task<void> Caretaker::restore(EntryPtr entry) {
   Duration pause = kPauseMin;
-  while (!entry->gone && entry->record.phase == model::Phase::running && !entry->ending && !entry->restarts.of_all) {
+  while (!entry->gone && is_up(entry->record.phase) && !entry->ending && !entry->restarts.of_all) {
     auto restored = co_await restore_once(entry);
     if (restored) co_return;
     kLog.warn("sandbox not restored yet", {{"sandbox", entry->id().str()}, {"error", restored.error().message()}});
@@ -146,7 +151,7 @@ Task<Result<void>> Caretaker::restore_once(EntryPtr entry) {
   // Policy and rules are in the kernel, forwarders of 127.0.0.1 were in the process that ended. The clean-up's lock
   // keeps ports from being opened for a sandbox that goes away meanwhile.
   const auto permit = co_await entry->tearing_down.acquire();
-  if (entry->record.phase != model::Phase::running || entry->ending || entry->restarts.of_all) co_return Result<void>();
+  if (!is_up(entry->record.phase) || entry->ending || entry->restarts.of_all) co_return Result<void>();
   // An agent that ended in the middle of a restart may have left it raised.
   SBX_CO_CHECK(co_await provisioner_.lower_cpu(entry));
   SBX_CO_CHECK(co_await aio::shield(core_.ports.network.set_egress(entry->slot, entry->record.spec.egress)));
@@ -177,7 +182,7 @@ Task<void> Caretaker::release(EntryPtr entry) { co_await remover_.take_down(entr
 // As the original: after so many sightings and so much time.
 bool Caretaker::is_to_be_reaped(Entry& entry) const {
   const bool is_ended = entry.record.phase == model::Phase::stopped || entry.record.phase == model::Phase::failed;
-  if (!is_ended || !entry.accepted || entry.stand_in || entry.holds) return false;
+  if (!is_ended || !entry.accepted || entry.stand_in || entry.holds || keeps_files(entry.record)) return false;
   const MonoTime now = core_.ports.clock.mono_now();
   if (entry.end_sightings++ == 0) entry.end_seen = now;
   const NodeConfig& config = core_.options.config;
@@ -261,7 +266,12 @@ void Caretaker::handle(const ports::RuntimeEvent& event) {
   const auto& exited = std::get<ports::ContainerExited>(event);
   const EntryPtr entry = core_.table.find_by_container(exited.key);
   // Exits during a redo's clean-up are of the earlier run's containers.
-  if (!entry || entry->redoing || entry->ending) return;
+  if (!entry || entry->redoing) return;
+  if (entry->record.phase == model::Phase::stopping) {
+    entry->exits.emplace(exited.key, exited.exit_code);
+    entry->changed.notify();
+  }
+  if (entry->ending) return;
   entry->exits.emplace(exited.key, exited.exit_code);
   provisioner_.container_exited(entry);
 }

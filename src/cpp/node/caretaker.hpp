@@ -5,6 +5,7 @@
 #include "base/task.hpp"
 #include "node/agent_core.hpp"
 #include "node/converge.hpp"
+#include "node/life_cycle.hpp"
 #include "node/provisioner.hpp"
 #include "node/remover.hpp"
 
@@ -12,7 +13,7 @@ namespace sandboxd::node {
 
 class Caretaker {
  public:
-  Caretaker(AgentCore& core, Provisioner& provisioner, Remover& remover);
+  Caretaker(AgentCore& core, Provisioner& provisioner, Remover& remover, LifeCycle& life);
 
   // Looks at everything once. The first success makes the agent ready (AgentCore::converged). Errors: of the part that
   // could not be asked; unavailable ones set AgentCore::runtime_down.
@@ -43,6 +44,7 @@ class Caretaker {
   AgentCore& core_;
   Provisioner& provisioner_;
   Remover& remover_;
+  LifeCycle& life_;
   aio::Semaphore looking_;  // one look at a time
 };
 

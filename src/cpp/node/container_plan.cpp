@@ -29,10 +29,6 @@ std::string fnv_hex(std::string_view text) {
   return digits;
 }
 
-std::string handler_of(const NodeConfig& config, const model::NodeSandbox& sandbox) {
-  return sandbox.spec.runtime.empty() ? config.runtime : sandbox.spec.runtime;
-}
-
 ports::ContainerRequest base_request(const NodeConfig& config, const model::NodeSandbox& sandbox,
                                      const PlanParts& parts) {
   ports::ContainerRequest request;
@@ -40,6 +36,9 @@ ports::ContainerRequest base_request(const NodeConfig& config, const model::Node
   request.uid = sandbox.uid;
   request.handler = handler_of(config, sandbox);
   request.network_namespace = parts.slot.namespace_path;
+  // Every later life, as every one that may end in a stop, is on the files of the first.
+  request.keeps_files = true;
+  request.again = sandbox.phase == model::Phase::creating && sandbox.started_at;
   request.hostname = sandbox.id.str().substr(0, kHostNameMax);
   return request;
 }
@@ -74,6 +73,10 @@ void add_default_tmp(const StorageSplit& split, model::Container& container) {
 }
 
 }  // namespace
+
+std::string handler_of(const NodeConfig& config, const model::NodeSandbox& sandbox) {
+  return sandbox.spec.runtime.empty() ? config.runtime : sandbox.spec.runtime;
+}
 
 std::string key_prefix(const std::string& instance, const std::string& uid) {
   const bool plain = uid.size() >= kUidDigits && is_hex(std::string_view(uid).substr(0, kUidDigits));

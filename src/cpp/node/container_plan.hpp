@@ -20,6 +20,9 @@ namespace sandboxd::node {
 // "sbx-<instance>-<16 hex digits>-": the digits are the uid's first ones, or a hash of a uid of another form.
 [[nodiscard]] std::string key_prefix(const std::string& instance, const std::string& uid);
 
+// The runtime that it has.
+[[nodiscard]] std::string handler_of(const NodeConfig& config, const model::NodeSandbox& sandbox);
+
 // The record of an accepted request: phase creating, keys set, no slot yet.
 [[nodiscard]] model::NodeSandbox plan_sandbox(const NodeConfig& config, model::NodeCreateRequest request, WallTime now);
 

@@ -1,5 +1,7 @@
 #include "node/converge.hpp"
 
+#include "node/life_cycle.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -18,11 +20,18 @@ bool is_complete(const Found& found, const std::string& slot) {
   return at != found.slots.end() && !at->second.ip.empty();
 }
 
+// What is to be taken away: where the files are kept, a container without a task is not.
 bool has_traces(const model::NodeSandbox& record, const Found& found) {
+  const bool keeps = keeps_files(record);
+  const auto is_trace = [&](const std::string& key) {
+    const auto at = found.containers.find(key);
+    if (at == found.containers.end()) return false;
+    return !keeps || at->second.task != ports::FoundContainer::Task::none;
+  };
   if (!record.slot.empty() && found.slots.contains(record.slot)) return true;
-  if (!record.pod_key.empty() && found.containers.contains(record.pod_key)) return true;
+  if (!record.pod_key.empty() && is_trace(record.pod_key)) return true;
   return std::any_of(record.containers.begin(), record.containers.end(),
-                     [&](const auto& container) { return found.containers.contains(container.key); });
+                     [&](const auto& container) { return is_trace(container.key); });
 }
 
 }  // namespace
@@ -61,7 +70,9 @@ Verdict judge(const model::NodeSandbox& record, const Found& found) {
   switch (record.phase) {
     case model::Phase::deleting: return Verdict::erase;
     case model::Phase::creating: return alive ? Verdict::resume : Verdict::redo;
+    case model::Phase::stopping: return Verdict::stop;
     case model::Phase::running:
+    case model::Phase::pausing:
     case model::Phase::paused: return alive ? Verdict::keep : Verdict::ended;
     case model::Phase::stopped:
     case model::Phase::failed: return has_traces(record, found) ? Verdict::release : Verdict::none;

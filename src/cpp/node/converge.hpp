@@ -27,6 +27,7 @@ enum class Verdict {
   redo,     // half made: take down what is there and start again
   release,  // ended, but parts of it are still on the machine
   erase,    // a deletion was under way
+  stop,     // a stop was under way
 };
 
 [[nodiscard]] Verdict judge(const model::NodeSandbox& record, const Found& found);

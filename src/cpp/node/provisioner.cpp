@@ -4,6 +4,7 @@
 #include "aio/shield.hpp"
 #include "base/log.hpp"
 #include "node/gather.hpp"
+#include "node/life_cycle.hpp"
 #include "node/readiness.hpp"
 
 #include <algorithm>
@@ -42,6 +43,11 @@ std::vector<Missing> ended_containers(const Entry& entry) {
   return ended;
 }
 
+bool has_first_life(const model::NodeSandbox& record, const std::string& key) {
+  return std::none_of(record.containers.begin(), record.containers.end(),
+                      [&](const auto& container) { return container.restarts > 0 && container.key == key; });
+}
+
 Error pull_error(const Error& error, const std::string& reference) {
   if (error.message().starts_with("pull image")) return error;
   return error.with_context("pull image \"" + reference + "\"");
@@ -63,8 +69,8 @@ void mark_running(model::NodeContainer& container, const Entry& entry) {
 }
 
 void Provisioner::begin(EntryPtr entry, From from) {
-  aio::TaskGroup& work = entry->work;
-  work.spawn("provision", provision(std::move(entry), from));
+  const auto work = entry->work;
+  work->spawn("provision", provision(std::move(entry), from));
 }
 
 Task<void> Provisioner::provision(EntryPtr entry, From from) {
@@ -254,7 +260,14 @@ Task<Result<void>> Provisioner::create_one(EntryPtr entry, ports::ContainerReque
       return guests->set_up(key, std::move(setup));
     };
   }
+  const bool had_restart = request.again && !has_first_life(entry->record, request.key);
+  auto fresh = request;
   auto created = co_await aio::shield(core_.ports.runtime.create(std::move(request)));
+  if (!created && had_restart && created.error().code() == ErrorCode::not_found) {
+    // Stopped between the end of its last life and the next, which begins on fresh files.
+    fresh.again = false;
+    created = co_await aio::shield(core_.ports.runtime.create(std::move(fresh)));
+  }
   if (!created) co_return created.error().with_context(what);
   core_.reached(step::kContainerCreated, entry->id());
   co_return created;
@@ -321,7 +334,7 @@ Task<Result<void>> Provisioner::wait_ready(EntryPtr entry, model::ReadinessProbe
   // An exit that came before `started` was set is caught here; later ones cancel this coroutine.
   if (has_exited(*entry)) co_return Error(ErrorCode::runtime_failed, early_exit_text(*entry));
   if (!raised_cpu(core_.options.config, entry->record).empty())
-    entry->work.spawn("lower CPU limit", lower_cpu_later(entry));
+    entry->work->spawn("lower CPU limit", lower_cpu_later(entry));
   co_return co_await wait_until_ready(core_.ports.clock, core_.ports.prober, entry->id(), entry->slot.ip, probe);
 }
 
@@ -333,11 +346,13 @@ Task<Result<void>> Provisioner::go_live(EntryPtr entry) {
   SBX_CO_CHECK(co_await lower_cpu(entry));
   SBX_CO_CHECK(co_await aio::shield(core_.ports.network.publish(entry->slot, entry->record.ports)));
   core_.reached(step::kPublished, entry->id());
-  auto changed = co_await core_.table.change(entry, [&entry](model::NodeSandbox& record) {
+  auto changed = co_await core_.table.change(entry, [this, &entry](model::NodeSandbox& record) {
     if (record.phase != model::Phase::creating) return false;
     record.phase = model::Phase::running;
     record.error.clear();
     record.ip = entry->slot.ip;
+    record.started_at = core_.ports.clock.wall_now();
+    record.ended_at.reset();
     for (model::NodeContainer& container : record.containers) mark_running(container, *entry);
     return true;
   });
@@ -348,9 +363,11 @@ Task<Result<void>> Provisioner::go_live(EntryPtr entry) {
 
 void Provisioner::container_exited(const EntryPtr& entry) {
   if (entry->ending) return;
-  if (entry->record.phase == model::Phase::running) {
+  if (is_up(entry->record.phase)) {
     const std::vector<Missing> ended = ended_containers(*entry);
-    if (ended.empty() || restarter_.take(entry, ended, true)) return;
+    if (ended.empty()) return;
+    // What was to stand still and died all the same is over.
+    if (entry->record.phase == model::Phase::running && restarter_.take(entry, ended, true)) return;
     entry->ending = true;
     core_.tasks.spawn("exit", end_running(entry));
     return;
@@ -364,8 +381,7 @@ void Provisioner::container_exited(const EntryPtr& entry) {
 }
 
 Task<void> Provisioner::end_early(EntryPtr entry) {
-  entry->work.cancel();
-  co_await entry->work.join();
+  co_await end_work(entry);
   if (entry->record.phase == model::Phase::running) {
     co_await remover_.finish(entry, Remover::explain_exit(*entry));
   } else if (entry->record.phase == model::Phase::creating) {

@@ -5,6 +5,7 @@
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "node/gather.hpp"
+#include "node/life_cycle.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/system/system_error.hpp>
@@ -23,7 +24,8 @@ constexpr Log kLog("node");
 constexpr Duration kPauseMin = std::chrono::milliseconds(200);
 constexpr Duration kPauseMax = std::chrono::seconds(15);
 
-// How the end of a sandbox shows on its containers: those with an exit code ended by themselves.
+}  // namespace
+
 void mark_ended(model::NodeSandbox& record, const Entry& entry) {
   for (model::NodeContainer& container : record.containers) {
     const auto exit = entry.exits.find(container.key);
@@ -36,6 +38,8 @@ void mark_ended(model::NodeSandbox& record, const Entry& entry) {
     if (entry.out_of_memory.contains(container.key)) container.error = "out of memory";
   }
 }
+
+namespace {
 
 std::string out_of_memory_text(const Entry& entry) {
   for (std::size_t i = 0; i < entry.record.containers.size(); ++i) {
@@ -98,6 +102,7 @@ Task<Result<void>> Remover::remove_unrecorded(SandboxId id) {
 
 Task<Result<void>> Remover::remove_containers(EntryPtr entry) {
   if (entry->stand_in) SBX_CO_CHECK(co_await remove_unrecorded(entry->id()));
+  if (keeps_files(entry->record)) co_return co_await end_tasks(entry);
   std::vector<Task<Result<void>>> removals;
   for (const auto& container : entry->record.containers)
     removals.push_back(aio::shield(core_.ports.runtime.remove(container.key)));
@@ -112,13 +117,29 @@ Task<Result<void>> Remover::remove_containers(EntryPtr entry) {
   co_return co_await aio::shield(core_.ports.runtime.remove(entry->record.pod_key));
 }
 
+Task<Result<void>> Remover::end_task(EntryPtr entry, std::string key) {
+  auto ended = co_await aio::shield(core_.ports.runtime.end_task(key));
+  if (!ended) co_return ended.error();
+  if (*ended && !entry->redoing) entry->exits.emplace(key, **ended);
+  co_return Result<void>();
+}
+
+Task<Result<void>> Remover::end_tasks(EntryPtr entry) {
+  std::vector<Task<Result<void>>> ends;
+  for (const auto& container : entry->record.containers) ends.push_back(end_task(entry, container.key));
+  auto ended = co_await gather(std::move(ends));
+  SBX_CO_CHECK(all_succeeded(ended));
+  if (entry->record.pod_key.empty()) co_return Result<void>();
+  co_return co_await end_task(entry, entry->record.pod_key);
+}
+
 Task<Result<void>> Remover::remove_network(EntryPtr entry) {
   if (entry->record.slot.empty()) co_return Result<void>();
   co_return co_await aio::shield(core_.ports.network.destroy_slot(entry->record.slot));
 }
 
 Task<Result<void>> Remover::remove_files(EntryPtr entry) {
-  if (core_.ports.files == nullptr) co_return Result<void>();
+  if (core_.ports.files == nullptr || keeps_files(entry->record)) co_return Result<void>();
   co_return co_await aio::shield(core_.ports.files->remove(entry->id()));
 }
 
@@ -197,11 +218,14 @@ Task<void> Remover::release_in_background(EntryPtr entry) {
 Task<bool> Remover::record_end(EntryPtr entry, End end) {
   Duration pause = kPauseMin;
   for (;;) {
-    auto recorded = co_await core_.table.change(entry, [&end, &entry](model::NodeSandbox& record) {
-      if (record.phase == model::Phase::deleting) return false;
+    auto recorded = co_await core_.table.change(entry, [this, &end, &entry](model::NodeSandbox& record) {
+      if (record.phase == model::Phase::deleting || record.phase == model::Phase::stopping) return false;
+      // A start that failed leaves it as it was before: its files stay.
+      if (record.phase == model::Phase::creating && record.started_at) record.desired = model::Desired::stopped;
       record.phase = end.phase;
       record.error = end.error;
       record.ip.clear();
+      record.ended_at = core_.ports.clock.wall_now();
       mark_ended(record, *entry);
       return true;
     });
@@ -214,8 +238,7 @@ Task<bool> Remover::record_end(EntryPtr entry, End end) {
 }
 
 Task<void> Remover::finish(EntryPtr entry, End end) {
-  entry->work.cancel();
-  co_await entry->work.join();
+  co_await end_work(entry);
   if (end.error.size() > limits::kErrorTextMax) end.error.resize(limits::kErrorTextMax);
   kLog.info("sandbox ended",
             {{"sandbox", entry->id().str()}, {"phase", model::to_string(end.phase)}, {"error", end.error}});
@@ -258,8 +281,7 @@ Task<Result<void>> Remover::begin_erasing(EntryPtr entry) {
 }
 
 Task<void> Remover::erase(EntryPtr entry) {
-  entry->work.cancel();
-  co_await entry->work.join();
+  co_await end_work(entry);
   co_await take_down(entry);
   core_.table.release(*entry);
   co_await insist(entry, "remove output", &Remover::remove_output);

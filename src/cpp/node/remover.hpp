@@ -17,7 +17,8 @@ class Remover {
  public:
   explicit Remover(AgentCore& core) : core_(core) {}
 
-  // Closes ports, removes containers, slot and files; keeps record and logs. Returns when it is done.
+  // Closes ports, removes containers, slot and files; keeps record and logs. Where the record says that its files are
+  // kept (life_cycle.hpp), containers lose their tasks only, and files stay. Returns when it is done.
   [[nodiscard]] Task<void> take_down(EntryPtr entry);
   // One try of the same; for a create that starts again. Errors: of the first step that failed.
   [[nodiscard]] Task<Result<void>> take_down_once(EntryPtr entry);
@@ -46,6 +47,8 @@ class Remover {
   Task<Result<void>> close_ports(EntryPtr entry);
   Task<Result<void>> remove_unrecorded(SandboxId id);
   Task<Result<void>> remove_containers(EntryPtr entry);
+  Task<Result<void>> end_task(EntryPtr entry, std::string key);
+  Task<Result<void>> end_tasks(EntryPtr entry);
   Task<Result<void>> remove_network(EntryPtr entry);
   Task<Result<void>> remove_files(EntryPtr entry);
   Task<Result<void>> remove_output(EntryPtr entry);
@@ -59,5 +62,8 @@ class Remover {
 
   AgentCore& core_;
 };
+
+// How the end of a sandbox shows on its containers: those with an exit code ended by themselves.
+void mark_ended(model::NodeSandbox& record, const Entry& entry);
 
 }  // namespace sandboxd::node

@@ -69,14 +69,14 @@ bool Restarter::take(const EntryPtr& entry, const std::vector<Missing>& ended, b
 void Restarter::begin(const EntryPtr& entry, std::size_t index, std::optional<int> exit_code) {
   entry->restarts.under_way.insert(index);
   entry->exits.erase(entry->record.containers[index].key);
-  entry->work.spawn("restart", restart(entry, index, exit_code));
+  entry->work->spawn("restart", restart(entry, index, exit_code));
 }
 
 void Restarter::begin_all(const EntryPtr& entry) {
   entry->restarts.of_all = true;
   ++entry->restarts.remade;
   entry->restarts.under_way.clear();
-  entry->work.spawn("remake", remake(entry));
+  entry->work->spawn("remake", remake(entry));
 }
 
 Task<void> Restarter::restart(EntryPtr entry, std::size_t index, std::optional<int> exit_code) {

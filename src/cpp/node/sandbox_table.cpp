@@ -14,6 +14,37 @@ constexpr Log kLog("node");
 
 }  // namespace
 
+Task<void> end_work(EntryPtr entry) {
+  const auto work = entry->work;
+  work->cancel();
+  co_await work->join();
+}
+
+void begin_life(Entry& entry) {
+  entry.work = std::make_shared<aio::TaskGroup>(entry.executor);
+  entry.exits.clear();
+  entry.out_of_memory.clear();
+  entry.pids.clear();
+  entry.pipes.clear();
+  entry.images.clear();
+  entry.awaited_images.clear();
+  entry.restarts = {};
+  entry.obstacle.clear();
+  entry.slot = {};
+  entry.started = false;
+  entry.redoing = true;
+  entry.ending = false;
+  entry.end_sightings = 0;
+}
+
+void begin_again(model::NodeContainer& container) {
+  container.phase = model::ContainerPhase::creating;
+  container.error.clear();
+  container.task_status.clear();
+  container.pid = 0;
+  container.exit_code.reset();
+}
+
 SandboxTable::SandboxTable(boost::asio::any_io_executor executor, ports::Clock& clock, ports::NodeStore& store)
     : executor_(std::move(executor)), clock_(clock), store_(store) {}
 
@@ -40,16 +71,21 @@ const EntryPtr* SandboxTable::port_holder(PortKey port) const {
 EntryPtr SandboxTable::insert(model::NodeSandbox record, bool holds) {
   auto entry = std::make_shared<Entry>(executor_);
   entry->record = std::move(record);
-  entry->holds = holds;
+  entry->holds = false;
   const bool inserted = entries_.emplace(entry->id(), entry).second;
   SBX_ASSERT(inserted);
   index(entry, true);
-  if (!holds) return entry;
+  if (holds) hold(entry);
+  return entry;
+}
+
+void SandboxTable::hold(const EntryPtr& entry) {
+  if (entry->holds) return;
+  entry->holds = true;
   usage_.cpu_milli += model::total_request_cpu_milli(entry->record.spec);
   usage_.memory_bytes += model::total_request_memory_bytes(entry->record.spec);
   usage_.addresses += 1;
   for (const auto& port : entry->record.ports) ports_[{port.host_port, port.protocol}] = entry;
-  return entry;
 }
 
 void SandboxTable::index(const EntryPtr& entry, bool add) {

@@ -42,9 +42,10 @@ struct Restarts {
 };
 
 struct Entry {
-  explicit Entry(const boost::asio::any_io_executor& executor)
-      : work(executor), writing(executor, 1), tearing_down(executor, 1), changed(executor) {}
+  explicit Entry(const boost::asio::any_io_executor& on)
+      : executor(on), work(std::make_shared<aio::TaskGroup>(on)), writing(on, 1), tearing_down(on, 1), changed(on) {}
 
+  boost::asio::any_io_executor executor;
   model::NodeSandbox record;      // changed by SandboxTable::change() only
   ports::NetworkSlot slot;        // of record.slot, once it is known to exist
   bool accepted = false;          // the record is durable
@@ -75,7 +76,9 @@ struct Entry {
   std::int64_t end_sightings = 0;  // comparisons that found it ended; from the first one on, for reaping
   MonoTime end_seen;
 
-  aio::TaskGroup work;          // the provisioning and restarts; cancelled by the sandbox's end
+  // The provisioning, restarts, pauses; cancelled by the sandbox's end. A new one for each life: a cancelled group
+  // stays so. end_work() ends it.
+  std::shared_ptr<aio::TaskGroup> work;
   aio::Semaphore writing;       // one change of the record at a time
   aio::Semaphore tearing_down;  // one clean-up at a time
   aio::Notifier changed;        // accepted, output opened, announced, released, gone
@@ -85,6 +88,13 @@ struct Entry {
   [[nodiscard]] const SandboxId& id() const { return record.id; }
 };
 using EntryPtr = std::shared_ptr<Entry>;
+
+// Returns when nothing is under way for the sandbox any more.
+[[nodiscard]] Task<void> end_work(EntryPtr entry);
+// Forgets the life that is over: what was learned of it by its containers' keys, which the next one has again.
+void begin_life(Entry& entry);
+// How a container shows whose sandbox is started again.
+void begin_again(model::NodeContainer& container);
 
 // Those who follow its log get what is there, and then the end.
 void end_log_follows(Entry& entry);
@@ -114,7 +124,9 @@ class SandboxTable {
 
   // Puts a record under its id, which must be free, and counts its resources unless `holds` is false.
   EntryPtr insert(model::NodeSandbox record, bool holds);
-  // Gives the entry's CPU, memory, ports and address back. Idempotent.
+  // Counts the entry's CPU, memory, ports and address, which must be free. Idempotent.
+  void hold(const EntryPtr& entry);
+  // Gives them back. Idempotent.
   void release(Entry& entry);
   // Takes the entry out, releases it and wakes who waits on it.
   void erase(const EntryPtr& entry);

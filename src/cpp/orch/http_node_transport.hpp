@@ -39,9 +39,13 @@ class HttpNodeTransport final : public ports::NodeTransport {
   [[nodiscard]] Task<Result<ports::SandboxPage>> list_sandboxes(model::NodeAddress node, std::string cursor) override;
   [[nodiscard]] Task<Result<void>> reconcile(model::NodeAddress node) override;
 
- private:
+  // For calls whose bodies are passed through.
+  [[nodiscard]] http::Client& client() { return client_; }
+  // With the node's address and our token, and the time limit of an operation.
   [[nodiscard]] http::ClientRequest request(const model::NodeAddress& node, std::string method,
                                             std::string target) const;
+
+ private:
   // The body of a successful answer.
   [[nodiscard]] Task<Result<std::string>> ask(http::ClientRequest call);
 

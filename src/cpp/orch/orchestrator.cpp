@@ -11,6 +11,7 @@
 #include "orch/api/common/rate_limit.hpp"
 #include "orch/api/common/routes.hpp"
 #include "orch/api/sandboxd_o/errors.hpp"
+#include "orch/api/sandboxd_o/guests.hpp"
 #include "orch/api/sandboxd_o/routes.hpp"
 #include "orch/engine.hpp"
 #include "orch/http_node_transport.hpp"
@@ -159,6 +160,7 @@ class Orchestrator::Impl {
   Result<http::Router> make_router(std::shared_ptr<const http::Traffic> traffic) {
     http::Router router;
     SBX_CHECK(sandboxd_o::add_routes(router, *service_, clock_));
+    SBX_CHECK(sandboxd_o::add_guest_routes(router, *service_, *transport_));
     SBX_CHECK(common::add_routes(router, *operations_, std::move(traffic)));
     SBX_CHECK(router.guard("POST", "/api/v1/sandboxes", limit_creates(create_limit_, clock_)));
     return router;

@@ -186,6 +186,9 @@ class SandboxService {
   // resource_exhausted is ours alone: too many such calls are under way.
   [[nodiscard]] Task<Result<std::string>> call_node(NodeRef node, ports::NodeCall call);
 
+  // The node that a sandbox is on. Errors: not_found, conflict.
+  [[nodiscard]] Task<Result<NodeRef>> node_of(SandboxId id);
+
   // Every change after revision `after` (nullopt: from now on). Errors: see WatchHub::open.
   [[nodiscard]] Task<Result<std::shared_ptr<WatchStream>>> watch(std::optional<std::int64_t> after, WatchFilter filter);
 
@@ -198,8 +201,6 @@ class SandboxService {
   class Place;
   class PlacedStream;
 
-  // The node that a sandbox is on. Errors: not_found, conflict.
-  [[nodiscard]] Task<Result<NodeRef>> node_of(SandboxId id);
   [[nodiscard]] Task<Result<ports::NodeAnswer>> exchange(NodeRef node, ports::NodeCall call, Duration limit);
   [[nodiscard]] Task<Result<std::string>> probe_call(NodeRef node, std::string path);
 

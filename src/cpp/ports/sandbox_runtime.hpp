@@ -96,6 +96,8 @@ struct ContainerRequest {
   std::string stderr_fifo;
   std::int64_t root_bytes = 0;                      // what it may write to its root file system; 0: no bound
   std::int64_t volume_bytes = 128LL * 1024 * 1024;  // what the volumes that its image declares may hold together
+  bool keeps_files = false;                         // what it writes outlives its task: for end_task()
+  bool again = false;                               // it was made before and its task ended: its files are used
 };
 
 struct FoundContainer {
@@ -139,8 +141,9 @@ class SandboxRuntime {
   // somebody else's; invalid_argument.
   [[nodiscard]] virtual Task<Result<void>> remove_image(std::string reference) = 0;
 
-  // Container record, writable snapshot and task; the process exists but has not started. On an error nothing is left.
-  // Errors: runtime_failed, already_exists, unavailable.
+  // Container record, writable snapshot and task; the process exists but has not started. On an error nothing is left;
+  // `again`: record and files are left as they were. Errors: runtime_failed, already_exists, unavailable, not_found
+  // (`again`, and there is nothing).
   [[nodiscard]] virtual Task<Result<void>> create(ContainerRequest request) = 0;
 
   // Starts the created process; returns the pid of the container's init on the host.
@@ -150,6 +153,19 @@ class SandboxRuntime {
   // How much CPU the container may use from now on, in millicores above 0. Takes effect at once and leaves the record
   // as it was created. Success also when the container is gone. In a gVisor pod only the root has a limit, for all.
   [[nodiscard]] virtual Task<Result<void>> set_cpu_limit(std::string key, std::int64_t milli) = 0;
+
+  // All processes of the container stand still until resume(). In a gVisor pod the root's call is for everybody and is
+  // the only one that may be made. Success also when they do already. Errors: not_found (it does not run),
+  // runtime_failed.
+  [[nodiscard]] virtual Task<Result<void>> pause(std::string key) = 0;
+  [[nodiscard]] virtual Task<Result<void>> resume(std::string key) = 0;
+
+  // Sends the image's stop signal (SIGTERM without one) to the container's init. Success also when nothing runs.
+  [[nodiscard]] virtual Task<Result<void>> ask_to_stop(std::string key) = 0;
+
+  // Kills what runs, paused or not, and deletes the task. Record and files stay, for a create() with `again` or for
+  // remove(). The exit code where one is known. Success also when there is no task. Retry on error.
+  [[nodiscard]] virtual Task<Result<std::optional<int>>> end_task(std::string key) = 0;
 
   // Kills, and removes task, snapshot and record. Success also when there is nothing. Retry on error.
   [[nodiscard]] virtual Task<Result<void>> remove(std::string key) = 0;

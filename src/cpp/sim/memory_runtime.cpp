@@ -61,6 +61,8 @@ Program default_program(const ports::ContainerRequest& request) {
     program.exit_code = args[0] == "false" ? 1 : 0;
   } else if (args[0] == "sleep" && args.size() > 1) {
     program.runs = parse_seconds(args[1]);
+  } else if (args[0] == "stubborn") {
+    program.ignores_stop = true;
   } else if (args[0] == "dd") {
     program.runs = std::chrono::milliseconds(100);
     program.out_of_memory = true;
@@ -147,6 +149,12 @@ void MemoryRuntimeMachine::out_of_memory(const std::string& key) {
 
 Task<void> MemoryRuntimeMachine::live(std::string key, std::uint64_t life, Program program) {
   co_await clock_.sleep_for(*program.runs);
+  const auto stands_still = [&] {
+    const auto there = containers.find(key);
+    return there != containers.end() && there->second.life == life &&
+           there->second.found.task == FoundContainer::Task::paused;
+  };
+  while (stands_still()) co_await changed_.wait();
   const auto at = containers.find(key);
   if (at == containers.end() || at->second.life != life) co_return;
   if (program.out_of_memory) {
@@ -234,22 +242,28 @@ Task<Result<void>> MemoryRuntime::remove_image(std::string reference) {
   co_return machine->images.remove(reference, machine->images_in_use());
 }
 
+Result<void> MemoryRuntime::check_place(const ports::ContainerRequest& request) const {
+  const auto at = machine_->containers.find(request.key);
+  const bool exists = at != machine_->containers.end();
+  if (request.again && !exists) return Error(ErrorCode::not_found, "container " + request.key + " does not exist");
+  if (exists && !(request.again && at->second.found.task == FoundContainer::Task::none))
+    return Error(ErrorCode::already_exists, "container " + request.key + " exists");
+  if (request.role != ContainerRole::pod_member) return {};
+  const auto root = machine_->containers.find(request.pod_key);
+  if (root == machine_->containers.end() || root->second.found.task != FoundContainer::Task::running)
+    return Error(ErrorCode::runtime_failed, "pod root " + request.pod_key + " does not run");
+  return {};
+}
+
 Task<Result<void>> MemoryRuntime::create(ports::ContainerRequest request) {
   auto machine = machine_;
   if (request.handler != "runsc" && request.handler != "runc") {
     co_return Error(ErrorCode::unsupported, "unknown runtime handler \"" + request.handler + "\"");
   }
   SBX_CO_CHECK(co_await enter("", machine->options_.call_latency));
-  if (machine->containers.contains(request.key)) {
-    co_return Error(ErrorCode::already_exists, "container " + request.key + " exists");
-  }
-  if (request.role == ContainerRole::pod_member) {
-    const auto root = machine->containers.find(request.pod_key);
-    if (root == machine->containers.end() || root->second.found.task != FoundContainer::Task::running) {
-      co_return Error(ErrorCode::runtime_failed, "pod root " + request.pod_key + " does not run");
-    }
-  }
+  SBX_CO_CHECK(check_place(request));
   const std::string key = request.key;
+  const bool again = request.again;
   // The record is there from now on: an agent that dies here leaves it.
   MemoryRuntimeMachine::Container container;
   container.found.key = key;
@@ -258,6 +272,7 @@ Task<Result<void>> MemoryRuntime::create(ports::ContainerRequest request) {
   container.cpu_milli =
       request.start_cpu_milli > 0 ? request.start_cpu_milli : request.container.resources.limit_cpu_milli.value;
   container.life = machine->next_life_++;
+  container.disk = again ? machine->containers.at(key).disk : machine->next_disk_++;
   const std::uint64_t life = container.life;
   container.request = std::move(request);
   container.request.image.hold.reset();  // from now on it is the container that uses it
@@ -265,7 +280,7 @@ Task<Result<void>> MemoryRuntime::create(ports::ContainerRequest request) {
   try {
     co_await take_time(machine->clock_, machine->options_.create_latency);
   } catch (...) {
-    machine->containers.erase(key);  // cancelled, not killed: the adapter cleans up
+    if (!again) machine->containers.erase(key);  // cancelled, not killed: the adapter cleans up
     throw;
   }
   const auto at = machine->containers.find(key);
@@ -273,7 +288,7 @@ Task<Result<void>> MemoryRuntime::create(ports::ContainerRequest request) {
     co_return Error(ErrorCode::runtime_failed, "container " + key + " was removed while it was made");
   }
   if (auto planned = machine->take_planned("create")) {
-    if (!planned->leaks) machine->containers.erase(at);
+    if (!planned->leaks && !again) machine->containers.erase(at);
     co_return planned->error;
   }
   if (machine->down) co_return Error(ErrorCode::unavailable, "containerd does not answer (simulated)");

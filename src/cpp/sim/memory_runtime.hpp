@@ -34,10 +34,12 @@ struct Program {
   int exit_code = 0;
   bool out_of_memory = false;  // dies of it at its end
   bool missing = false;        // no such executable: its start fails
+  bool ignores_stop = false;   // goes on after ask_to_stop()
 };
 
 // Reads: `true`, `false`, `sleep SECONDS`, `dd ...` (runs out of memory), `sh -c "[sleep SECONDS; ]exit CODE"`, and a
-// path below /no/such (missing). Everything else, and an image's own command, runs until it is killed.
+// path below /no/such (missing). Everything else, and an image's own command, runs until it is stopped or killed;
+// `stubborn` until it is killed.
 [[nodiscard]] Program default_program(const ports::ContainerRequest& request);
 
 struct MemoryRuntimeOptions {
@@ -55,15 +57,16 @@ class MemoryRuntimeMachine {
     ports::ContainerRequest request;
     ports::FoundContainer found;
     std::int64_t cpu_milli = 0;  // what it may use now; 0: no limit
-    std::uint64_t life = 0;      // tells two containers of one key apart
+    std::uint64_t life = 0;      // tells two tasks of one key apart
+    std::uint64_t disk = 0;      // stands for its files: another number, other files
   };
 
   // `clock` must outlive this.
   MemoryRuntimeMachine(boost::asio::any_io_executor executor, ports::Clock& clock, MemoryRuntimeOptions options);
 
   // Planned trouble. The `nth` call (from 1, counted from now) of `method` ("check", "ensure_image", "create", "start",
-  // "set_cpu_limit", "remove", "list", "list_images", "remove_image") fails with `error`; a create that fails so leaves
-  // nothing unless `leaks`.
+  // "set_cpu_limit", "pause", "resume", "ask_to_stop", "end_task", "remove", "list", "list_images", "remove_image")
+  // fails with `error`; a create that fails so leaves nothing unless `leaks`.
   void fail(std::string method, int nth, Error error, bool leaks = false);
   bool down = false;                     // the daemon does not answer
   int throwing_removes = 0;              // so many calls of remove() throw, as only an adapter's mistake would
@@ -106,6 +109,7 @@ class MemoryRuntimeMachine {
   std::uint64_t first_event_ = 0;
   std::uint64_t stream_ = 0;  // a new number breaks every stream
   std::uint64_t next_life_ = 1;
+  std::uint64_t next_disk_ = 1;
   std::uint32_t next_pid_ = 1000;
   std::set<std::string> pulling_;
 };
@@ -124,6 +128,10 @@ class MemoryRuntime final : public ports::SandboxRuntime {
   [[nodiscard]] Task<Result<void>> create(ports::ContainerRequest request) override;
   [[nodiscard]] Task<Result<std::uint32_t>> start(std::string key) override;
   [[nodiscard]] Task<Result<void>> set_cpu_limit(std::string key, std::int64_t milli) override;
+  [[nodiscard]] Task<Result<void>> pause(std::string key) override;
+  [[nodiscard]] Task<Result<void>> resume(std::string key) override;
+  [[nodiscard]] Task<Result<void>> ask_to_stop(std::string key) override;
+  [[nodiscard]] Task<Result<std::optional<int>>> end_task(std::string key) override;
   [[nodiscard]] Task<Result<void>> remove(std::string key) override;
   [[nodiscard]] Task<Result<std::vector<ports::FoundContainer>>> list() override;
   [[nodiscard]] Task<Result<ports::RuntimeEvent>> next_event() override;
@@ -132,6 +140,8 @@ class MemoryRuntime final : public ports::SandboxRuntime {
   // Time passes, then the fault that was planned for the method, or that the daemon is down.
   [[nodiscard]] Task<Result<void>> enter(std::string method, Duration latency);
   void subscribe();
+  [[nodiscard]] Task<Result<void>> stand(std::string method, std::string key, ports::FoundContainer::Task state);
+  [[nodiscard]] Result<void> check_place(const ports::ContainerRequest& request) const;
   [[nodiscard]] Task<Result<void>> pull(std::string name);
 
   std::shared_ptr<MemoryRuntimeMachine> machine_;

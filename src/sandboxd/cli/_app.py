@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 
 from .daemons import ANY_FLAG, SETTINGS, node, orch
+from .guests import copy, execute, top
 from .information import config, doctor, version
+from .lifecycle import pause, renew, restart, resume, start, stop
 from .nodes import external, nodes
 from .platform import down, image, reload, up
 from .sandboxes import logs, ps, rm, run
@@ -19,7 +21,16 @@ app.command("node", context_settings=ANY_FLAG)(node)
 app.command("doctor")(doctor)
 app.command("ps")(ps)
 app.command("run", context_settings={"allow_interspersed_args": False})(run)
+app.command("exec", context_settings={"allow_interspersed_args": False})(execute)
+app.command("cp")(copy)
+app.command("top")(top)
 app.command("logs")(logs)
+app.command("pause")(pause)
+app.command("resume")(resume)
+app.command("stop")(stop)
+app.command("start")(start)
+app.command("restart")(restart)
+app.command("renew")(renew)
 app.command("rm")(rm)
 app.command("nodes")(nodes)
 app.add_typer(external, name="external")

@@ -98,6 +98,8 @@ def run(
     cpu: Annotated[str, typer.Option(help="CPU, such as 200m or 1.")] = "200m",
     memory: Annotated[str, typer.Option(help="Memory, such as 256Mi.")] = "256Mi",
     lifetime: Annotated[float | None, typer.Option(help="Seconds until it is removed; rounded up.")] = None,
+    stop_at_end: Annotated[bool, typer.Option("--stop-at-end", help="Then stop it instead of removing it.")] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="Run nothing of its own: for `sandboxd exec`.")] = False,
     egress: Annotated[bool, typer.Option("--egress", help="Let it reach the internet.")] = False,
     allow: Annotated[
         list[str] | None,
@@ -118,6 +120,8 @@ def run(
 ) -> None:
     """Create a sandbox, wait until it runs, print its id and addresses."""
     words = _container_words(context, image, command or [])
+    if hold and words:
+        raise typer.BadParameter("a sandbox that holds runs no command of its own", param_hint="--hold")
     _check_lifetime(lifetime)
     variables = dict(_parse_pair(item, "--env") for item in env or [])
     labels = dict(_parse_pair(item, "--label") for item in label or [])
@@ -136,6 +140,8 @@ def run(
             bandwidth=bandwidth,
             restart_policy=restart.policy,
             labels=labels,
+            hold=hold,
+            on_expiry="stop" if stop_at_end else "delete",
             client=client,
         )
         if not detach:

@@ -45,6 +45,7 @@ class Wanted:
 
     sandboxes: set[str] = field(default_factory=set)
     containers: set[str] = field(default_factory=set)  # keys in containerd
+    kept: set[str] = field(default_factory=set)  # likewise, of stopped sandboxes: no task, but files
     roots: int = 0  # containers with a root filesystem of their own, which a pod's pause container has not
     addresses: set[str] = field(default_factory=set)
     ports: set[tuple[int, str, int]] = field(default_factory=set)  # host port, address, container port
@@ -56,12 +57,15 @@ def wanted(instance: Instance) -> tuple[Wanted, list[str]]:
     node_items = all_node_items(instance)
     for item in node_items:
         found.sandboxes.add(item["id"])
+        keys = {container["id"] for container in item["containers"].values()}
+        if item.get("pauseID"):
+            keys.add(item["pauseID"])
+        if item["phase"] == "stopped" and item.get("desired") == "stopped":
+            found.kept |= keys
         if item["phase"] not in LIVE:
             continue
         found.roots += len(item["containers"])
-        found.containers |= {container["id"] for container in item["containers"].values()}
-        if item.get("pauseID"):
-            found.containers.add(item["pauseID"])
+        found.containers |= keys
         if item["ip"]:
             found.addresses.add(item["ip"])
         for port in item.get("ports") or []:
@@ -74,7 +78,7 @@ def wanted(instance: Instance) -> tuple[Wanted, list[str]]:
     assigned = [
         port["host_port"]
         for item in upper.values()
-        if item["status"]["phase"] in ("Scheduled", "Running")
+        if item["status"]["phase"] in ("Scheduled", "Running", "Paused")
         for port in item["status"].get("assigned_ports") or []
     ]
     problems += [f"host port {port} is reserved {n} times" for port, n in Counter(assigned).items() if n > 1]
@@ -224,10 +228,10 @@ def check(instance: Instance) -> list[str]:
     pool = int(instance.environment["SANDBOXD_SLOT_POOL_SIZE"])
 
     records = set(instance.ctr("containers", "ls", "-q").split())
-    problems += _differ("containers", want.containers, records)
+    problems += _differ("containers", want.containers | want.kept, records)
     tasks = {line.split()[0] for line in instance.ctr("tasks", "ls").splitlines()[1:]}
     problems += _differ("tasks", want.containers, tasks)
-    extra_snapshots = snapshots(instance) - want.containers
+    extra_snapshots = snapshots(instance) - want.containers - want.kept
     if extra_snapshots:
         problems.append(f"snapshots: leaked {sorted(extra_snapshots)}")
 
@@ -256,7 +260,7 @@ def check(instance: Instance) -> list[str]:
     kinds = disks(instance)
     for kind, names in kinds.items():
         problems += _differ(f"disks: {kind}", kinds["files"], names)
-    if strange := {name for name in kinds["files"] if name.rsplit(".", 1)[0] not in want.containers}:
+    if strange := {name for name in kinds["files"] if name.rsplit(".", 1)[0] not in want.containers | want.kept}:
         problems.append(f"disks: leaked {sorted(strange)}")
     if len(roots) != want.roots:
         problems.append(f"mounts: {len(roots)} root filesystems, {want.roots} containers with one: {roots}")

@@ -36,6 +36,9 @@ inline constexpr std::size_t kUploadBytesMax = 256 * 1024 * 1024;
 [[nodiscard]] std::span<const RouteEntry> command_routes();
 [[nodiscard]] std::span<const RouteEntry> file_routes();
 
+// Pause, resume, stop, start.
+[[nodiscard]] std::span<const RouteEntry> life_routes();
+
 inline http::Response ok(const codec::json::object& body, int status = 200) {
   http::Response response;
   response.status = status;

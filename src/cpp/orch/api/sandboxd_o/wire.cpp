@@ -38,8 +38,12 @@ model::Container read_container(const Reader& in) {
   in.read("image", out.image);
   in.read("args", out.args);
   if (!out.args.empty()) out.command_kind = model::CommandKind::given;
+  bool hold = false;
+  in.read("hold", hold);
+  if (hold) out.command_kind = model::CommandKind::hold;
   in.read("env", out.env);
   in.read("work_dir", out.work_dir);
+  in.read("user", out.user);
   in.read("cap_add", out.cap_add);
   in.read("cap_drop", out.cap_drop);
   in.read("security_opt", out.security_opt);
@@ -129,6 +133,7 @@ void read_spec(const Reader& in, model::SandboxSpec& spec) {
   read_egress(in, spec.egress);
   in.read_as("restart_policy", spec.restart_policy, codec::record::parse_restart_policy);
   in.read("ttl_seconds", spec.ttl_seconds);
+  in.read_as("on_expiry", spec.on_expiry, codec::record::parse_on_expiry);
   in.read("node_selector", spec.node_selector);
   in.read("labels", spec.labels);
   in.each("ports", [&](const Reader& item) { read_port(item, spec); });
@@ -140,6 +145,7 @@ void read_spec(const Reader& in, model::SandboxSpec& spec) {
   in.each("containers", [&](const Reader& item) { spec.containers.push_back(read_container(item)); });
   in.object("readiness_probe", [&](const Reader& probe) { read_probe(probe, spec.readiness_probe.emplace()); });
   in.read("runtime", spec.runtime);
+  in.read("agent", spec.agent);
 }
 
 json::object container_object(const model::Container& container) {
@@ -148,8 +154,10 @@ json::object container_object(const model::Container& container) {
   out["name"] = container.name;
   out["image"] = container.image;
   codec::put_if(out, "args", container.args);
+  if (container.command_kind == model::CommandKind::hold) out["hold"] = true;
   codec::put_if(out, "env", container.env);
   codec::put_if(out, "work_dir", container.work_dir);
+  codec::put_if(out, "user", container.user);
   codec::put_if(out, "cap_add", container.cap_add);
   codec::put_if(out, "cap_drop", container.cap_drop);
   codec::put_if(out, "security_opt", container.security_opt);
@@ -205,6 +213,7 @@ json::object spec_object(const model::SandboxSpec& spec) {
   if (spec.restart_policy != model::RestartPolicy::never)
     out["restart_policy"] = codec::record::to_text(spec.restart_policy);
   if (spec.ttl_seconds != 0) out["ttl_seconds"] = spec.ttl_seconds;
+  if (spec.on_expiry != model::OnExpiry::remove) out["on_expiry"] = codec::record::to_text(spec.on_expiry);
   codec::put_if(out, "node_selector", spec.node_selector);
   if (!spec.ports.empty()) out["ports"] = ports_array(spec);
   if (!spec.volumes.empty()) {
@@ -223,6 +232,7 @@ json::object spec_object(const model::SandboxSpec& spec) {
   if (spec.readiness_probe) out["readiness_probe"] = probe_object(*spec.readiness_probe);
   codec::put_if(out, "labels", spec.labels);
   codec::put_if(out, "runtime", spec.runtime);
+  if (!spec.agent) out["agent"] = false;
   return out;
 }
 
