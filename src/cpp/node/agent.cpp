@@ -9,10 +9,12 @@
 #include "node/container_plan.hpp"
 #include "node/image_collector.hpp"
 #include "node/image_policy.hpp"
+#include "node/images.hpp"
 #include "node/log_reader.hpp"
 #include "node/privileges.hpp"
 #include "node/provisioner.hpp"
 #include "node/remover.hpp"
+#include "node/usage_reader.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -51,7 +53,9 @@ class Agent::Impl {
         remover_(core_),
         provisioner_(core_, remover_),
         caretaker_(core_, provisioner_, remover_),
-        image_collector_(core_) {}
+        image_collector_(core_),
+        images_(core_),
+        usage_(core_) {}
 
   Task<Result<void>> start();
   Task<void> stop();
@@ -68,6 +72,8 @@ class Agent::Impl {
   Provisioner provisioner_;
   Caretaker caretaker_;
   ImageCollector image_collector_;
+  Images images_;
+  UsageReader usage_;
 
  private:
   void take_records(ports::NodeStoreContents& contents);
@@ -335,6 +341,9 @@ Task<Result<std::vector<std::string>>> Agent::log(SandboxId id, std::string cont
 Result<std::unique_ptr<ports::OutputReader>> Agent::follow_log(const SandboxId& id, const std::string& container) {
   return impl_->follow_log(id, container);
 }
+Images& Agent::images() { return impl_->images_; }
+void Agent::run(std::string_view name, Task<void> work) { impl_->core_.tasks.spawn(name, std::move(work)); }
+UsageReader& Agent::usage() { return impl_->usage_; }
 ports::Clock& Agent::clock() const { return impl_->core_.ports.clock; }
 Result<std::unique_ptr<ports::NodeWatch>> Agent::subscribe() { return impl_->subscribe(); }
 std::optional<Error> Agent::degraded() const { return impl_->degraded(); }

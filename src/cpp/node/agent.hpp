@@ -22,6 +22,7 @@
 #include "ports/clock.hpp"
 #include "ports/disk_gauge.hpp"
 #include "ports/host_facts.hpp"
+#include "ports/image_library.hpp"
 #include "ports/node_store.hpp"
 #include "ports/node_transport.hpp"
 #include "ports/output_collector.hpp"
@@ -30,6 +31,7 @@
 #include "ports/sandbox_network.hpp"
 #include "ports/sandbox_runtime.hpp"
 #include "ports/step_observer.hpp"
+#include "ports/usage_meter.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -37,11 +39,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sandboxd::node {
 
-// All outlive the agent. `files`, `steps` and `disk` may be null.
+class Images;
+class UsageReader;
+
+// All outlive the agent. The pointers may be null.
 struct AgentPorts {
   ports::Clock& clock;
   ports::NodeStore& store;
@@ -52,6 +58,8 @@ struct AgentPorts {
   ports::SandboxFiles* files = nullptr;
   ports::StepObserver* steps = nullptr;
   ports::DiskGauge* disk = nullptr;
+  ports::ImageLibrary* images = nullptr;
+  ports::UsageMeter* usage = nullptr;
 };
 
 struct AgentOptions {
@@ -136,6 +144,12 @@ class Agent {
   [[nodiscard]] Result<std::unique_ptr<ports::OutputReader>> follow_log(const SandboxId& id,
                                                                         const std::string& container);
   [[nodiscard]] ports::Clock& clock() const;
+
+  // What the agent's parts do for people (node/images.hpp, node/usage_reader.hpp). They live as long as the agent.
+  [[nodiscard]] Images& images();
+  [[nodiscard]] UsageReader& usage();
+  // Work that nobody waits for; stop() cancels it and waits for its end. `name`: a constant.
+  void run(std::string_view name, Task<void> work);
 
   // Snapshot, then changes. Errors: unavailable before start(), resource_exhausted (too many watchers). A watcher that
   // falls behind gets `unavailable` from next() and opens a new watch. Must not outlive the agent's executor.

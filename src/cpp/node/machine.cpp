@@ -135,6 +135,7 @@ Result<void> Machine::build_runtime(boost::asio::any_io_executor executor) {
   options.pull_reserve_bytes = config_.image_pull_reserve_bytes;
   SBX_TRY(runtime, containerd::ContainerdRuntime::make(std::move(executor), clock_, std::move(options)));
   runtime_ = std::move(runtime);
+  meter_ = std::make_unique<containerd::CgroupMeter>(cgroup_parent(config_));
   return {};
 }
 
@@ -175,7 +176,9 @@ AgentPorts Machine::ports() {
           .prober = *prober_,
           .files = files_.get(),
           .steps = failpoint_ ? &*failpoint_ : nullptr,
-          .disk = &disk_};
+          .disk = &disk_,
+          .images = runtime_.get(),
+          .usage = meter_.get()};
 }
 
 }  // namespace sandboxd::node

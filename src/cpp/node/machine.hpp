@@ -8,6 +8,7 @@
 #include "aio/system_clock.hpp"
 #include "base/result.hpp"
 #include "cni/cni_provider.hpp"
+#include "containerd/cgroup_meter.hpp"
 #include "containerd/containerd_runtime.hpp"
 #include "http/socket_prober.hpp"
 #include "logs/log_holder_client.hpp"
@@ -54,6 +55,7 @@ class Machine {
   std::unique_ptr<cni::CniProvider> cni_;
   std::unique_ptr<network::HostNetwork> network_;
   std::unique_ptr<containerd::ContainerdRuntime> runtime_;
+  std::unique_ptr<containerd::CgroupMeter> meter_;
   std::unique_ptr<logs::LogHolderClient> output_;
   std::unique_ptr<http::SocketProber> prober_;
   std::unique_ptr<HostFiles> files_;

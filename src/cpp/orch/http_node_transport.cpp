@@ -194,6 +194,8 @@ Task<Result<std::unique_ptr<ports::NodeStream>>> HttpNodeTransport::stream(model
   http::ClientRequest call = request(node, std::move(asked.method), std::move(asked.path));
   const std::string name = call.method + " " + call.target;
   call.headers.emplace_back("Accept", "text/event-stream");
+  if (!asked.body.empty()) call.headers.emplace_back("Content-Type", "application/json");
+  call.body = std::move(asked.body);
   SBX_CO_TRY(opened, co_await client_.open_stream(std::move(call)));
   if (opened->status() >= 400) {
     http::ClientResponse response;

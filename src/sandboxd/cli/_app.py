@@ -5,10 +5,11 @@ from __future__ import annotations
 import typer
 
 from .daemons import ANY_FLAG, SETTINGS, node, orch
+from .images import image
 from .information import config, doctor, version
 from .nodes import external, nodes
-from .platform import down, image, reload, up
-from .sandboxes import logs, ps, rm, run
+from .platform import down, reload, up
+from .sandboxes import logs, ps, rm, run, usage
 
 app = typer.Typer(**SETTINGS)
 app.command("up")(up)
@@ -21,6 +22,7 @@ app.command("ps")(ps)
 app.command("run", context_settings={"allow_interspersed_args": False})(run)
 app.command("logs")(logs)
 app.command("rm")(rm)
+app.command("usage")(usage)
 app.command("nodes")(nodes)
 app.add_typer(external, name="external")
 app.add_typer(image, name="image")

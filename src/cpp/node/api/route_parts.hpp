@@ -1,12 +1,14 @@
 // What the route files of the node's API share.
 #pragma once
 
+#include "base/limits.hpp"
 #include "codec/json.hpp"
 #include "codec/sbxlet.hpp"
 #include "http/message.hpp"
 #include "node/agent.hpp"
 #include "node/api/sbxlet_routes.hpp"
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
@@ -25,10 +27,16 @@ struct RouteEntry {
   const char* pattern;
   Task<http::Response> (*function)(ApiPtr, http::Request);
   bool needs_auth = true;
+  std::size_t body_bytes_max = limits::kHttpBodyBytesMax;
 };
 
 // Logs, whole and as they grow.
 [[nodiscard]] std::span<const RouteEntry> log_routes();
+[[nodiscard]] std::span<const RouteEntry> image_routes();
+[[nodiscard]] std::span<const RouteEntry> usage_routes();
+
+// An archive comes in one body, in memory.
+inline constexpr std::size_t kImportBodyBytesMax = 256 * 1024 * 1024;
 
 inline http::Response ok(const codec::json::object& body, int status = 200) {
   http::Response response;

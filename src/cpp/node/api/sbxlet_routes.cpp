@@ -198,13 +198,14 @@ http::Response sbxlet_error(int status, ErrorCode code, std::string_view message
 Result<void> add_sbxlet_routes(http::Router& router, Agent& agent, sbxlet::NodeFacts facts) {
   const ApiPtr api = std::make_shared<const Api>(Api{agent, std::move(facts)});
   std::vector<RouteEntry> entries(std::begin(kRoutes), std::end(kRoutes));
-  const auto logs = log_routes();
-  entries.insert(entries.end(), logs.begin(), logs.end());
+  for (const auto table : {log_routes(), image_routes(), usage_routes()})
+    entries.insert(entries.end(), table.begin(), table.end());
   for (const RouteEntry& entry : entries) {
     http::Route route;
     route.method = entry.method;
     route.pattern = entry.pattern;
     route.needs_auth = entry.needs_auth;
+    route.body_bytes_max = entry.body_bytes_max;
     // An ordinary function: what the coroutine needs are its parameters.
     route.handler = [api, function = entry.function](http::Request request) {
       return function(api, std::move(request));
