@@ -86,9 +86,7 @@ def pull_image(
     credentials = None
     if username is not None:
         credentials = (username, password or typer.prompt("Password", hide_input=True, err=True))
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=_output.err, transient=True
-    )
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=_output.err, transient=True)
     with Client(url, run_dir=run_dir) as client, bar:
         task = bar.add_task(reference, total=None)
 

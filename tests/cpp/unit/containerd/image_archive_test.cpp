@@ -62,9 +62,8 @@ TEST(ImageArchive, NonsenseIsRefused) {
   for (const char* text : {"", "{}", "[1]", R"([{"Layers":[]}])", R"([{"Config":"c","Layers":[1]}])"})
     EXPECT_FALSE(parse_docker_manifest(text)) << text;
   EXPECT_EQ(digest_of_path("blobs/sha256/" + kOne), "sha256:" + kOne);
-  for (const std::string path :
-       {"blobs/sha256/" + kOne + "0", std::string("blobs/sha256/../x"), "blobs/sha512/" + kOne})
-    EXPECT_EQ(digest_of_path(path), "") << path;
+  const std::string others[] = {"blobs/sha256/" + kOne + "0", "blobs/sha256/../x", "blobs/sha512/" + kOne};
+  for (const std::string& path : others) EXPECT_EQ(digest_of_path(path), "") << path;
 }
 
 TEST(ImageArchive, ARootfsGetsTheDocumentsOfAnImage) {

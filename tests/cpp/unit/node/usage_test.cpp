@@ -46,7 +46,7 @@ TEST_F(UsageTest, TheFirstQuestionReadsTwiceTheNextOnesOnce) {
   EXPECT_EQ(first.memory_limit_bytes, 64 * kMiB);
   EXPECT_EQ(first.memory_percent, 50.0);
   EXPECT_EQ(first.pids, 3);
-  pass(std::chrono::seconds(2));
+  run_void(clock_.sleep_for(std::chrono::seconds(2)));
   meter_.usage[key("one")].cpu_nanos += 500 * kMs;
   EXPECT_EQ(usage("one").cpu_percent, 25.0);
   EXPECT_EQ(meter_.reads, 3U);
@@ -58,7 +58,7 @@ TEST_F(UsageTest, ALongTimeAgoIsNotNow) {
   create_running("one");
   meter_.usage[key("one")] = {1000 * kMs, kMiB, 0, 1};
   (void)usage("one");
-  pass(std::chrono::minutes(5));
+  run_void(clock_.sleep_for(std::chrono::minutes(5)));
   meter_.usage[key("one")].cpu_nanos += 300'000 * kMs;  // it was busy, and is not any more
   EXPECT_EQ(usage("one").cpu_percent, 0.0);
 }
