@@ -5,6 +5,8 @@
 // only.
 #pragma once
 
+#include "aio/notifier.hpp"
+#include "aio/task_group.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "base/task.hpp"
@@ -15,7 +17,10 @@
 #include "ports/clock.hpp"
 #include "ports/node_transport.hpp"
 
+#include <boost/asio/any_io_executor.hpp>
+
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -71,11 +76,22 @@ struct ImportImage {
   ImportSource source;
 };
 
+// A pull that goes on whether or not somebody watches it.
+struct WatchedPull {
+  explicit WatchedPull(const boost::asio::any_io_executor& executor) : changed(executor) {}
+  aio::Notifier changed;  // either of:
+  std::optional<model::PullProgress> progress;
+  std::optional<Result<FleetImageChange>> outcome;
+};
+
 class ImageService {
  public:
   // All outlive this.
-  ImageService(SandboxService& service, ports::NodeTransport& transport, ports::Clock& clock)
-      : service_(service), transport_(transport), clock_(clock) {}
+  ImageService(boost::asio::any_io_executor executor, SandboxService& service, ports::NodeTransport& transport,
+               ports::Clock& clock)
+      : executor_(executor), service_(service), transport_(transport), clock_(clock), pulls_(executor) {}
+  // Gives up the pulls of watch_pull(); what nodes do of them goes on. Before destruction.
+  [[nodiscard]] Task<void> stop();
 
   [[nodiscard]] Task<Result<FleetImages>> list();
   // By name, digest or the unique beginning of a digest. Errors: not_found `image not found`, conflict (the beginning
@@ -87,6 +103,8 @@ class ImageService {
   // not_found (the registry has none), permission_denied (the registry wants other credentials), unavailable (registry
   // or nodes cannot be reached; no node is Ready), resource_exhausted (disk), image_failed.
   [[nodiscard]] Task<Result<FleetImageChange>> pull(PullImage request);
+  // The same in the background. `request.observer` is not called.
+  [[nodiscard]] std::shared_ptr<WatchedPull> watch_pull(PullImage request);
   // From every node that has it. Errors: not_found, conflict (in use, naming by whom), and what a node answers.
   [[nodiscard]] Task<Result<void>> remove(RemoveImage request);
   // Errors: invalid_argument (what is wrong with the archive), too_large, and as pull().
@@ -94,14 +112,18 @@ class ImageService {
 
   // Zeros for a sandbox that does not run or is not on a node yet. Errors: not_found, unavailable (its node).
   [[nodiscard]] Task<Result<model::SandboxUsage>> usage(SandboxId id);
-  // Of the images that the sandbox waits for while it is created; empty when it waits for none or its node does not
-  // say.
-  [[nodiscard]] Task<std::vector<model::PullProgress>> pulls(SandboxId id);
 
  private:
+  // The node that was chosen, or all that are Ready. Errors: not_found, unavailable (none is).
+  [[nodiscard]] Task<Result<std::vector<NodeRef>>> targets(NodeId node);
+
+  [[nodiscard]] Task<void> run(PullImage request, std::shared_ptr<WatchedPull> watched);
+
+  boost::asio::any_io_executor executor_;
   SandboxService& service_;
   ports::NodeTransport& transport_;
   ports::Clock& clock_;
+  aio::TaskGroup pulls_;
 };
 
 }  // namespace sandboxd::orch

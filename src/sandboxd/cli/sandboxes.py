@@ -87,6 +87,24 @@ def ps(
     _output.print_table(["ID", "PHASE", "NODE", "PORTS", "AGE", "REASON"], rows, empty)
 
 
+def usage(
+    id: Annotated[str, typer.Argument(help="Id of the sandbox.")],
+    url: UrlOption = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a sandbox uses now."""
+    with Client(url, run_dir=run_dir) as client:
+        found = client.sandbox_usage(id)
+    if json:
+        _output.print_json(found.raw)
+        return
+    whole = f"{found.memory_bytes >> 20} of {found.memory_limit_bytes >> 20} MiB ({found.memory_percent}%)"
+    rows = [["(all)", f"{found.cpu_percent}%", whole, str(found.pids)]]
+    rows += [[item.name, "", f"{item.memory_bytes >> 20} MiB", str(item.pids)] for item in found.containers]
+    _output.print_table(["CONTAINER", "CPU", "MEMORY", "PROCESSES"], rows, "it has no containers")
+
+
 def run(
     context: typer.Context,
     image: Annotated[str, typer.Argument(help="Image reference.")],

@@ -8,6 +8,7 @@
 #include "node/agent.hpp"
 #include "node/api/sbxlet_routes.hpp"
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
@@ -38,6 +39,11 @@ inline constexpr std::size_t kUploadBytesMax = 256 * 1024 * 1024;
 
 // Pause, resume, stop, start.
 [[nodiscard]] std::span<const RouteEntry> life_routes();
+[[nodiscard]] std::span<const RouteEntry> image_routes();
+[[nodiscard]] std::span<const RouteEntry> usage_routes();
+
+// An archive comes in one body, in memory.
+inline constexpr std::size_t kImportBodyBytesMax = 256 * 1024 * 1024;
 
 inline http::Response ok(const codec::json::object& body, int status = 200) {
   http::Response response;
