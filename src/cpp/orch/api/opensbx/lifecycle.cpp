@@ -2,59 +2,74 @@
 #include "orch/api/opensbx/errors.hpp"
 #include "orch/api/opensbx/route_tables.hpp"
 
+#include <set>
+#include <utility>
+
 namespace sandboxd::orch::opensbx {
 namespace {
 
 using model::Phase;
 
-http::Response conflict(std::string_view text) { return error_response(409, text); }
+// Above the time that a workload gets to end by itself.
+constexpr Duration kLimit = std::chrono::seconds(60);
 
-bool is_frozen(const model::Sandbox& sandbox) {
-  return sandbox.phase == Phase::paused || sandbox.phase == Phase::pausing;
+struct Text {
+  std::string_view reason;  // the control plane's
+  const char* message;      // the original's
+};
+constexpr Text kTexts[] = {
+    {"already_running", "sandbox is already running"}, {"already_stopped", "sandbox is already stopped"},
+    {"already_paused", "sandbox is already paused"},   {"not_paused", "sandbox is not paused"},
+    {"not_running", "sandbox is not running"},
+};
+
+http::Response refused(const Error& error) {
+  for (const std::string& reason : error.reasons()) {
+    for (const Text& text : kTexts) {
+      if (error.code() == ErrorCode::conflict && reason == text.reason) return error_response(409, text.message);
+    }
+  }
+  return failed(error);
+}
+
+using Verb = Task<Result<SandboxRef>> (SandboxService::*)(SandboxId);
+
+// Asks for it, and waits until it is so.
+Task<Result<SandboxRef>> bring(const Context& context, const http::Request& request, Verb verb, Phase phase) {
+  SBX_CO_TRY(sandbox, co_await found(context, request));
+  SBX_CO_TRY(asked, co_await (context.sandboxes.*verb)(sandbox->id));
+  SBX_CO_TRY(now, co_await context.sandboxes.wait_phase(asked->id, std::set{phase, Phase::failed}, kLimit));
+  if (now->phase == phase) co_return now;
+  co_return Error(ErrorCode::internal, now->last_error);
 }
 
 Task<http::Response> start(const Context& context, http::Request request) {
-  auto sandbox = co_await found(context, request);
-  if (!sandbox) co_return failed(sandbox.error());
-  if (is_live(**sandbox)) co_return conflict("sandbox is already running");
-  auto started = co_await context.sandboxes.start((*sandbox)->id);
-  if (!started) co_return failed(started.error());
+  auto started = co_await bring(context, request, &SandboxService::start, Phase::running);
+  if (!started) co_return refused(started.error());
   co_return ok(started_object(**started, "started"));
 }
 
 Task<http::Response> restart(const Context& context, http::Request request) {
-  auto sandbox = co_await found(context, request);
-  if (!sandbox) co_return failed(sandbox.error());
-  auto restarted = co_await context.sandboxes.restart((*sandbox)->id);
-  if (!restarted) co_return failed(restarted.error());
+  auto restarted = co_await bring(context, request, &SandboxService::restart, Phase::running);
+  if (!restarted) co_return refused(restarted.error());
   co_return ok(started_object(**restarted, "restarted"));
 }
 
 Task<http::Response> stop(const Context& context, http::Request request) {
-  auto sandbox = co_await found(context, request);
-  if (!sandbox) co_return failed(sandbox.error());
-  if (!is_live(**sandbox)) co_return conflict("sandbox is already stopped");
-  auto stopped = co_await context.sandboxes.stop((*sandbox)->id);
-  if (!stopped) co_return failed(stopped.error());
+  auto stopped = co_await bring(context, request, &SandboxService::stop, Phase::stopped);
+  if (!stopped) co_return refused(stopped.error());
   co_return ok(status_body("stopped"));
 }
 
 Task<http::Response> pause(const Context& context, http::Request request) {
-  auto sandbox = co_await found(context, request);
-  if (!sandbox) co_return failed(sandbox.error());
-  if (is_frozen(**sandbox)) co_return conflict("sandbox is already paused");
-  if (!is_live(**sandbox)) co_return conflict("sandbox is not running");
-  auto paused = co_await context.sandboxes.pause((*sandbox)->id);
-  if (!paused) co_return failed(paused.error());
+  auto paused = co_await bring(context, request, &SandboxService::pause, Phase::paused);
+  if (!paused) co_return refused(paused.error());
   co_return ok(status_body("paused"));
 }
 
 Task<http::Response> resume(const Context& context, http::Request request) {
-  auto sandbox = co_await found(context, request);
-  if (!sandbox) co_return failed(sandbox.error());
-  if (!is_frozen(**sandbox)) co_return conflict("sandbox is not paused");
-  auto resumed = co_await context.sandboxes.resume((*sandbox)->id);
-  if (!resumed) co_return failed(resumed.error());
+  auto resumed = co_await bring(context, request, &SandboxService::resume, Phase::running);
+  if (!resumed) co_return refused(resumed.error());
   co_return ok(status_body("resumed"));
 }
 
@@ -64,7 +79,7 @@ Task<http::Response> renew(const Context& context, http::Request request) {
   auto sandbox = co_await found(context, request);
   if (!sandbox) co_return failed(sandbox.error());
   auto renewed = co_await context.sandboxes.renew((*sandbox)->id, *timeout);
-  if (!renewed) co_return failed(renewed.error());
+  if (!renewed) co_return refused(renewed.error());
   codec::json::object body;
   body["status"] = "renewed";
   body["timeout"] = *timeout;
