@@ -129,6 +129,7 @@ void read_spec(const Reader& in, model::SandboxSpec& spec) {
   read_egress(in, spec.egress);
   in.read_as("restart_policy", spec.restart_policy, codec::record::parse_restart_policy);
   in.read("ttl_seconds", spec.ttl_seconds);
+  in.read_as("on_expiry", spec.on_expiry, codec::record::parse_on_expiry);
   in.read("node_selector", spec.node_selector);
   in.read("labels", spec.labels);
   in.each("ports", [&](const Reader& item) { read_port(item, spec); });
@@ -205,6 +206,7 @@ json::object spec_object(const model::SandboxSpec& spec) {
   if (spec.restart_policy != model::RestartPolicy::never)
     out["restart_policy"] = codec::record::to_text(spec.restart_policy);
   if (spec.ttl_seconds != 0) out["ttl_seconds"] = spec.ttl_seconds;
+  if (spec.on_expiry != model::OnExpiry::remove) out["on_expiry"] = codec::record::to_text(spec.on_expiry);
   codec::put_if(out, "node_selector", spec.node_selector);
   if (!spec.ports.empty()) out["ports"] = ports_array(spec);
   if (!spec.volumes.empty()) {
