@@ -101,7 +101,9 @@ void State::load(ports::StoreContents contents, WallTime wall, MonoTime mono) {
   }
   for (model::Sandbox& sandbox : contents.sandboxes) {
     const SandboxId id = sandbox.id;
-    const Duration waited = std::max(wall - sandbox.created_at, Duration::zero());
+    // A later life has waited since its start was asked for, not since the first one was.
+    const WallTime since = sandbox.ended_at ? sandbox.updated_at : sandbox.created_at;
+    const Duration waited = std::max(wall - since, Duration::zero());
     if (is_on_its_way(sandbox.phase)) waits_.begin({sandbox.created_at, id}, mono + -waited);
     replace(id, std::make_shared<const model::Sandbox>(std::move(sandbox)), false);
   }
