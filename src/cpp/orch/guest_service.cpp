@@ -89,6 +89,13 @@ std::string octal(std::uint32_t mode) {
   return "0" + text;
 }
 
+// A node that takes its time has sent its status already when it fails: then the body says so.
+Result<model::Command> decode_late(std::string_view body) {
+  if (!body.starts_with(R"({"error")")) return guest::decode_command(body);
+  const auto told = guest::decode_line(body);
+  return told ? Error(ErrorCode::protocol_error, "the node answered nonsense to a wait") : told.error();
+}
+
 // Follows a command's output; a quiet one makes the connection fall silent, which is no end: then it is opened again
 // where it was.
 class FollowedOutput final : public OutputStream {
@@ -193,7 +200,7 @@ Task<Result<model::Command>> GuestService::wait(SandboxId id, std::string comman
     Question question;
     question.path = command_path(command) + "?wait_ms=" + std::to_string(step.count() / kMillisecond);
     SBX_CO_TRY(body, co_await ask(*sandboxes_, *transport_, id, std::move(question)));
-    auto now = guest::decode_command(body);
+    auto now = decode_late(body);
     if (!now || now->exit_code || limit.count() <= 0) co_return now;
   }
 }
@@ -208,7 +215,7 @@ Task<Result<model::Command>> GuestService::signal(SandboxId id, std::string comm
   question.path = command_path(command) + "/signal";
   question.body = codec::write_json(body);
   SBX_CO_TRY(answer, co_await ask(*sandboxes_, *transport_, std::move(id), std::move(question)));
-  co_return guest::decode_command(answer);
+  co_return decode_late(answer);
 }
 
 Task<Result<model::CommandOutput>> GuestService::output(SandboxId id, std::string command) {

@@ -81,9 +81,37 @@ TEST(OrchConfig, every_setting_of_the_original_is_known_once) {
   EXPECT_EQ(keys, expected);
 }
 
+TEST(OrchConfig, dialects_are_known_and_at_least_one) {
+  OrchConfig config;
+  config.dialects = {"opensbx"};
+  EXPECT_TRUE(config.validate().empty());
+  config.dialects = {"opensbx", "sbxlet"};
+  ASSERT_EQ(config.validate().size(), 1U);
+  EXPECT_EQ(config.validate()[0], "dialects: \"sbxlet\" is none of sandboxd_o, opensbx");
+  config.dialects.clear();
+  ASSERT_EQ(config.validate().size(), 1U);
+}
+
+TEST(OrchConfig, an_api_key_is_a_token_that_others_may_stand_beside) {
+  OrchConfig config;
+  config.more_tokens = {"second"};
+  EXPECT_EQ(config.validate().size(), 1U);
+  config.api_key = "hush";
+  EXPECT_TRUE(config.validate().empty());
+}
+
+TEST(OrchConfig, what_opensbx_reserves_is_a_percentage) {
+  OrchConfig config;
+  for (const int percent : {0, 101}) {
+    config.opensbx_request_percent = percent;
+    EXPECT_EQ(config.validate().size(), 1U) << percent;
+  }
+}
+
 TEST(OrchConfig, secrets_are_marked) {
   for (const auto& field : OrchConfig::fields()) {
-    EXPECT_EQ(field.is_secret, field.name.find("token") != std::string_view::npos) << field.name;
+    const bool is_credential = field.name.find("token") != std::string_view::npos || field.name == "api_key";
+    EXPECT_EQ(field.is_secret, is_credential) << field.name;
   }
 }
 

@@ -113,8 +113,9 @@ void GoReader::read(std::string_view name, std::optional<std::vector<std::string
 void GoReader::read(std::string_view name, std::map<std::string, std::string>& out) const {
   each(name, [&](const GoValue& value) {
     if (!is(value, Kind::object, name, "map[string]string")) return;
-    for (const auto& [key, item] : value.members) {
-      if (item.kind == Kind::null || is(item, Kind::string, name, "string")) out[key] = item.text;
+    for (std::size_t i = 0; i < value.names.size(); ++i) {
+      const GoValue& item = value.items[i];
+      if (item.kind == Kind::null || is(item, Kind::string, name, "string")) out[value.names[i]] = item.text;
     }
   });
 }

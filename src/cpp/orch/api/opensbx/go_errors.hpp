@@ -61,8 +61,9 @@ class GoReader {
 
   template <class Visit>
   void each(std::string_view name, Visit visit) const {
-    for (const auto& member : value_->members) {
-      if (same_name(member.first, name) && member.second.kind != GoValue::Kind::null) visit(member.second);
+    for (std::size_t i = 0; i < value_->names.size(); ++i) {
+      const GoValue& item = value_->items[i];
+      if (same_name(value_->names[i], name) && item.kind != GoValue::Kind::null) visit(item);
     }
   }
   static bool same_name(std::string_view a, std::string_view b);

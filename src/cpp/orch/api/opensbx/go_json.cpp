@@ -2,8 +2,10 @@
 
 #include "codec/json.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 namespace sandboxd::orch::opensbx {
 namespace {
@@ -228,13 +230,12 @@ class Scanner {
     for (;;) {
       skip_blanks();
       if (here() != '"') return unexpected("looking for beginning of object key string");
-      auto& member = out.members.emplace_back();
-      if (!read_string(member.first)) return false;
+      if (!read_string(out.names.emplace_back())) return false;
       skip_blanks();
       if (here() != ':') return unexpected("after object key");
       ++at_;
       skip_blanks();
-      if (!read_value(member.second, depth + 1)) return false;
+      if (!read_value(out.items.emplace_back(), depth + 1)) return false;
       skip_blanks();
       if (here() == '}') return ++at_, true;
       if (here() != ',') return unexpected("after object key:value pair");

@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace sandboxd::orch::opensbx {
@@ -18,9 +17,9 @@ struct GoValue {
   enum class Kind { null, boolean, number, string, array, object };
   Kind kind = Kind::null;
   bool fact = false;
-  std::string text;  // of a string; of a number as it was written
-  std::vector<GoValue> items;
-  std::vector<std::pair<std::string, GoValue>> members;  // in their order
+  std::string text;                // of a string; of a number as it was written
+  std::vector<GoValue> items;      // of an array; of an object, in their order
+  std::vector<std::string> names;  // of an object's items
 };
 
 inline constexpr std::size_t kGoDepthMax = 256;  // Go's own is 10000; nothing here nests deeper than four
