@@ -67,6 +67,17 @@ bool pax_time(std::string_view text, std::int64_t& ns) {
 
 }  // namespace
 
+Problem split_inside(std::string_view path, std::vector<std::string>& names) {
+  const std::string shown(path.substr(0, 200));
+  if (!path.empty() && path.front() == '/') return {EINVAL, "tar archive: " + shown + " is an absolute path"};
+  while (!path.empty()) {
+    const std::string_view name = cut(path, '/');
+    if (name == "..") return {EINVAL, "tar archive: " + shown + " leads out of the directory"};
+    if (!name.empty() && name != ".") names.emplace_back(name);
+  }
+  return {};
+}
+
 Problem TarReader::feed(std::string_view bytes, TarSink& sink) {
   while (!bytes.empty() && !is_over_) {
     if (body_ != Body::none && left_ > 0) {

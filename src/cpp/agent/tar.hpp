@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sandboxd::agent {
 
@@ -42,6 +43,9 @@ inline constexpr std::size_t kTarBlock = 512;
 }
 // The archive's end.
 [[nodiscard]] inline std::string tar_end() { return std::string(2 * kTarBlock, '\0'); }
+
+// The names of a path, without "." and empty ones. Refused: absolute ones, and "..".
+[[nodiscard]] Problem split_inside(std::string_view path, std::vector<std::string>& names);
 
 // Who takes what an archive holds. The first problem is the last thing that happens.
 class TarSink {

@@ -25,7 +25,8 @@ void put_pax(std::string& records, std::string_view key, std::string_view value)
 }
 
 std::string pax_time(std::int64_t ns) {
-  const std::uint64_t size = ns < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(ns) : static_cast<std::uint64_t>(ns);
+  const std::uint64_t size =
+      ns < 0 ? std::uint64_t{0} - static_cast<std::uint64_t>(ns) : static_cast<std::uint64_t>(ns);
   std::string digits = std::to_string(size % 1'000'000'000);
   digits.insert(0, 9 - digits.size(), '0');
   return (ns < 0 ? "-" : "") + std::to_string(size / 1'000'000'000) + "." + digits;

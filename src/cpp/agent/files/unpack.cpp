@@ -18,17 +18,6 @@ void time_of(std::int64_t ns, timespec (&times)[2]) {
 
 }  // namespace
 
-Problem split_inside(std::string_view path, std::vector<std::string>& names) {
-  const std::string shown(path.substr(0, 200));
-  if (!path.empty() && path.front() == '/') return {EINVAL, "tar archive: " + shown + " is an absolute path"};
-  while (!path.empty()) {
-    const std::string_view name = cut(path, '/');
-    if (name == "..") return {EINVAL, "tar archive: " + shown + " leads out of the directory"};
-    if (!name.empty() && name != ".") names.emplace_back(name);
-  }
-  return {};
-}
-
 void UnpackCall::open(const Acting& acting, const Write& write, Channel& channel) {
   auto call = std::make_unique<UnpackCall>(acting, channel);
   const ActAs as(*acting.own, acting.identity);

@@ -10,9 +10,6 @@
 
 namespace sandboxd::agent {
 
-// The names of a path, without "." and empty ones. Refused: absolute ones, and "..".
-[[nodiscard]] Problem split_inside(std::string_view path, std::vector<std::string>& names);
-
 class UnpackCall : public Call, private TarSink {
  public:
   static void open(const Acting& acting, const Write& write, Channel& channel);
