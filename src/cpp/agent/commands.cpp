@@ -93,6 +93,10 @@ std::int64_t Commands::active_ns() const {
   return latest;
 }
 
+bool Commands::are_over() const {
+  return std::all_of(commands_.begin(), commands_.end(), [](const auto& one) { return one.second->is_over(); });
+}
+
 bool Commands::on_exit(pid_t pid, int status) {
   const auto found = running_.find(pid);
   if (found == running_.end()) return false;

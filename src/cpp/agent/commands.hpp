@@ -23,6 +23,7 @@ class Commands {
   // Who leads the process group; empty: none of them.
   [[nodiscard]] std::string of_group(pid_t group) const;
   [[nodiscard]] std::int64_t active_ns() const;
+  [[nodiscard]] bool are_over() const;
   // False: it was none of them.
   bool on_exit(pid_t pid, int status);
   void signal_all(int number) const;  // to their groups

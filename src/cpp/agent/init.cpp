@@ -85,7 +85,7 @@ void Init::on_unstarted(const Problem& problem) {
 bool Init::between() {
   const bool has_more = link_.step();
   if (main_ == MainState::unstarted && link_.is_connected() && link_.is_flushed() && !is_ending_) end(exit_code_);
-  if (is_ending_ && link_.is_flushed()) finish();
+  if (is_ending_ && !has_more && link_.is_flushed() && commands_.are_over()) finish();
   return has_more;
 }
 
@@ -165,6 +165,7 @@ void Init::end(int code) {
   if (is_ending_) return;
   is_ending_ = true;
   exit_code_ = code;
+  kill_others(SIGKILL);
   loop_.after(kLastWordsNs, [this] { finish(); });
 }
 

@@ -177,7 +177,10 @@ Answered AgentHost::finish(std::uint32_t call) {
     } else if (frame.call != call) {
       kept_.push_back(std::move(frame));
     } else if (frame.type == Type::data) {
-      send(Type::credit, call, agent::encode(agent::Credit{static_cast<std::uint32_t>(frame.payload.size())}));
+      // It may have said its last and be gone.
+      const agent::Credit credit{static_cast<std::uint32_t>(frame.payload.size())};
+      const std::string grant = agent::encode_frame(Type::credit, call, agent::encode(credit));
+      static_cast<void>(::send(fd_, grant.data(), grant.size(), MSG_NOSIGNAL));
       answered.data += frame.payload;
       answered.pieces.push_back(std::move(frame.payload));
     } else if (frame.type == Type::eof) {
