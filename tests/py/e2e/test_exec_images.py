@@ -10,11 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-import sandboxd
 from support import images
 from support.box import Box
 from support.instance import Instance
 from support.waiting import wait_until
+
+import sandboxd
 
 RUNTIMES = ("runc", "runsc")
 RESOURCE = {"cpu": "50m", "memory": "64Mi"}
