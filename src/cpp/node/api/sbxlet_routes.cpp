@@ -198,7 +198,7 @@ http::Response sbxlet_error(int status, ErrorCode code, std::string_view message
 Result<void> add_sbxlet_routes(http::Router& router, Agent& agent, sbxlet::NodeFacts facts) {
   const ApiPtr api = std::make_shared<const Api>(Api{agent, std::move(facts)});
   std::vector<RouteEntry> entries(std::begin(kRoutes), std::end(kRoutes));
-  for (const auto& more : {life_routes(), log_routes(), command_routes(), file_routes()})
+  for (const auto& more : {life_routes(), log_routes(), command_routes(), file_routes(), attach_routes()})
     entries.insert(entries.end(), more.begin(), more.end());
   for (const RouteEntry& entry : entries) {
     http::Route route;
@@ -206,6 +206,7 @@ Result<void> add_sbxlet_routes(http::Router& router, Agent& agent, sbxlet::NodeF
     route.pattern = entry.pattern;
     route.needs_auth = entry.needs_auth;
     route.body_bytes_max = entry.body_bytes_max;
+    route.streams_body = entry.streams_body;
     // An ordinary function: what the coroutine needs are its parameters.
     route.handler = [api, function = entry.function](http::Request request) {
       return function(api, std::move(request));
