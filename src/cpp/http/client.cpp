@@ -2,6 +2,7 @@
 
 #include "http/connection.hpp"
 #include "http/target.hpp"
+#include "http/web_socket_wire.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -37,6 +38,11 @@ class Stream final : public ClientStream {
   [[nodiscard]] int status() const override { return status_; }
   [[nodiscard]] const std::string& content_type() const override { return connection_->parser().content_type(); }
   [[nodiscard]] const Headers& headers() const override { return connection_->parser().headers(); }
+  [[nodiscard]] std::optional<std::uint64_t> length() const override { return connection_->parser().content_length(); }
+  std::shared_ptr<ByteStream> take_over() override {
+    if (status_ != 101) return nullptr;
+    return std::make_shared<ByteStream>(connection_->take_socket());
+  }
 
  private:
   static Task<Result<std::optional<std::string>>> read(Connected connection, Duration idle) {
@@ -60,7 +66,26 @@ class Stream final : public ClientStream {
   int status_;
 };
 
+class PassedOn final : public BodyStream {
+ public:
+  PassedOn(std::unique_ptr<ClientStream> from, Duration idle) : from_(std::move(from)), idle_(idle) {}
+
+  Task<std::optional<std::string>> next() override {
+    auto piece = co_await from_->next(idle_);
+    if (!piece) throw ErrorException(piece.error());
+    co_return *std::move(piece);
+  }
+
+ private:
+  std::unique_ptr<ClientStream> from_;
+  Duration idle_;
+};
+
 }  // namespace
+
+std::shared_ptr<BodyStream> pass_on(std::unique_ptr<ClientStream> from, Duration idle) {
+  return std::make_shared<PassedOn>(std::move(from), idle);
+}
 
 class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
  public:
@@ -74,10 +99,8 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     Connected connection = self->take(peer);
     if (connection) {
       connection->set_deadline(deadline);
-      const bool may_retry = may_repeat(request->method);
-      // A request that may be repeated keeps its body.
-      std::string body = may_retry ? request->body : std::move(request->body);
-      const auto result = co_await connection->exchange_header(head, std::move(body));
+      const bool may_retry = may_repeat(request->method) && !request->body_stream;
+      const auto result = co_await exchange(connection, head, request, may_retry);
       if (result) co_return connection;
       connection->close();
       if (!may_retry || !connection->was_stale()) co_return result.error();
@@ -86,8 +109,20 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     const Duration limit = std::clamp(left, Duration::zero(), self->options.connect_timeout);
     SBX_CO_TRY(fresh, co_await Connection::open(self->executor, request->host, request->port, limit));
     fresh->set_deadline(deadline);
-    SBX_CO_CHECK(co_await fresh->exchange_header(std::move(head), std::move(request->body)));
+    SBX_CO_CHECK(co_await exchange(fresh, std::move(head), request, false));
     co_return fresh;
+  }
+
+  static Task<Result<void>> exchange(Connected connection, std::string head, std::shared_ptr<ClientRequest> request,
+                                     bool may_repeat_it) {
+    if (request->body_stream) {
+      auto uploaded = co_await connection->exchange_header(std::move(head), request->body_stream, request->timeout);
+      co_return uploaded;
+    }
+    // A request that may be repeated keeps its body.
+    std::string body = may_repeat_it ? request->body : std::move(request->body);
+    auto sent = co_await connection->exchange_header(std::move(head), std::move(body));
+    co_return sent;
   }
 
   static Task<Result<ClientResponse>> send(std::shared_ptr<Impl> self, ClientRequest given) {
@@ -118,6 +153,24 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     const Connected connection = *std::move(started);
     connection->clear_deadline();
     co_return std::unique_ptr<ClientStream>(std::make_unique<Stream>(connection));
+  }
+
+  static Task<Result<std::shared_ptr<WebSocket>>> open_web_socket(std::shared_ptr<Impl> self, ClientRequest request,
+                                                                  WebSocketOptions wanted) {
+    const auto deadline = after(request.timeout);
+    const auto about = [&](const Error& error) { return error.with_context(describe(request)); };
+    const auto checked = format_request(request);
+    if (!checked) co_return checked.error();
+    const Duration limit = std::min(request.timeout, self->options.connect_timeout);
+    auto opened = co_await Connection::open(self->executor, request.host, request.port, limit);
+    if (!opened) co_return about(opened.error());
+    const auto bytes = std::make_shared<ByteStream>((*opened)->take_socket());
+    std::string authority = request.host_header;
+    if (authority.empty()) authority = format_authority(request.host, request.port);
+    auto result =
+        co_await request_web_socket(bytes, authority, request.target, request.headers, std::move(wanted), deadline);
+    if (!result) co_return about(result.error());
+    co_return result;
   }
 
   // The idle connection used last: the likeliest to be alive. Null without one.
@@ -198,6 +251,10 @@ Task<Result<ClientResponse>> Client::send(ClientRequest request) { return Impl::
 
 Task<Result<std::unique_ptr<ClientStream>>> Client::open_stream(ClientRequest request) {
   return Impl::open_stream(impl_, std::move(request));
+}
+
+Task<Result<std::shared_ptr<WebSocket>>> Client::open_web_socket(ClientRequest request, WebSocketOptions options) {
+  return Impl::open_web_socket(impl_, std::move(request), std::move(options));
 }
 
 }  // namespace sandboxd::http

@@ -5,7 +5,9 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
+#include "http/byte_stream.hpp"
 #include "http/message.hpp"
+#include "http/web_socket.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -14,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -33,7 +36,12 @@ struct ClientRequest {
   std::string target = "/";                                  // percent-encoded, with the query
   std::vector<std::pair<std::string, std::string>> headers;  // beside Host, User-Agent and Content-Length
   std::string body;
-  Duration timeout = std::chrono::seconds(10);  // of the whole exchange
+  // Instead of `body`; sent while it is read, chunked unless it says its length. An answer that comes before its end
+  // ends it.
+  std::shared_ptr<BodyReader> body_stream = {};
+  std::string host_header = {};                 // empty: host and port
+  std::string user_agent = "sandboxd";          // empty: none
+  Duration timeout = std::chrono::seconds(10);  // of the whole exchange; with `body_stream`, between its pieces
   std::size_t body_bytes_max = limits::kHttpBodyBytesMax;
 };
 
@@ -55,7 +63,19 @@ class ClientStream {
   [[nodiscard]] virtual int status() const = 0;
   [[nodiscard]] virtual const std::string& content_type() const = 0;
   [[nodiscard]] virtual const Headers& headers() const = 0;
+  [[nodiscard]] std::string_view header(std::string_view name) const {  // the first, or empty
+    const auto found = headers().find(name);
+    return found == headers().end() ? std::string_view() : std::string_view(found->second);
+  }
+  // What the header says of the body; nullopt when it does not (chunks, or up to the connection's end).
+  [[nodiscard]] virtual std::optional<std::uint64_t> length() const = 0;
+  // The connection, after an answer with status 101; the stream is over then. nullptr for other answers.
+  [[nodiscard]] virtual std::shared_ptr<ByteStream> take_over() = 0;
 };
+
+// A server's answer as a body of ours. An error of `from` leaves next() as an exception, so that nobody takes a body
+// that was cut off for a whole one.
+[[nodiscard]] std::shared_ptr<BodyStream> pass_on(std::unique_ptr<ClientStream> from, Duration idle);
 
 // All functions on the executor's one thread. Destroying the client closes its idle connections; exchanges under way
 // go on. A cancelled call closes its connection and throws operation_aborted.
@@ -71,7 +91,11 @@ class Client {
   // (the request itself), resource_exhausted (no file descriptors).
   [[nodiscard]] Task<Result<ClientResponse>> send(ClientRequest request);
   // The header is complete when it returns; `timeout` covers connecting and the header.
+  // Headers may ask for another protocol (Connection and Upgrade).
   [[nodiscard]] Task<Result<std::unique_ptr<ClientStream>>> open_stream(ClientRequest request);
+  // On a connection of its own. A refusal is the error that the server names, or that its status means.
+  [[nodiscard]] Task<Result<std::shared_ptr<WebSocket>>> open_web_socket(ClientRequest request,
+                                                                         WebSocketOptions options);
 
  private:
   class Impl;

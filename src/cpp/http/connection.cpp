@@ -53,8 +53,10 @@ Result<std::string> format_request(const ClientRequest& request) {
   out += ' ';
   out += request.target;
   out += " HTTP/1.1\r\nHost: ";
-  out += format_authority(request.host, request.port);
-  out += "\r\nUser-Agent: sandboxd\r\n";
+  if (has_control(request.host_header)) return refuse("bad Host");
+  out += request.host_header.empty() ? format_authority(request.host, request.port) : request.host_header;
+  out += "\r\n";
+  if (!request.user_agent.empty()) out += "User-Agent: " + request.user_agent + "\r\n";
   for (const auto& [name, value] : request.headers) {
     if (!is_token(name) || has_control(value)) return refuse("bad header \"" + name + "\"");
     out += name;
@@ -62,10 +64,15 @@ Result<std::string> format_request(const ClientRequest& request) {
     out += value;
     out += "\r\n";
   }
+  if (request.body_stream && !request.body_stream->length()) {
+    out += "Transfer-Encoding: chunked\r\n\r\n";
+    return out;
+  }
+  const std::uint64_t length = request.body_stream ? *request.body_stream->length() : request.body.size();
   const bool may_have_body = request.method != "GET" && request.method != "HEAD" && request.method != "DELETE";
-  if (may_have_body || !request.body.empty()) {
+  if (may_have_body || length > 0) {
     out += "Content-Length: ";
-    out += std::to_string(request.body.size());
+    out += std::to_string(length);
     out += "\r\n";
   }
   out += "\r\n";
@@ -144,24 +151,35 @@ Task<boost::system::error_code> Connection::receive(std::size_t count) {
   co_return has_timed_out_ ? boost::system::error_code(asio::error::operation_aborted) : std::get<0>(result);
 }
 
-Task<Result<void>> Connection::exchange_header(std::string head, std::string body) {
+void Connection::begin_exchange(const std::string& head) {
   has_received_ = false;
   is_cut_ = false;
+  is_sent_ = false;
   is_head_ = head.starts_with("HEAD ");
   parser_.emplace(limits::kHttpHeaderBytesMax, !is_head_);
   buffer_.shrink(kHeaderReadBytes);
+}
+
+Task<Result<void>> Connection::exchange_header(std::string head, std::string body) {
+  begin_exchange(head);
   const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(body)};
   const auto written = co_await asio::async_write(socket_, buffers, kToken);
   const auto write_error = std::get<0>(written);
   if (write_error == asio::error::operation_aborted) co_return failure(write_error);
+  is_sent_ = !write_error;
+  auto result = co_await read_header(write_error);
+  co_return result;
+}
 
+Task<Result<void>> Connection::read_header(boost::system::error_code write_error) {
   while (true) {
     buffer_.consume(parser_->feed(buffer_.view()));
     if (parser_->fault() != ParseFault::none) {
       co_return Error(ErrorCode::protocol_error, peer_ + ": answer is not HTTP: " + parser_->fault_text());
     }
     if (parser_->has_header()) {
-      if (parser_->status() / 100 != 1) co_return Result<void>();
+      const int status = parser_->status();
+      if (status / 100 != 1 || status == 101) co_return Result<void>();
       parser_.emplace(limits::kHttpHeaderBytesMax, !is_head_);  // an interim answer; the real one follows
       continue;
     }
@@ -197,8 +215,8 @@ Task<Result<bool>> Connection::read_more() {
 }
 
 bool Connection::is_reusable() const {
-  return socket_.is_open() && parser_ && parser_->is_done() && parser_->fault() == ParseFault::none &&
-         parser_->keep_alive() && buffer_.empty();
+  return socket_.is_open() && is_sent_ && parser_ && parser_->status() != 101 && parser_->is_done() &&
+         parser_->fault() == ParseFault::none && parser_->keep_alive() && buffer_.empty();
 }
 
 bool Connection::is_alive() {

@@ -48,8 +48,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Sends a request and reads the header of its answer into `parser`. A send that fails because the server already
   // answered and closed is no failure.
   [[nodiscard]] Task<Result<void>> exchange_header(std::string head, std::string body);
+  // The same with a body that is sent while it is read. `patience` is the limit for each step of it; the caller's
+  // deadline does not count. An answer that comes first ends the body. Errors of the body's source come back as they
+  // are.
+  [[nodiscard]] Task<Result<void>> exchange_header(std::string head, std::shared_ptr<BodyReader> body,
+                                                   Duration patience);
   // Reads more of the body into the parser. False at its end.
   [[nodiscard]] Task<Result<bool>> read_more();
+
+  // The socket with what was received behind the answer's header.
+  [[nodiscard]] PrefixedSocket take_socket();
 
   [[nodiscard]] ResponseParser& parser() { return *parser_; }
   // The exchange is over and the server keeps the connection: it may carry another one.
@@ -63,6 +71,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::chrono::steady_clock::time_point idle_since;  // for the pool
 
  private:
+  struct Upload;  // what is known of a body under way
+  Task<Result<void>> read_header(boost::system::error_code write_error);
+  static Task<Result<void>> read_answer(std::shared_ptr<Connection> self);
+  static Task<void> upload(std::shared_ptr<Connection> self, std::string head, std::shared_ptr<Upload> upload);
+  void begin_exchange(const std::string& head);
   void wake_at(SteadyTime time);
   Error failure(const boost::system::error_code& error) const;
   Task<boost::system::error_code> receive(std::size_t count);
@@ -78,6 +91,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool has_received_ = false;
   bool is_cut_ = false;
   bool is_head_ = false;
+  bool is_sent_ = false;  // the whole request
 };
 
 }  // namespace sandboxd::http

@@ -2,8 +2,10 @@
 #pragma once
 
 #include "base/limits.hpp"
+#include "base/result.hpp"
 #include "base/task.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,6 +24,17 @@ struct HeaderLess {
 };
 using Headers = std::multimap<std::string, std::string, HeaderLess>;
 
+// A body that is read as it is asked for: whoever does not ask makes the sender wait. At most one call at a time.
+class BodyReader {
+ public:
+  virtual ~BodyReader() = default;
+  // The next bytes, never none of them; nullopt at the regular end. Errors: too_large, deadline_exceeded (silence),
+  // unavailable (the sender is gone), protocol_error, cancelled (the request is over); each is the last word.
+  [[nodiscard]] virtual Task<Result<std::optional<std::string>>> next() = 0;
+  // What the sender announced; nullopt when it did not (chunks).
+  [[nodiscard]] virtual std::optional<std::uint64_t> length() const = 0;
+};
+
 struct Request {
   std::string method;  // upper case
   std::string target;  // as sent, with the query
@@ -30,6 +43,7 @@ struct Request {
   std::map<std::string, std::string> parameters;  // "{name}" of the route, percent-decoded
   std::multimap<std::string, std::string> query;  // percent-decoded
   std::string body;
+  std::shared_ptr<BodyReader> body_reader;  // instead of `body`, on routes that ask for it; over with the handler
   std::string peer_address;
   std::string request_id;  // also sent back as X-Request-Id
 
@@ -48,12 +62,21 @@ class BodyStream {
   [[nodiscard]] virtual Task<std::optional<std::string>> next() = 0;
 };
 
+class ByteStream;        // byte_stream.hpp
+struct WebSocketAnswer;  // web_socket.hpp
+
 struct Response {
   int status = 200;
   std::string content_type = "application/json; charset=utf-8";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
   std::shared_ptr<BodyStream> stream;  // when set, `body` is ignored and the answer is chunked
+  // Of `stream`, which must hold exactly as many bytes; instead of chunks. In an answer to HEAD: what GET would send.
+  std::optional<std::uint64_t> stream_length = {};
+  // With status 101 and an Upgrade header: gets the connection, which ends with it. Cancelled when the server stops.
+  std::function<Task<void>(std::shared_ptr<ByteStream>)> takes_over = {};
+  // The same for a WebSocket; see accept_web_socket() in web_socket.hpp.
+  std::shared_ptr<const WebSocketAnswer> web_socket = {};
 };
 
 using Handler = std::function<Task<Response>(Request)>;
@@ -61,13 +84,18 @@ using Handler = std::function<Task<Response>(Request)>;
 // Called after authentication and before the body is read; a response refuses the request.
 using Admission = std::function<std::optional<Response>(const Request&)>;
 
+inline constexpr std::string_view kAnyMethod = "*";
+
 struct Route {
-  std::string method;
+  std::string method;   // or kAnyMethod, which stands behind a route of the same path with the method itself
   std::string pattern;  // "/api/v1/sandboxes/{id}"; a last segment "{name...}" takes the rest of the path
   Handler handler;
   bool needs_auth = true;
   std::size_t body_bytes_max = limits::kHttpBodyBytesMax;
   Admission admit = {};  // empty: everybody
+  // The handler starts with the header and reads the body itself, through Request::body_reader; it is cancelled when
+  // the client goes away. It may answer without having read everything: the connection is closed then.
+  bool streams_body = false;
 };
 
 // Malformed escapes stay as they are; '+' is no space here.

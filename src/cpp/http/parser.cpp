@@ -61,6 +61,11 @@ class Core : public beast::http::basic_parser<kIsRequest> {
     if (body.size() > bytes || (length && *length > bytes)) fault = ParseFault::body_too_large;
   }
 
+  [[nodiscard]] std::optional<std::uint64_t> length() const {
+    const auto announced = this->content_length();
+    return announced ? std::optional<std::uint64_t>(*announced) : std::nullopt;
+  }
+
   void set_fault(const error_code& error) {
     if (fault != ParseFault::none) return;
     fault = error == beast::http::error::header_limit ? ParseFault::header_too_large : ParseFault::malformed;
@@ -126,6 +131,7 @@ class RequestParser::Impl {
 
     Request request;
     bool expects_continue = false;
+    bool streams_body = false;
 
    private:
     void on_request_impl(beast::http::verb, string_view method, string_view target, int v, error_code& error) override {
@@ -178,7 +184,7 @@ void RequestParser::reset() { impl_->parser.emplace(impl_->header_bytes_max); }
 std::size_t RequestParser::feed(std::string_view bytes) {
   auto& parser = *impl_->parser;
   const std::size_t used = parser.feed_some(bytes);
-  if (parser.is_done()) parser.request.body = std::move(parser.body);
+  if (parser.is_done() && !parser.streams_body) parser.request.body = std::move(parser.body);
   return used;
 }
 
@@ -191,6 +197,16 @@ void RequestParser::set_body_limit(std::size_t bytes) { impl_->parser->limit_bod
 bool RequestParser::keep_alive() const { return impl_->parser->keep_alive(); }
 bool RequestParser::is_http_1_1() const { return impl_->parser->version >= 11; }
 bool RequestParser::expects_continue() const { return impl_->parser->expects_continue; }
+std::optional<std::uint64_t> RequestParser::content_length() const { return impl_->parser->length(); }
+
+void RequestParser::stream_body() {
+  auto& parser = *impl_->parser;
+  parser.streams_body = true;
+  // What was done with the header is there already.
+  if (parser.is_done()) parser.body = std::exchange(parser.request.body, {});
+}
+
+std::string RequestParser::take_body() { return std::exchange(impl_->parser->body, {}); }
 
 // ---- responses
 
@@ -237,6 +253,7 @@ int ResponseParser::status() const { return impl_->status; }
 const std::string& ResponseParser::content_type() const { return impl_->content_type; }
 Headers& ResponseParser::headers() { return impl_->headers; }
 bool ResponseParser::keep_alive() const { return impl_->keep_alive(); }
+std::optional<std::uint64_t> ResponseParser::content_length() const { return impl_->length(); }
 void ResponseParser::set_body_limit(std::size_t bytes) { impl_->limit_body(bytes); }
 std::string ResponseParser::take_body() { return std::exchange(impl_->body, {}); }
 

@@ -44,6 +44,10 @@ class RequestParser {
   [[nodiscard]] bool keep_alive() const;
   [[nodiscard]] bool is_http_1_1() const;
   [[nodiscard]] bool expects_continue() const;
+  [[nodiscard]] std::optional<std::uint64_t> content_length() const;
+  // The body stays out of the request; take_body() gives the part of it that came since the last call.
+  void stream_body();
+  [[nodiscard]] std::string take_body();
 
  private:
   class Impl;
@@ -71,6 +75,7 @@ class ResponseParser {
   [[nodiscard]] const std::string& content_type() const;
   [[nodiscard]] Headers& headers();
   [[nodiscard]] bool keep_alive() const;
+  [[nodiscard]] std::optional<std::uint64_t> content_length() const;
   void set_body_limit(std::size_t bytes);
   // Takes the part of the body that came since the last call.
   [[nodiscard]] std::string take_body();

@@ -109,11 +109,23 @@ bool Router::matches(const Entry& entry, const std::vector<std::string>& segment
   return entry.segments.size() == segments.size();
 }
 
+bool Router::is_same_path(const Entry& a, const Entry& b) {
+  return std::ranges::equal(a.segments, b.segments, [](const Segment& one, const Segment& other) {
+    return one.kind == other.kind && (one.kind != Kind::literal || one.text == other.text);
+  });
+}
+
 const Router::Entry* Router::lookup(const std::string& method, const std::vector<std::string>& segments) const {
+  const Entry* any = nullptr;
   for (const auto& entry : entries_) {
-    if (entry->route.method == method && matches(*entry, segments, nullptr)) return entry.get();
+    const bool is_any = entry->route.method == kAnyMethod;
+    if ((!is_any && entry->route.method != method) || !matches(*entry, segments, nullptr)) continue;
+    // Entries of one path stand together; one that matches behind them is less specific.
+    if (any != nullptr && !is_same_path(*any, *entry)) return any;
+    if (!is_any) return entry.get();
+    if (any == nullptr) any = entry.get();
   }
-  return nullptr;
+  return any;
 }
 
 std::variant<Matched, Redirect, NoRoute> Router::find(const std::string& method, const std::string& path) const {

@@ -5,7 +5,7 @@
 // superfluous trailing slash redirects (and a missing one, where only "/{name...}" would match).
 //
 // A literal segment wins over a parameter, a parameter over "{name...}". A parameter never matches an empty segment;
-// "{name...}" also matches an empty rest.
+// "{name...}" also matches an empty rest. A route of kAnyMethod takes what no other route of its path takes.
 #pragma once
 
 #include "base/result.hpp"
@@ -56,6 +56,7 @@ class Router {
   // `segments` as sent; their decoded values go into `parameters`, if given.
   static bool matches(const Entry& entry, const std::vector<std::string>& segments,
                       std::map<std::string, std::string>* parameters);
+  static bool is_same_path(const Entry& a, const Entry& b);
   [[nodiscard]] const Entry* lookup(const std::string& method, const std::vector<std::string>& segments) const;
 
   std::vector<std::unique_ptr<Entry>> entries_;  // most specific first

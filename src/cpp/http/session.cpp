@@ -1,5 +1,6 @@
 #include "http/session.hpp"
 
+#include "http/byte_stream.hpp"
 #include "http/target.hpp"
 
 #include <boost/asio/buffer.hpp>
@@ -18,7 +19,6 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kHeaderReadBytes = 4 * 1024;
 constexpr std::size_t kBodyReadBytes = 64 * 1024;
-constexpr std::size_t kLingerBytesMax = 64 * 1024 * 1024;
 
 Response not_found() {
   Response response;
@@ -97,11 +97,15 @@ void Session::begin_stop() {
   // what is being written is not disturbed.
   boost::system::error_code ignored;
   socket_.shutdown(asio::socket_base::shutdown_receive, ignored);
+  if (switched_end_) switched_end_->notify();
 }
 
 void Session::abort() {
   is_gone_ = true;
   is_ending_ = true;
+  if (switched_end_) switched_end_->notify();
+  if (switched_) switched_->close();
+  if (web_socket_) web_socket_->abort();
   boost::system::error_code ignored;
   socket_.close(ignored);
 }
@@ -171,13 +175,18 @@ Task<Session::Outcome> Session::read_header() {
   }
 }
 
+// A client that waits for leave to send its body gets it. False when it is gone.
+Task<bool> Session::send_continue() {
+  if (is_continued_ || !parser_.expects_continue() || !parser_.is_http_1_1() || !buffer_.empty()) co_return true;
+  is_continued_ = true;
+  const bool sent = co_await send(std::string(kContinue), {});
+  co_return sent;
+}
+
 Task<Session::Outcome> Session::read_body() {
+  const bool sent = co_await send_continue();
+  if (!sent) co_return Outcome::ended;
   set_deadline(Activity::reading, server_->options.body_timeout);
-  if (parser_.expects_continue() && parser_.is_http_1_1() && buffer_.empty()) {
-    const bool sent = co_await send(std::string(kContinue), {});
-    if (!sent) co_return Outcome::ended;
-    set_deadline(Activity::reading, server_->options.body_timeout);
-  }
   while (true) {
     buffer_.consume(parser_.feed(buffer_.view()));
     if (parser_.fault() != ParseFault::none) co_return Outcome::fault;
@@ -204,6 +213,8 @@ void Session::start_request() {
   query_ = mark == std::string::npos ? std::string() : request.target.substr(mark + 1);
   user_agent_ = request.header("User-Agent");
   route_ = nullptr;
+  body_outcome_ = Outcome::complete;
+  is_continued_ = false;
   be(Activity::handling);
 }
 
@@ -247,7 +258,8 @@ Task<bool> Session::serve() {
 
   parser_.set_body_limit(matched.route->body_bytes_max);
   Outcome body = parser_.fault() == ParseFault::none ? Outcome::complete : Outcome::fault;
-  if (body == Outcome::complete && !parser_.is_done()) body = co_await read_body();
+  const bool is_read_here = !matched.route->streams_body;
+  if (body == Outcome::complete && !parser_.is_done() && is_read_here) body = co_await read_body();
   if (body == Outcome::ended) co_return false;
   if (body != Outcome::complete) {
     const bool goes_on = co_await answer_fault(body);
@@ -261,19 +273,39 @@ Task<bool> Session::handle(const Route* route) {
   clear_deadline(Activity::handling);
   Response response;
   std::exception_ptr failure;
-  try {
-    response = co_await route->handler(std::move(parser_.request()));
-  } catch (...) {
-    failure = std::current_exception();
+  bool is_there = true;
+  if (route->streams_body) {
+    is_there = co_await handle_body(self_.lock(), route, &response, &failure);
+  } else {
+    try {
+      response = co_await route->handler(std::move(parser_.request()));
+    } catch (...) {
+      failure = std::current_exception();
+    }
   }
   // The handler may have switched cancellation off for its own work; this connection lives on.
   co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
-  if (is_gone_) co_return false;
+  if (is_gone_ || !is_there) co_return false;
+  const bool goes_on = co_await answer_handled(std::move(response), failure);
+  co_return goes_on;
+}
+
+Task<bool> Session::answer_handled(Response response, std::exception_ptr failure) {
+  bool goes_on = false;
+  if (body_outcome_ != Outcome::complete) {
+    // Whatever the handler made of it: what the client did wrong is known here.
+    goes_on = co_await answer_fault(body_outcome_);
+    co_return goes_on;
+  }
   if (failure) {
     log_failure("handler failed", failure);
     response = error(500, "internal error: the server's log has it under this request id");
   }
-  const bool goes_on = co_await answer(std::move(response));
+  if (is_whole()) {
+    goes_on = co_await answer(std::move(response));
+  } else {
+    goes_on = co_await answer_early(std::move(response));
+  }
   co_return goes_on;
 }
 
@@ -290,7 +322,10 @@ Response Session::error(int status, std::string_view message) {
 // ---- answering
 
 Task<bool> Session::answer(Response response) {
-  if (response.status < 200 || response.status > 999) {
+  const bool switches = response.status == 101 && (response.takes_over || response.web_socket);
+  if (switches && !(is_whole() && parser_.is_http_1_1())) {
+    response = error(400, "a request that switches protocols is of HTTP/1.1 and has no body");
+  } else if (!switches && (response.status < 200 || response.status > 999)) {
     server_->log.error("handler answered with a bad status", {{"status", response.status}, {"path", path_}});
     response = error(500, "internal error");
   }
@@ -298,14 +333,21 @@ Task<bool> Session::answer(Response response) {
   head.is_http_1_1 = !parser_.has_header() || parser_.is_http_1_1();
   // After a fault nobody knows where the next request would begin.
   head.keep_alive = is_whole() && parser_.keep_alive() && !server_->is_stopping;
-  head.request_id = request_id_;
+  if (server_->options.names_requests) head.request_id = request_id_;
+  head.passes_request_id = !server_->options.names_requests;
+  if (response.status == 101) {
+    co_await answer_switch(std::move(response), head);
+    co_return false;
+  }
   const bool is_bodiless = response.status == 204 || response.status == 304;
   if (response.stream && method_ != "HEAD" && !is_bodiless) {
     const bool goes_on = co_await answer_stream(std::move(response), head);
     co_return goes_on;
   }
-  head.framing = is_bodiless ? BodyFraming::none : BodyFraming::length;
-  head.body_bytes = response.body.size();
+  // Of an answer to HEAD whose length nobody knows, nothing is said.
+  const bool is_unsaid = response.stream && !response.stream_length;
+  head.framing = is_bodiless ? BodyFraming::none : is_unsaid ? BodyFraming::until_close : BodyFraming::length;
+  head.body_bytes = response.stream_length.value_or(response.body.size());
   std::string body = is_bodiless || method_ == "HEAD" ? std::string() : std::move(response.body);
   const bool sent = co_await send(format_head(response, head), std::move(body));
   log_answer(response.status, false);

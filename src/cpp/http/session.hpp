@@ -4,6 +4,7 @@
 // them is suspended. Times are deadlines that the server's sweep compares with the clock: setting one is a store.
 #pragma once
 
+#include "aio/notifier.hpp"
 #include "aio/task_group.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
@@ -11,6 +12,7 @@
 #include "http/parser.hpp"
 #include "http/read_buffer.hpp"
 #include "http/server.hpp"
+#include "http/web_socket.hpp"
 #include "http/wire.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -29,6 +31,8 @@
 namespace sandboxd::http {
 
 class Session;
+
+inline constexpr std::size_t kLingerBytesMax = 64 * 1024 * 1024;  // of a body that nobody wants any more
 
 // What the sessions of one server share.
 struct ServerState {
@@ -73,26 +77,39 @@ class Session {
   enum class Activity { idle, reading, handling, writing, lingering };
   enum class Outcome { complete, ended, timed_out, fault };
 
+  class Body;  // what a handler reads its request's body with
+
   // Each returns whether the connection may carry another request.
   Task<bool> serve();
   Task<bool> handle(const Route* route);
+  Task<bool> answer_handled(Response response, std::exception_ptr failure);
   Task<bool> answer(Response response);
   Task<bool> answer_early(Response response);  // without having read the whole request
   Task<bool> answer_fault(Outcome outcome);
   Task<bool> answer_stream(Response response, ResponseHead head);
+  Task<void> answer_switch(Response response, ResponseHead head);
 
   Task<Outcome> read_header();
   Task<Outcome> read_body();
+  Task<bool> send_continue();
+  Task<Result<std::optional<std::string>>> read_piece();
   Task<boost::system::error_code> wait_for_request();
   [[nodiscard]] bool is_whole() const;  // the request was read to its end
   Task<boost::system::error_code> receive(std::size_t count);
   Task<bool> send(std::string head, std::string body);
   Task<void> linger();
 
-  static Task<void> pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream, bool is_chunked);
+  static Task<void> pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream, BodyFraming framing);
   static Task<void> watch_client(std::shared_ptr<Session> self);
+  // Handles a request whose body the handler reads. False when the client is gone.
+  static Task<bool> handle_body(std::shared_ptr<Session> self, const Route* route, Response* response,
+                                std::exception_ptr* failure);
+  static Task<bool> watch_handled(std::shared_ptr<Session> self);  // true: the client is gone
+  static Task<void> serve_switched(std::shared_ptr<Session> self, Response response, std::shared_ptr<ByteStream> bytes);
+  static Task<void> wait_for_end(std::shared_ptr<Session> self);
 
-  void start_request();  // its header was read, or as much of it as there will be
+  bool count_sent(std::size_t bytes);  // of a stream with a length; false when that is exceeded
+  void start_request();                // its header was read, or as much of it as there will be
   Response error(int status, std::string_view message);
   void log_failure(std::string_view what, const std::exception_ptr& failure);
   void log_answer(int status, bool is_stream);
@@ -121,6 +138,13 @@ class Session {
   Activity activity_ = Activity::handling;
   std::chrono::steady_clock::time_point idle_since_;
   std::optional<std::list<Session*>::iterator> idle_place_;
+  std::shared_ptr<Body> body_;                 // while the handler may read
+  Outcome body_outcome_ = Outcome::complete;   // of what the handler read
+  std::shared_ptr<ByteStream> switched_;       // has the socket, after the protocol was switched
+  std::shared_ptr<WebSocket> web_socket_;      // or this has it
+  std::optional<aio::Notifier> switched_end_;  // notified when it is to end
+  bool is_continued_ = false;                  // the client was told to send its body
+  std::uint64_t stream_left_ = 0;              // of a stream with a length
   bool is_expired_ = false;
   bool is_streaming_ = false;
   bool is_ending_ = false;  // the stream is to end

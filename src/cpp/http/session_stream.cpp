@@ -11,15 +11,19 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t kWatchReadBytes = 1024;
+constexpr std::size_t kDropReadBytes = 64 * 1024;
 constexpr std::size_t kHeldBytesMax = 64 * 1024;  // of later requests
 
 }  // namespace
 
 Task<bool> Session::answer_stream(Response response, ResponseHead head) {
   const auto self = self_.lock();
-  const bool is_chunked = head.is_http_1_1;
-  head.framing = is_chunked ? BodyFraming::chunked : BodyFraming::until_close;
-  head.keep_alive = head.keep_alive && is_chunked;
+  head.framing = response.stream_length ? BodyFraming::length
+                 : head.is_http_1_1     ? BodyFraming::chunked
+                                        : BodyFraming::until_close;
+  head.body_bytes = response.stream_length.value_or(0);
+  head.keep_alive = head.keep_alive && head.framing != BodyFraming::until_close;
+  stream_left_ = head.body_bytes;
   auto stream = std::move(response.stream);
   is_streaming_ = true;
   ++server_->options.traffic->streams;
@@ -27,7 +31,7 @@ Task<bool> Session::answer_stream(Response response, ResponseHead head) {
   if (sent && !is_ending_) {
     // Whichever ends first cancels the other: the last piece, or the client's departure (or the server's stop).
     auto group = asio::experimental::make_parallel_group(
-        asio::co_spawn(server_->executor, pump(self, std::move(stream), is_chunked), asio::deferred),
+        asio::co_spawn(server_->executor, pump(self, std::move(stream), head.framing), asio::deferred),
         asio::co_spawn(server_->executor, watch_client(self), asio::deferred));
     const auto ends = co_await group.async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
     const std::exception_ptr pump_failure = std::get<1>(ends);
@@ -37,12 +41,14 @@ Task<bool> Session::answer_stream(Response response, ResponseHead head) {
   is_streaming_ = false;
   --server_->options.traffic->streams;
   sent = sent && !is_gone_ && !is_broken_;
-  if (sent && is_chunked) sent = co_await send(std::string(kLastChunk), {});
+  if (sent && head.framing == BodyFraming::length) sent = stream_left_ == 0;  // else the connection's end tells
+  if (sent && head.framing == BodyFraming::chunked) sent = co_await send(std::string(kLastChunk), {});
   log_answer(response.status, true);
   co_return sent&& head.keep_alive && !server_->is_stopping;
 }
 
-Task<void> Session::pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream, bool is_chunked) {
+Task<void> Session::pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream, BodyFraming framing) {
+  const bool is_chunked = framing == BodyFraming::chunked;
   while (!self->is_ending_) {
     std::optional<std::string> piece;
     std::exception_ptr failure;
@@ -59,6 +65,7 @@ Task<void> Session::pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStre
     }
     if (!piece) co_return;
     if (piece->empty()) continue;
+    if (framing == BodyFraming::length && !self->count_sent(piece->size())) co_return;
     std::string head = is_chunked ? chunk_prefix(piece->size()) : std::string();
     if (is_chunked) *piece += "\r\n";
     // A piece half sent could not be followed by a regular end, so the server's stop waits for it. A client that is
@@ -70,11 +77,26 @@ Task<void> Session::pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStre
   }
 }
 
+bool Session::count_sent(std::size_t bytes) {
+  is_broken_ |= bytes > stream_left_;
+  if (is_broken_) {
+    server_->log.error("stream longer than announced", {{"path", path_}, {"request_id", request_id_}});
+    return false;
+  }
+  stream_left_ -= bytes;
+  return true;
+}
+
 Task<void> Session::watch_client(std::shared_ptr<Session> self) {
-  while (self->buffer_.size() < kHeldBytesMax) {
-    const auto failure = co_await self->receive(kWatchReadBytes);
+  const bool drops = !self->is_whole();  // the rest of a body that nobody wants
+  std::size_t dropped = 0;
+  while (self->buffer_.size() < kHeldBytesMax && dropped < kLingerBytesMax) {
+    const auto failure = co_await self->receive(drops ? kDropReadBytes : kWatchReadBytes);
     if (failure == asio::error::operation_aborted) co_return;  // the stream is at its end
     if (failure) break;
+    if (!drops) continue;
+    dropped += self->buffer_.size();
+    self->buffer_.consume(self->buffer_.size());
   }
   if (!self->server_->is_stopping) {
     self->abort();

@@ -27,13 +27,14 @@ void append_header(std::string& out, std::string_view name, std::string_view val
 // Headers that the server alone writes.
 bool is_reserved(std::string_view name) {
   return equals_ignoring_case(name, "Content-Length") || equals_ignoring_case(name, "Transfer-Encoding") ||
-         equals_ignoring_case(name, "Connection") || equals_ignoring_case(name, "X-Request-Id");
+         equals_ignoring_case(name, "Connection");
 }
 
 }  // namespace
 
 std::string_view reason_phrase(int status) {
   switch (status) {
+    case 101: return "Switching Protocols";
     case 200: return "OK";
     case 201: return "Created";
     case 202: return "Accepted";
@@ -85,16 +86,20 @@ std::string format_head(const Response& response, const ResponseHead& head) {
     case BodyFraming::length: append_header(out, "Content-Length", std::to_string(head.body_bytes)); break;
     case BodyFraming::chunked: out += "Transfer-Encoding: chunked\r\n"; break;
     case BodyFraming::until_close:
+    case BodyFraming::switched:
     case BodyFraming::none: break;
   }
-  if (!head.keep_alive) {
+  if (head.framing == BodyFraming::switched) {
+    out += "Connection: Upgrade\r\n";
+  } else if (!head.keep_alive) {
     out += "Connection: close\r\n";
   } else if (!head.is_http_1_1) {
     out += "Connection: keep-alive\r\n";
   }
   if (!head.request_id.empty()) append_header(out, "X-Request-Id", head.request_id);
   for (const auto& [name, value] : response.headers) {
-    if (is_token(name) && !is_reserved(name)) append_header(out, name, value);
+    const bool is_ours = is_reserved(name) || (!head.passes_request_id && equals_ignoring_case(name, "X-Request-Id"));
+    if (is_token(name) && !is_ours) append_header(out, name, value);
   }
   out += "\r\n";
   return out;

@@ -4,6 +4,7 @@
 #include "http/message.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,19 +15,20 @@ namespace sandboxd::http {
 
 [[nodiscard]] std::string_view reason_phrase(int status);
 
-enum class BodyFraming { length, chunked, until_close, none };
+enum class BodyFraming { length, chunked, until_close, none, switched };  // switched: no HTTP follows
 
 struct ResponseHead {
   BodyFraming framing = BodyFraming::length;
-  std::size_t body_bytes = 0;  // with `length`
+  std::uint64_t body_bytes = 0;  // with `length`
   bool keep_alive = true;
   bool is_http_1_1 = true;
   std::string_view request_id;
+  bool passes_request_id = false;  // the answer's own X-Request-Id goes through
 };
 
 // Everything up to and with the empty line. Control characters in header values, which would end the header early,
 // become spaces; a header whose name is no token is left out, and so are those that the server alone writes
-// (Content-Length, Transfer-Encoding, Connection, X-Request-Id).
+// (Content-Length, Transfer-Encoding, Connection, and X-Request-Id unless it is to pass).
 [[nodiscard]] std::string format_head(const Response& response, const ResponseHead& head);
 
 // What stands before the bytes of a chunk of this size, which must not be 0 (that is the end); CRLF follows the bytes.

@@ -1,0 +1,71 @@
+// JSON of commands and files between a node and whoever calls it: the control plane passes the same routes through.
+//
+//   POST   /v1/sandboxes/{id}/commands              CommandSpec -> 201 {"command": Command}; ?wait=true: 200 when it
+//   ended GET    /v1/sandboxes/{id}/commands              {"items": [Command]}, by start GET
+//   /v1/sandboxes/{id}/commands/{command}    {"command": Command}; ?wait_ms=N: when it ended, or after N ms DELETE
+//   /v1/sandboxes/{id}/commands/{command}    204; 409 while it runs POST   .../commands/{command}/signal {"signal": 15,
+//   "group": true, "wait_ms": 0} -> {"command": Command} POST   .../commands/{command}/resize            {"rows": 24,
+//   "columns": 80} -> 204 GET    .../commands/{command}/output            {"stdout", "stderr", "stdout_begin",
+//   "stderr_begin"}; bytes that are
+//                                                   not UTF-8 come in "stdout_base64" and "stderr_base64" instead
+//   GET    .../commands/{command}/output?stream=true[&stdout_from=N&stderr_from=N]
+//             application/x-ndjson, a line each: {"stream": "stdout", "position": 0, "data": "..."} ("data_base64"), at
+//             the end {"command": Command}, or {"error": "...", "code": "..."}
+//   POST   .../commands/{command}/stdin             raw bytes -> 204 when taken; ?eof=true closes it after them
+//   GET    .../commands/{command}/attach            WebSocket; binary messages of one stream byte and payload: 0 stdin
+//             (empty: end), 1 stdout, 2 stderr, 3 JSON: {"resize": {...}} in, {"command": Command} at the end, out
+//   POST   /v1/sandboxes/{id}/exec                  CommandSpec -> 200 {"command": Command, "stdout", "stderr", ...}:
+//   runs it
+//             to its end with at most keep_bytes of each stream, and forgets it; ends it when the client goes away
+//
+//   GET    /v1/sandboxes/{id}/files?path=P[&offset=N&length=N]   raw bytes; X-File-Mode, X-File-Size
+//   PUT    /v1/sandboxes/{id}/files?path=P[&mode=0644&parents=false]  raw bytes -> {"file": FileInfo}
+//   DELETE /v1/sandboxes/{id}/files?path=P[&recursive=true]      204, also when there is nothing
+//   GET    /v1/sandboxes/{id}/files/stat?path=P                  {"file": FileInfo}
+//   GET    /v1/sandboxes/{id}/files/list?path=P[&depth=1]        {"items": [FileInfo]}
+//   POST   /v1/sandboxes/{id}/files/mkdir?path=P[&mode=0755]     {"file": FileInfo}, with its parents
+//   POST   /v1/sandboxes/{id}/files/rename?path=P&to=Q           {"file": FileInfo}
+//   GET    /v1/sandboxes/{id}/files/archive?path=P               application/x-tar
+//   PUT    /v1/sandboxes/{id}/files/archive?path=P               a tar archive, unpacked there -> {"file": FileInfo}
+//   GET    /v1/sandboxes/{id}/files/watch?path=P[&recursive=true]  server-sent events
+//   GET    /v1/sandboxes/{id}/listening                          {"items": [{"protocol", "address", "port", "pid"}]}
+//   GET    /v1/sandboxes/{id}/processes                          {"items": [...]}
+//
+// All but the commands take ?container= and ?user=. Names are lower case with underscores; times are RFC 3339.
+#pragma once
+
+#include "base/result.hpp"
+#include "codec/json.hpp"
+#include "model/command.hpp"
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace sandboxd::codec::guest {
+
+// {"argv": [...], "id", "container", "env": {}, "cwd", "user", "stdin": false, "terminal": {"rows", "columns"},
+//  "wait_for_reader": false, "keep_bytes", "timeout_ms", "labels": {}}. Errors: invalid_argument naming the member.
+[[nodiscard]] Result<model::CommandSpec> decode_spec(std::string_view body);
+[[nodiscard]] std::string encode_spec(const model::CommandSpec& spec);
+
+// {"id", "sandbox_id", "container", "argv", "cwd", "user", "terminal", "labels", "started_at", "finished_at",
+//  "exit_code", "signal", "timed_out", "stdout_bytes", "stderr_bytes"}.
+[[nodiscard]] json::object command_object(const model::Command& command);
+[[nodiscard]] Result<model::Command> decode_command(std::string_view body);                // {"command": ...}
+[[nodiscard]] Result<std::vector<model::Command>> decode_commands(std::string_view body);  // {"items": [...]}
+
+void put_output(json::object& out, const model::CommandOutput& output);
+[[nodiscard]] Result<model::CommandOutput> decode_output(std::string_view body);
+
+// A line of the output stream, without its newline.
+[[nodiscard]] std::string encode_piece(const model::OutputPiece& piece);
+// An error line is returned as the error it tells.
+[[nodiscard]] Result<std::variant<model::OutputPiece, model::Command>> decode_line(std::string_view line);
+
+[[nodiscard]] json::object file_object(const model::FileInfo& file);
+[[nodiscard]] Result<model::FileInfo> decode_file(std::string_view body);                // {"file": ...}
+[[nodiscard]] Result<std::vector<model::FileInfo>> decode_files(std::string_view body);  // {"items": [...]}
+
+}  // namespace sandboxd::codec::guest

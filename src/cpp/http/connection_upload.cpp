@@ -1,0 +1,101 @@
+// The part of a client connection that sends a body while it is read, and listens for an early answer.
+#include "http/connection.hpp"
+#include "http/wire.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/write.hpp>
+
+#include <array>
+
+namespace sandboxd::http {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
+
+// The answer ends the sending; the sending's end leaves the answer to come.
+struct WhenAnswered {
+  template <class E>
+  asio::cancellation_type_t operator()(const E&) const {
+    return asio::cancellation_type_t::none;
+  }
+  template <class E>
+  asio::cancellation_type_t operator()(const E&, const Result<void>&) const {
+    return asio::cancellation_type_t::terminal;
+  }
+};
+
+}  // namespace
+
+struct Connection::Upload {
+  std::shared_ptr<BodyReader> body;
+  Duration patience{};
+  std::optional<Error> failure = {};  // of the source
+};
+
+Task<Result<void>> Connection::exchange_header(std::string head, std::shared_ptr<BodyReader> body, Duration patience) {
+  begin_exchange(head);
+  const auto self = shared_from_this();
+  const auto what = std::make_shared<Upload>(Upload{std::move(body), patience});
+  const auto executor = socket_.get_executor();
+  auto group = asio::experimental::make_parallel_group(
+      asio::co_spawn(executor, upload(self, std::move(head), what), asio::deferred),
+      asio::co_spawn(executor, read_answer(self), asio::deferred));
+  const WhenAnswered when_answered;
+  auto ends = co_await group.async_wait(when_answered, asio::use_awaitable);
+  if (what->failure) co_return *what->failure;
+  if (const std::exception_ptr failure = std::get<2>(ends)) std::rethrow_exception(failure);
+  co_return std::get<3>(std::move(ends));
+}
+
+Task<Result<void>> Connection::read_answer(std::shared_ptr<Connection> self) {
+  auto result = co_await self->read_header({});
+  co_return result;
+}
+
+Task<void> Connection::upload(std::shared_ptr<Connection> self, std::string head, std::shared_ptr<Upload> upload) {
+  const auto announced = upload->body->length();
+  std::uint64_t left = announced.value_or(0);
+  std::string text = std::move(head);
+  bool is_last = false;
+  while (!is_last || !text.empty()) {
+    self->set_deadline(std::chrono::steady_clock::now() +
+                       std::chrono::duration_cast<std::chrono::steady_clock::duration>(upload->patience));
+    const auto written = co_await asio::async_write(self->socket_, asio::buffer(text), kToken);
+    if (std::get<0>(written)) co_return;  // whoever reads the answer finds out why
+    text.clear();
+    if (is_last) break;
+    self->clear_deadline();  // how long the source may take is its own affair
+    auto piece = co_await upload->body->next();
+    if (!piece) upload->failure = piece.error();
+    is_last = piece && !*piece;
+    const std::size_t size = piece && *piece ? (*piece)->size() : 0;
+    if (announced && (size > left || (is_last && left > 0))) {
+      upload->failure = Error(ErrorCode::internal, "a body of another length than announced");
+    }
+    if (upload->failure) {
+      self->close();
+      co_return;
+    }
+    left -= announced ? size : 0;
+    if (size > 0) text = announced ? **std::move(piece) : chunk_prefix(size) + **std::move(piece) + "\r\n";
+    if (is_last && !announced) text = kLastChunk;
+  }
+  self->is_sent_ = true;
+  self->set_deadline(std::chrono::steady_clock::now() +
+                     std::chrono::duration_cast<std::chrono::steady_clock::duration>(upload->patience));
+}
+
+PrefixedSocket Connection::take_socket() {
+  clear_deadline();
+  std::string received(buffer_.view());
+  buffer_.consume(buffer_.size());
+  return {std::move(socket_), std::move(received)};
+}
+
+}  // namespace sandboxd::http

@@ -1,0 +1,173 @@
+// The in-sandbox agents of this machine's containers. Real: guestlink/guest_agents. Simulated: sim/memory_guest.
+//
+// A container is named by its runtime key. Calls for a container whose agent is not connected wait a little for it (it
+// reconnects by itself), then fail with `unavailable`. Nothing that an agent sends can do more than fail the calls to
+// it. Errors from inside carry the errno's meaning: not_found, permission_denied, already_exists, invalid_argument,
+// resource_exhausted (disk full, too many), unsupported. Core thread; every call may be cancelled.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "base/time.hpp"
+#include "model/command.hpp"
+#include "ports/sandbox_runtime.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace sandboxd::ports {
+
+// What the agent runs as the container's main process, and with whose rights.
+struct GuestSetup {
+  std::vector<std::string> argv;  // empty: hold
+  std::vector<std::string> env;
+  std::string cwd;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::vector<std::uint32_t> groups;
+  std::uint64_t capabilities = 0;  // mask
+  bool no_new_privileges = true;
+};
+
+// How the agent found things when it connected first.
+struct GuestStart {
+  bool is_unstarted = false;  // the main process could not be run
+  std::string error;          // why
+};
+
+struct GuestCommandState {
+  std::string id;
+  std::int32_t pid = 0;
+  WallTime started_at;
+  bool terminal = false;
+  bool is_over = false;
+  int exit_code = 0;
+  int signal = 0;
+  bool timed_out = false;
+  WallTime ended_at;
+  std::uint64_t stdout_begin = 0, stdout_end = 0;
+  std::uint64_t stderr_begin = 0, stderr_end = 0;
+};
+
+struct GuestExit {
+  std::string key;
+  GuestCommandState command;
+};
+
+// The connection to an agent (again) holds: commands have to be compared with what is recorded.
+struct GuestConnected {
+  std::string key;
+  bool is_new_life = false;  // it knows nothing of earlier commands
+};
+using GuestEvent = std::variant<GuestExit, GuestConnected>;
+
+// Attached to a command. Destroying it detaches.
+class GuestAttachment {
+ public:
+  virtual ~GuestAttachment() = default;
+  // The next output. Nothing: all was given out and the command is over; state() is final then.
+  [[nodiscard]] virtual Task<Result<std::optional<model::OutputPiece>>> next() = 0;
+  // Waits until the command's stdin takes it. Errors: conflict when it has closed its stdin, or ended.
+  [[nodiscard]] virtual Task<Result<void>> write_stdin(std::string bytes) = 0;
+  [[nodiscard]] virtual Task<Result<void>> close_stdin() = 0;
+  [[nodiscard]] virtual const GuestCommandState& state() const = 0;
+};
+
+struct GuestAttach {
+  std::string command;
+  std::uint64_t from_stdout = 0;
+  std::uint64_t from_stderr = 0;
+  bool follow = true;
+  bool consume = false;
+  bool has_stdin = false;
+};
+
+// Bytes out of the sandbox.
+class GuestReader {
+ public:
+  virtual ~GuestReader() = default;
+  [[nodiscard]] virtual Task<Result<std::optional<std::string>>> next() = 0;  // nothing: the regular end
+};
+
+// Bytes into it. Destroyed before finish(): nothing has changed.
+class GuestWriter {
+ public:
+  virtual ~GuestWriter() = default;
+  [[nodiscard]] virtual Task<Result<void>> write(std::string bytes) = 0;
+  [[nodiscard]] virtual Task<Result<model::FileInfo>> finish() = 0;
+};
+
+struct GuestPath {
+  std::string path;
+  std::string user;
+};
+
+struct GuestPort {
+  std::string protocol;
+  std::string address;
+  int port = 0;
+  std::int32_t pid = 0;
+};
+
+struct GuestProcess {
+  std::int32_t pid = 0;
+  std::int32_t parent = 0;
+  std::uint32_t uid = 0;
+  std::string state;
+  std::string name;
+  std::vector<std::string> argv;
+  std::int64_t cpu_ns = 0;
+  std::int64_t resident_bytes = 0;
+  std::string command;
+};
+
+class GuestAgents {
+ public:
+  virtual ~GuestAgents() = default;
+
+  // Makes the container's directory (program, setup) and listens there. Again for the same key: replaced. The mount
+  // goes into the ContainerRequest. Errors: storage_failed.
+  [[nodiscard]] virtual Task<Result<BindMount>> prepare(std::string key, GuestSetup setup) = 0;
+  // After a restart of the node agent: listens again, for a container that goes on.
+  [[nodiscard]] virtual Task<Result<void>> adopt(std::string key) = 0;
+  // Closes the connection and removes the directory. Success also when there is nothing.
+  [[nodiscard]] virtual Task<Result<void>> forget(std::string key) = 0;
+  // Keys that have a directory.
+  [[nodiscard]] virtual Task<Result<std::vector<std::string>>> list() = 0;
+  // Until it has connected. Errors: deadline_exceeded.
+  [[nodiscard]] virtual Task<Result<GuestStart>> wait_connected(std::string key, Duration limit) = 0;
+
+  // Exits and connections, in their order for each key.
+  [[nodiscard]] virtual Task<Result<GuestEvent>> next_event() = 0;
+
+  [[nodiscard]] virtual Task<Result<GuestCommandState>> start(std::string key, model::CommandSpec spec) = 0;
+  [[nodiscard]] virtual Task<Result<std::vector<GuestCommandState>>> commands(std::string key) = 0;
+  [[nodiscard]] virtual Task<Result<std::unique_ptr<GuestAttachment>>> attach(std::string key, GuestAttach how) = 0;
+  [[nodiscard]] virtual Task<Result<void>> signal(std::string key, std::string command, int number, bool group) = 0;
+  [[nodiscard]] virtual Task<Result<void>> resize(std::string key, std::string command, model::TerminalSize size) = 0;
+  [[nodiscard]] virtual Task<Result<void>> drop(std::string key, std::string command) = 0;  // a finished one
+
+  [[nodiscard]] virtual Task<Result<model::FileInfo>> stat(std::string key, GuestPath path, bool follow) = 0;
+  [[nodiscard]] virtual Task<Result<std::unique_ptr<GuestReader>>> read(std::string key, GuestPath path,
+                                                                        std::uint64_t offset, std::uint64_t length) = 0;
+  [[nodiscard]] virtual Task<Result<std::unique_ptr<GuestWriter>>> write(std::string key, GuestPath path,
+                                                                         std::uint32_t mode, bool parents) = 0;
+  [[nodiscard]] virtual Task<Result<std::vector<model::FileInfo>>> list_files(std::string key, GuestPath path,
+                                                                              std::uint32_t depth) = 0;
+  [[nodiscard]] virtual Task<Result<model::FileInfo>> make_directory(std::string key, GuestPath path,
+                                                                     std::uint32_t mode, bool parents) = 0;
+  [[nodiscard]] virtual Task<Result<void>> remove(std::string key, GuestPath path, bool recursive) = 0;
+  [[nodiscard]] virtual Task<Result<model::FileInfo>> rename(std::string key, GuestPath from, std::string to) = 0;
+  // A tar archive of a directory or file; and one that is unpacked below a directory.
+  [[nodiscard]] virtual Task<Result<std::unique_ptr<GuestReader>>> pack(std::string key, GuestPath path) = 0;
+  [[nodiscard]] virtual Task<Result<std::unique_ptr<GuestWriter>>> unpack(std::string key, GuestPath path) = 0;
+
+  [[nodiscard]] virtual Task<Result<std::vector<GuestPort>>> listening_ports(std::string key) = 0;
+  [[nodiscard]] virtual Task<Result<std::vector<GuestProcess>>> processes(std::string key) = 0;
+};
+
+}  // namespace sandboxd::ports
