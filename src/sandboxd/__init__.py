@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ._async_sandbox import AsyncSandbox
     from ._client import Client
     from ._daemon import NodeConfig, NodeDaemon, OrchConfig, Orchestrator
+    from ._image_protocol import ContainerUsage, ImageInfo, PullProgress, SandboxUsage
     from ._sched import NodeView, PlacementRequest, Scheduler, SchedulingPolicy, place
     from .sandbox import Sandbox
 
@@ -50,6 +51,10 @@ _LAZY = {
     "AsyncClient": "_async_client",
     "AsyncSandbox": "_async_sandbox",
     "Client": "_client",
+    "ContainerUsage": "_image_protocol",
+    "ImageInfo": "_image_protocol",
+    "PullProgress": "_image_protocol",
+    "SandboxUsage": "_image_protocol",
     "NodeConfig": "_daemon",
     "NodeDaemon": "_daemon",
     "OrchConfig": "_daemon",
@@ -82,11 +87,13 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "ConnectError",
+    "ContainerUsage",
     "DeadlineError",
     "Endpoint",
     "Event",
     "ExternalInfo",
     "ForbiddenError",
+    "ImageInfo",
     "InvalidRequestError",
     "LogLine",
     "NativeModuleError",
@@ -102,11 +109,13 @@ __all__ = [
     "PlacementRequest",
     "Port",
     "Probe",
+    "PullProgress",
     "RequestTimeout",
     "RetryPolicy",
     "Sandbox",
     "SandboxFailedError",
     "SandboxInfo",
+    "SandboxUsage",
     "SandboxdError",
     "Scheduler",
     "SchedulingPolicy",

@@ -115,4 +115,10 @@ Result<std::unique_ptr<ports::ImageImport>> Images::begin_import(ports::ImageImp
   return images->begin_import(std::move(request));
 }
 
+void Images::imported(const std::string& reference, const ports::StoredImage& image) {
+  const std::string& name = reference.empty() && !image.names.empty() ? image.names.front() : reference;
+  core_.images.used(name, image.digest);
+  core_.announce_report();
+}
+
 }  // namespace sandboxd::node

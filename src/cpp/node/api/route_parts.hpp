@@ -28,15 +28,13 @@ struct RouteEntry {
   Task<http::Response> (*function)(ApiPtr, http::Request);
   bool needs_auth = true;
   std::size_t body_bytes_max = limits::kHttpBodyBytesMax;
+  bool streams_body = false;
 };
 
 // Logs, whole and as they grow.
 [[nodiscard]] std::span<const RouteEntry> log_routes();
 [[nodiscard]] std::span<const RouteEntry> image_routes();
 [[nodiscard]] std::span<const RouteEntry> usage_routes();
-
-// An archive comes in one body, in memory.
-inline constexpr std::size_t kImportBodyBytesMax = 256 * 1024 * 1024;
 
 inline http::Response ok(const codec::json::object& body, int status = 200) {
   http::Response response;

@@ -206,6 +206,7 @@ Result<void> add_sbxlet_routes(http::Router& router, Agent& agent, sbxlet::NodeF
     route.pattern = entry.pattern;
     route.needs_auth = entry.needs_auth;
     route.body_bytes_max = entry.body_bytes_max;
+    route.streams_body = entry.streams_body;
     // An ordinary function: what the coroutine needs are its parameters.
     route.handler = [api, function = entry.function](http::Request request) {
       return function(api, std::move(request));
