@@ -95,8 +95,9 @@ Task<Result<void>> Images::remove(std::string reference, bool force) {
                                              " names: remove them one by one, or all with force");
   }
   const bool is_whole = force || by_digest || image.names.size() <= 1;
+  const std::string what = is_whole ? stored.digest : reference;
   // Shielded: a removal that has begun is not left half done by a caller who goes away.
-  auto removed = co_await aio::shield(core_.ports.runtime.remove_image(is_whole ? stored.digest : reference));
+  auto removed = co_await aio::shield(core_.ports.runtime.remove_image(what));
   if (!removed && removed.error().code() == ErrorCode::conflict) {
     const std::string users = users_of(stored.digest);
     if (!users.empty())
