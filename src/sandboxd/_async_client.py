@@ -12,10 +12,12 @@ from typing import Self, TypeVar
 
 import httpx
 
-from . import _log_stream, _protocol
+from . import _image_protocol, _log_stream, _protocol
 from ._client import Client
 from ._client_base import BaseClient, documented_like, read_events
 from ._exceptions import SandboxdError, TransportError
+from ._image_protocol import SandboxUsage
+from ._images import AsyncImages
 from ._models import Event, ExternalInfo, Json, LogLine, NodeInfo, SandboxInfo
 from ._retry import RetryPolicy
 from ._sse import SseParser
@@ -55,6 +57,11 @@ class AsyncClient(BaseClient):
                     raise
                 lost = error if isinstance(error, TransportError) else lost
             await asyncio.sleep(delay)
+
+    @property
+    def images(self) -> AsyncImages:
+        """Images of all nodes."""
+        return AsyncImages(self)
 
     @documented_like(Client.health)
     async def health(self) -> bool:
@@ -115,6 +122,10 @@ class AsyncClient(BaseClient):
         since: datetime | timedelta | None = None,
     ) -> list[LogLine]:
         return await self._send(_protocol.sandbox_logs(id, container, tail, since))
+
+    @documented_like(Client.sandbox_usage)
+    async def sandbox_usage(self, id: str) -> SandboxUsage:
+        return await self._send(_image_protocol.sandbox_usage(id))
 
     @contextlib.asynccontextmanager
     @documented_like(Client.follow_logs)

@@ -12,9 +12,11 @@ from typing import Self, TypeVar
 
 import httpx
 
-from . import _log_stream, _protocol
+from . import _image_protocol, _log_stream, _protocol
 from ._client_base import BaseClient, read_events
 from ._exceptions import SandboxdError, TransportError
+from ._image_protocol import SandboxUsage
+from ._images import Images
 from ._models import Event, ExternalInfo, Json, LogLine, NodeInfo, SandboxInfo
 from ._retry import RetryPolicy
 from ._sse import SseParser
@@ -73,6 +75,11 @@ class Client(BaseClient):
                     raise
                 lost = error if isinstance(error, TransportError) else lost
             time.sleep(delay)
+
+    @property
+    def images(self) -> Images:
+        """Images of all nodes."""
+        return Images(self)
 
     def health(self) -> bool:
         """Tell whether the control plane answers that it is well."""
@@ -173,6 +180,14 @@ class Client(BaseClient):
             NotFoundError: no such sandbox or container.
         """
         return self._send(_protocol.sandbox_logs(id, container, tail, since))
+
+    def sandbox_usage(self, id: str) -> SandboxUsage:
+        """Tell what a sandbox uses now; all zero for one that does not run.
+
+        Raises:
+            NotFoundError: there is none with that id.
+        """
+        return self._send(_image_protocol.sandbox_usage(id))
 
     @contextlib.contextmanager
     def follow_logs(

@@ -1,8 +1,7 @@
 #include "base/sha256.hpp"
 
-#include <array>
+#include <algorithm>
 #include <bit>
-#include <cstdint>
 
 namespace sandboxd {
 
@@ -45,23 +44,43 @@ void compress(std::array<std::uint32_t, 8>& state, const unsigned char* block) {
 
 }  // namespace
 
-std::string sha256_hex(std::string_view bytes) {
-  std::array<std::uint32_t, 8> state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                        0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  std::string padded(bytes);
-  padded.push_back(static_cast<char>(0x80));
-  while (padded.size() % 64 != 56) padded.push_back(0);
-  const std::uint64_t bits = static_cast<std::uint64_t>(bytes.size()) * 8;
-  for (int shift = 56; shift >= 0; shift -= 8) padded.push_back(static_cast<char>(bits >> shift & 0xff));
-  const auto* data = reinterpret_cast<const unsigned char*>(padded.data());
-  for (std::size_t at = 0; at < padded.size(); at += 64) compress(state, data + at);
+void Sha256::add(std::string_view bytes) {
+  bytes_ += bytes.size();
+  while (!bytes.empty()) {
+    if (filled_ == 0 && bytes.size() >= block_.size()) {
+      compress(state_, reinterpret_cast<const unsigned char*>(bytes.data()));
+      bytes.remove_prefix(block_.size());
+      continue;
+    }
+    const std::size_t count = std::min(bytes.size(), block_.size() - filled_);
+    std::copy_n(bytes.begin(), count, block_.begin() + static_cast<std::ptrdiff_t>(filled_));
+    bytes.remove_prefix(count);
+    filled_ += count;
+    if (filled_ < block_.size()) continue;
+    compress(state_, block_.data());
+    filled_ = 0;
+  }
+}
+
+std::string Sha256::hex() {
+  const std::uint64_t bits = bytes_ * 8;
+  std::string padding(1, static_cast<char>(0x80));
+  while ((filled_ + padding.size()) % 64 != 56) padding.push_back(0);
+  for (int shift = 56; shift >= 0; shift -= 8) padding.push_back(static_cast<char>(bits >> shift & 0xff));
+  add(padding);
 
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string hex;
-  for (const std::uint32_t word : state) {
+  for (const std::uint32_t word : state_) {
     for (int shift = 28; shift >= 0; shift -= 4) hex.push_back(kDigits[word >> shift & 0xf]);
   }
   return hex;
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  Sha256 hash;
+  hash.add(bytes);
+  return hash.hex();
 }
 
 }  // namespace sandboxd

@@ -8,6 +8,8 @@
 #include "containerd/event_feed.hpp"
 #include "containerd/exit_watch.hpp"
 #include "containerd/handler.hpp"
+#include "containerd/image_import.hpp"
+#include "containerd/image_reference.hpp"
 #include "containerd/image_store.hpp"
 #include "containerd/methods.hpp"
 #include "containerd/remove.hpp"
@@ -114,6 +116,23 @@ Task<Result<std::vector<ports::StoredImage>>> ContainerdRuntime::list_images() {
 
 Task<Result<void>> ContainerdRuntime::remove_image(std::string reference) {
   return impl_->images.remove(std::move(reference));
+}
+
+Result<std::string> ContainerdRuntime::normalise(const std::string& reference) const {
+  return normalise_reference(reference);
+}
+
+Task<Result<ports::StoredImage>> ContainerdRuntime::pull(std::string reference,
+                                                         std::optional<model::RegistryCredentials> credentials) {
+  return impl_->images.pull(std::move(reference), std::move(credentials));
+}
+
+Task<Result<ports::StoredImage>> ContainerdRuntime::find(std::string reference) {
+  return impl_->images.find(std::move(reference));
+}
+
+Result<std::unique_ptr<ports::ImageImport>> ContainerdRuntime::begin_import(ports::ImageImportRequest request) {
+  return containerd::begin_import(impl_->context, impl_->images, std::move(request));
 }
 
 Task<Result<void>> ContainerdRuntime::create(ports::ContainerRequest request) {

@@ -1,4 +1,4 @@
-// ports::SandboxRuntime on a containerd daemon (1.6 to 2.x), over its gRPC socket.
+// ports::SandboxRuntime and ports::ImageLibrary on a containerd daemon (1.6 to 2.x), over its gRPC socket.
 //
 // Names: everything is in containerd's namespace k8s.io, because images pulled through CRI land there. A container's
 // record, snapshot and task all carry the key that the caller chose. Labels on the record say which instance, sandbox
@@ -21,6 +21,7 @@
 #include "base/time.hpp"
 #include "ports/clock.hpp"
 #include "ports/disk_gauge.hpp"
+#include "ports/image_library.hpp"
 #include "ports/process_runner.hpp"
 #include "ports/sandbox_runtime.hpp"
 
@@ -57,7 +58,7 @@ struct Options {
   std::int64_t pull_reserve_bytes = 0;  // of that disk, which pulls leave free
 };
 
-class ContainerdRuntime final : public ports::SandboxRuntime {
+class ContainerdRuntime final : public ports::SandboxRuntime, public ports::ImageLibrary {
  public:
   // Writes runsc.toml; does not connect. Errors: storage_failed or permission_denied, naming the path.
   [[nodiscard]] static Result<std::unique_ptr<ContainerdRuntime>> make(boost::asio::any_io_executor executor,
@@ -74,6 +75,12 @@ class ContainerdRuntime final : public ports::SandboxRuntime {
   [[nodiscard]] std::optional<model::PullProgress> pull_progress(const std::string& reference) const override;
   [[nodiscard]] Task<Result<std::vector<ports::StoredImage>>> list_images() override;
   [[nodiscard]] Task<Result<void>> remove_image(std::string reference) override;
+  [[nodiscard]] Result<std::string> normalise(const std::string& reference) const override;
+  [[nodiscard]] Task<Result<ports::StoredImage>> pull(std::string reference,
+                                                      std::optional<model::RegistryCredentials> credentials) override;
+  [[nodiscard]] Task<Result<ports::StoredImage>> find(std::string reference) override;
+  // The import must not outlive close().
+  [[nodiscard]] Result<std::unique_ptr<ports::ImageImport>> begin_import(ports::ImageImportRequest request) override;
   [[nodiscard]] Task<Result<void>> create(ports::ContainerRequest request) override;
   [[nodiscard]] Task<Result<std::uint32_t>> start(std::string key) override;
   [[nodiscard]] Task<Result<void>> set_cpu_limit(std::string key, std::int64_t milli) override;

@@ -35,6 +35,14 @@ class ServerStream {
   virtual void cancel() = 0;
 };
 
+// A call with a stream in both directions, used as a conversation: one message, one answer.
+class DuplexStream {
+ public:
+  virtual ~DuplexStream() = default;  // cancels the call
+  // Errors: also unavailable when the server ended the stream. After an error the stream is over.
+  [[nodiscard]] virtual Task<Result<std::string>> exchange(std::string message) = 0;
+};
+
 class GrpcChannel {
  public:
   // Connects lazily and again after every loss. `grpc_namespace` goes with every call.
@@ -48,6 +56,7 @@ class GrpcChannel {
   // Errors come from the stream's first next(). A timeout of zero: the stream has no end of its own.
   [[nodiscard]] std::unique_ptr<ServerStream> open_stream(const std::string& method, const std::string& request,
                                                           Duration timeout);
+  [[nodiscard]] std::unique_ptr<DuplexStream> open_duplex(const std::string& method, CallOptions options);
 
  private:
   struct State;

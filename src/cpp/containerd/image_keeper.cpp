@@ -14,6 +14,7 @@ namespace {
 const Log log("containerd");
 
 constexpr const char* kLabelPulledBy = "sandboxd.pulled-by";
+constexpr const char* kLabelImportedBy = "sandboxd.imported-by";
 constexpr const char* kLabelUsed = "sandboxd.used";
 constexpr Duration kNoteAge = std::chrono::minutes(10);
 // Deleting waits for the collector, which deletes files.
@@ -117,6 +118,13 @@ bool ImageKeeper::is_pulled(const std::vector<wire::Image>& records) const {
   });
 }
 
+bool ImageKeeper::is_ours(const std::vector<wire::Image>& records) const {
+  if (context_.options.owns_daemon || is_pulled(records)) return true;
+  return std::any_of(records.begin(), records.end(), [this](const wire::Image& record) {
+    return label(record, kLabelImportedBy) == context_.options.instance;
+  });
+}
+
 WallTime ImageKeeper::last_used(const std::string& digest, const std::vector<wire::Image>& records) const {
   WallTime latest;
   if (const auto at = used_.find(digest); at != used_.end()) latest = at->second;
@@ -125,6 +133,30 @@ WallTime ImageKeeper::last_used(const std::string& digest, const std::vector<wir
     if (const auto said = parse_rfc3339(label(record, kLabelUsed))) latest = std::max(latest, *said);
   }
   return latest;
+}
+
+Task<Result<void>> ImageKeeper::add(std::string name, wire::Descriptor target) {
+  while (leaving_.contains(target.digest())) co_await changed_.wait();
+  wire::Image image;
+  image.set_name(name);
+  *image.mutable_target() = target;
+  auto& labels = *image.mutable_labels();
+  labels[kLabelImportedBy] = context_.options.instance;
+  labels[kLabelUsed] = format_rfc3339(context_.clock.wall_now());
+  wire::CreateImageRequest create;
+  *create.mutable_image() = image;
+  auto done =
+      co_await context_.channel.unary(method::kImagesCreate, create.SerializeAsString(), context_.options.call_timeout);
+  if (!done && done.error().code() == ErrorCode::already_exists) {
+    wire::UpdateImageRequest update;
+    *update.mutable_image() = image;
+    done = co_await context_.channel.unary(method::kImagesUpdate, update.SerializeAsString(),
+                                           context_.options.call_timeout);
+  }
+  if (!done) co_return done.error().with_context("store image \"" + name + "\"");
+  used_[target.digest()] = context_.clock.wall_now();
+  log.info("image imported", {{"image", name}, {"digest", target.digest()}});
+  co_return Result<void>();
 }
 
 Task<Result<std::vector<ports::StoredImage>>> ImageKeeper::list() {
@@ -161,7 +193,7 @@ Task<Result<void>> ImageKeeper::remove(std::string name) {
     digest = at->first;
   }
   const std::vector<wire::Image>& mine = images[digest];
-  if (!context_.options.owns_daemon && !is_pulled(mine)) {
+  if (!is_ours(mine)) {
     co_return Error(ErrorCode::conflict, "image \"" + name + "\" is not of this node: somebody else brought it");
   }
   std::vector<std::string> names = names_of(mine);

@@ -35,6 +35,9 @@ class ImageKeeper {
   // Remembers the use, on disk too when the last note there has become old; and who pulled it.
   void used(const wire::Image& record, bool pulled_now);
 
+  // Stores an import under its name, in the place of what had the name.
+  [[nodiscard]] Task<Result<void>> add(std::string name, wire::Descriptor target);
+
   // Without what only the image's documents say.
   [[nodiscard]] Task<Result<std::vector<ports::StoredImage>>> list();
   // As ports::SandboxRuntime::remove_image(), of a normalised name, another name that is stored, or a digest.
@@ -45,6 +48,7 @@ class ImageKeeper {
   [[nodiscard]] Task<Result<std::set<std::string>>> names_of_containers();
   [[nodiscard]] bool is_held(const std::string& digest) const;
   [[nodiscard]] bool is_pulled(const std::vector<wire::Image>& records) const;
+  [[nodiscard]] bool is_ours(const std::vector<wire::Image>& records) const;
   [[nodiscard]] WallTime last_used(const std::string& digest, const std::vector<wire::Image>& records) const;
   [[nodiscard]] Task<void> note(wire::Image record, bool pulled_now);
   [[nodiscard]] Task<Result<void>> remove_records(std::vector<std::string> names);

@@ -22,7 +22,7 @@ namespace {
 
 const Log log("containerd");
 
-constexpr Duration kWatchInterval = std::chrono::seconds(1);
+constexpr Duration kWatchInterval = std::chrono::milliseconds(300);  // what an eye follows
 
 Error pull_failed(const std::string& name, const Error& cause) {
   const ErrorCode code = cause.code() == ErrorCode::unavailable ? cause.code() : ErrorCode::image_failed;
@@ -45,25 +45,41 @@ Task<Result<void>> first_of(Task<Result<void>> one, Task<Result<void>> other) {
 }  // namespace
 
 Task<Result<void>> ImagePuller::pull(std::string name) {
-  auto& slot = pulls_[name];
-  if (!slot) {
-    slot = std::make_shared<Pull>(context_.executor);
-    slot->progress->image = name;
-    context_.group.spawn("containerd.pull", run(name, slot));
-  }
-  const std::shared_ptr<Pull> mine = slot;
-  while (!mine->outcome) co_await mine->changed.wait();
-  co_return *mine->outcome;
+  const auto shared = pulls_.find(name);
+  const std::shared_ptr<Pull> mine = shared != pulls_.end() ? shared->second : begin(name, name, std::nullopt);
+  co_return co_await end_of(mine);
+}
+
+Task<Result<void>> ImagePuller::pull(std::string name, RegistryAuth credentials) {
+  const std::string key = name + " " + std::to_string(++private_pulls_);
+  const std::shared_ptr<Pull> mine = begin(key, name, std::move(credentials));
+  co_return co_await end_of(mine);
+}
+
+std::shared_ptr<ImagePuller::Pull> ImagePuller::begin(const std::string& key, const std::string& name,
+                                                      Credentials credentials) {
+  auto pull = std::make_shared<Pull>(context_.executor);
+  pull->progress->image = name;
+  pulls_[key] = pull;
+  context_.group.spawn("containerd.pull", run(key, pull, std::move(credentials)));
+  return pull;
+}
+
+Task<Result<void>> ImagePuller::end_of(std::shared_ptr<Pull> pull) {
+  while (!pull->outcome) co_await pull->changed.wait();
+  co_return *pull->outcome;
 }
 
 std::optional<model::PullProgress> ImagePuller::progress(const std::string& name) const {
-  const auto at = pulls_.find(name);
-  return at == pulls_.end() ? std::nullopt : std::optional(*at->second->progress);
+  const auto at = pulls_.lower_bound(name);
+  const bool is_it = at != pulls_.end() && at->second->progress->image == name;
+  return is_it ? std::optional(*at->second->progress) : std::nullopt;
 }
 
-Task<void> ImagePuller::run(std::string name, std::shared_ptr<Pull> pull) {
+Task<void> ImagePuller::run(std::string key, std::shared_ptr<Pull> pull, Credentials credentials) {
+  const std::string name = pull->progress->image;
   const MonoTime began = context_.clock.mono_now();
-  const auto done = co_await pull_within_limits(name, pull->progress);
+  const auto done = co_await pull_within_limits(name, pull->progress, std::move(credentials));
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(context_.clock.mono_now() - began).count();
   if (done) {
     log.info("image pulled", {{"image", name}, {"ms", ms}});
@@ -72,17 +88,24 @@ Task<void> ImagePuller::run(std::string name, std::shared_ptr<Pull> pull) {
     log.warn("image not pulled", {{"image", name}, {"ms", ms}, {"error", done.error().message()}});
     pull->outcome.emplace(pull_failed(name, done.error()));
   }
-  pulls_.erase(name);
+  pulls_.erase(key);
   pull->changed.notify();
 }
 
-Task<Result<void>> ImagePuller::pull_within_limits(std::string name, std::shared_ptr<model::PullProgress> progress) {
-  SBX_CO_CHECK(check_disk());
-  co_return co_await first_of(ask_daemon(name), watch(name, progress));
+Task<Result<void>> ImagePuller::pull_within_limits(std::string name, std::shared_ptr<model::PullProgress> progress,
+                                                   Credentials credentials) {
+  SBX_CO_CHECK(check_disk(context_.options));
+  co_return co_await first_of(ask_daemon(name, std::move(credentials)), watch(name, progress));
 }
 
-Task<Result<void>> ImagePuller::ask_daemon(std::string name) {
-  const AuthLookup lookup = co_await look_up_credentials(name);
+Task<Result<void>> ImagePuller::ask_daemon(std::string name, Credentials credentials) {
+  AuthLookup lookup;
+  const bool is_private = credentials.has_value();
+  if (is_private) {
+    lookup.found = std::move(credentials);
+  } else {
+    lookup = co_await look_up_credentials(name);
+  }
   wire::PullImageRequest request;
   request.mutable_image()->set_image(name);
   if (lookup.found) {
@@ -101,7 +124,11 @@ Task<Result<void>> ImagePuller::ask_daemon(std::string name) {
                     "not done within image_pull_timeout (" + config_text(context_.options.image_pull_timeout) + ")");
   }
   std::string text = clean_pull_text(error.message());
-  if (is_refusal(text)) text += ": " + explain_refusal(name, lookup);
+  if (is_refusal(text)) {
+    text += ": ";
+    text += is_private ? "the registry " + registry_of(name) + " refused the credentials that came with this pull"
+                       : explain_refusal(name, lookup);
+  }
   co_return Error(error.code(), std::move(text));
 }
 
@@ -123,10 +150,10 @@ Task<AuthLookup> ImagePuller::look_up_credentials(std::string name) {
   co_return lookup;
 }
 
-Result<void> ImagePuller::check_disk() const {
-  const std::int64_t reserve = context_.options.pull_reserve_bytes;
-  if (context_.options.disk == nullptr || reserve == 0) return {};
-  const auto space = context_.options.disk->read();
+Result<void> check_disk(const Options& options) {
+  const std::int64_t reserve = options.pull_reserve_bytes;
+  if (options.disk == nullptr || reserve == 0) return {};
+  const auto space = options.disk->read();
   if (!space || space->free_bytes >= reserve) return {};
   return Error(ErrorCode::resource_exhausted,
                "the disk has " + std::to_string(space->free_bytes >> 20) + " MiB left, and image_pull_reserve_bytes (" +
@@ -137,7 +164,7 @@ Task<Result<void>> ImagePuller::watch(std::string name, std::shared_ptr<model::P
   PullWatch watch(context_, name, context_.clock.wall_now());
   for (;;) {
     co_await context_.clock.sleep_for(kWatchInterval);
-    SBX_CO_CHECK(check_disk());
+    SBX_CO_CHECK(check_disk(context_.options));
     co_await watch.sample(progress);
   }
 }

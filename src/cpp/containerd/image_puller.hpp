@@ -16,12 +16,17 @@
 
 namespace sandboxd::containerd {
 
+// Whether images may still grow: resource_exhausted when the disk's reserve is reached.
+[[nodiscard]] Result<void> check_disk(const Options& options);
+
 class ImagePuller {
  public:
   explicit ImagePuller(Context& context) : context_(context) {}
 
   // Errors: image_failed "pull image \"<name>\": <cause>", unavailable. A pull goes on when its waiters give up.
   [[nodiscard]] Task<Result<void>> pull(std::string name);
+  // With these credentials, shared with nobody: what they get wrong is nobody else's failure.
+  [[nodiscard]] Task<Result<void>> pull(std::string name, RegistryAuth credentials);
   // As ports::SandboxRuntime::pull_progress(), of a normalised name.
   [[nodiscard]] std::optional<model::PullProgress> progress(const std::string& name) const;
 
@@ -33,16 +38,21 @@ class ImagePuller {
     std::shared_ptr<model::PullProgress> progress = std::make_shared<model::PullProgress>();
   };
 
-  [[nodiscard]] Task<void> run(std::string name, std::shared_ptr<Pull> pull);
-  [[nodiscard]] Task<Result<void>> pull_within_limits(std::string name, std::shared_ptr<model::PullProgress> progress);
-  [[nodiscard]] Task<Result<void>> ask_daemon(std::string name);
+  using Credentials = std::optional<RegistryAuth>;  // nothing: those of registry_auth_file
+
+  [[nodiscard]] std::shared_ptr<Pull> begin(const std::string& key, const std::string& name, Credentials credentials);
+  [[nodiscard]] static Task<Result<void>> end_of(std::shared_ptr<Pull> pull);
+  [[nodiscard]] Task<void> run(std::string key, std::shared_ptr<Pull> pull, Credentials credentials);
+  [[nodiscard]] Task<Result<void>> pull_within_limits(std::string name, std::shared_ptr<model::PullProgress> progress,
+                                                      Credentials credentials);
+  [[nodiscard]] Task<Result<void>> ask_daemon(std::string name, Credentials credentials);
   // Until the disk is as full as pulls may make it; that is the error.
   [[nodiscard]] Task<Result<void>> watch(std::string name, std::shared_ptr<model::PullProgress> progress);
   [[nodiscard]] Task<AuthLookup> look_up_credentials(std::string name);
-  [[nodiscard]] Result<void> check_disk() const;
 
   Context& context_;
-  std::map<std::string, std::shared_ptr<Pull>> pulls_;
+  std::map<std::string, std::shared_ptr<Pull>> pulls_;  // by name; with own credentials by name, a space and a number
+  std::uint64_t private_pulls_ = 0;
 };
 
 }  // namespace sandboxd::containerd

@@ -4,7 +4,11 @@
 #include "containerd/image_reference.hpp"
 #include "containerd/methods.hpp"
 #include "containerd/rpc.hpp"
+#include "containerd/runtime_text.hpp"
 #include "containerd/wire.pb.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace sandboxd::containerd {
 
@@ -88,6 +92,74 @@ Task<Result<void>> ImageStore::remove(std::string reference) {
     removed = co_await keeper_.remove(reference);
   }
   co_return removed;
+}
+
+Task<Result<ports::StoredImage>> ImageStore::pull(std::string reference,
+                                                  std::optional<model::RegistryCredentials> credentials) {
+  SBX_CO_TRY(name, normalise_reference(reference));
+  Result<void> pulled;
+  if (credentials) {
+    RegistryAuth auth;
+    auth.username = std::move(credentials->username);
+    auth.password = std::move(credentials->password);
+    pulled = co_await puller_.pull(name, std::move(auth));
+  } else {
+    pulled = co_await puller_.pull(name);
+  }
+  if (!pulled)
+    co_return Error(code_of_pull_text(pulled.error().code(), pulled.error().message()), pulled.error().message());
+  SBX_CO_TRY(record, co_await keeper_.find(name));
+  const std::shared_ptr<const void> hold = keeper_.hold(record.target().digest());
+  keeper_.used(record, true);
+  co_return co_await find(std::move(name));
+}
+
+Task<Result<ports::StoredImage>> ImageStore::find(std::string reference) {
+  SBX_CO_TRY(images, co_await list());
+  const auto name = normalise_reference(reference);
+  const std::string digest = reference.starts_with("sha256:") ? reference : "sha256:" + reference;
+  std::vector<ports::StoredImage> begun;
+  for (ports::StoredImage& image : images) {
+    const auto has = [&image](const std::string& text) {
+      return std::find(image.names.begin(), image.names.end(), text) != image.names.end();
+    };
+    if (image.digest == digest || has(reference) || (name && has(*name))) co_return std::move(image);
+    if (!reference.empty() && image.digest.starts_with(digest)) begun.push_back(std::move(image));
+  }
+  if (begun.size() == 1) co_return std::move(begun.front());
+  if (begun.empty()) co_return Error(ErrorCode::not_found, "no image \"" + reference + "\" on this node");
+  co_return Error(ErrorCode::conflict, "\"" + reference + "\" is the beginning of " + std::to_string(begun.size()) +
+                                           " images' digests: give more of it");
+}
+
+Task<Result<void>> ImageStore::hold_parts(std::string digest, std::shared_ptr<const Content> content) {
+  wire::UpdateContentRequest update;
+  update.mutable_info()->set_digest(std::move(digest));
+  auto& labels = *update.mutable_info()->mutable_labels();
+  labels["containerd.io/gc.ref.content.config"] = content->manifest.config.digest;
+  for (std::size_t i = 0; i < content->manifest.layers.size(); ++i)
+    labels["containerd.io/gc.ref.content.l." + std::to_string(i)] = content->manifest.layers[i].digest;
+  for (const auto& label : labels) update.mutable_update_mask()->add_paths("labels." + label.first);
+  SBX_CO_CHECK(co_await context_.channel.unary(method::kContentUpdate, update.SerializeAsString(),
+                                               context_.options.call_timeout));
+  co_return Result<void>();
+}
+
+Task<Result<ports::StoredImage>> ImageStore::adopt(std::string name, BlobReference manifest) {
+  const std::shared_ptr<const void> hold = keeper_.hold(manifest.digest);
+  SBX_CO_TRY(content, co_await load(manifest));
+  SBX_CO_CHECK(co_await hold_parts(manifest.digest, content));
+  auto unpacked = co_await unpack(content);
+  if (!unpacked && unpacked.error().code() == ErrorCode::not_found)
+    co_return Error(ErrorCode::image_failed, "a layer is missing: " + unpacked.error().message());
+  if (!unpacked) co_return unpacked.error();
+  wire::Descriptor target;
+  target.set_media_type(manifest.media_type.empty() ? "application/vnd.oci.image.manifest.v1+json"
+                                                    : manifest.media_type);
+  target.set_digest(manifest.digest);
+  target.set_size(manifest.size);
+  SBX_CO_CHECK(co_await keeper_.add(name, std::move(target)));
+  co_return co_await find(std::move(name));
 }
 
 Task<Result<std::string>> ImageStore::base_snapshot(std::string digest) {

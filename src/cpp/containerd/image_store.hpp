@@ -8,6 +8,7 @@
 #include "containerd/image_document.hpp"
 #include "containerd/image_keeper.hpp"
 #include "containerd/image_puller.hpp"
+#include "ports/image_library.hpp"
 #include "ports/sandbox_runtime.hpp"
 
 #include <map>
@@ -30,6 +31,15 @@ class ImageStore {
   [[nodiscard]] Task<Result<std::vector<ports::StoredImage>>> list();
   [[nodiscard]] Task<Result<void>> remove(std::string reference);
 
+  // As ports::ImageLibrary's functions of these names.
+  [[nodiscard]] Task<Result<ports::StoredImage>> pull(std::string reference,
+                                                      std::optional<model::RegistryCredentials> credentials);
+  [[nodiscard]] Task<Result<ports::StoredImage>> find(std::string reference);
+
+  // Makes an image of what is in the content store, held by a lease of the caller: unpacked, then stored under `name`,
+  // which then stands for it alone. Errors: image_failed (incomplete, for another machine), unavailable.
+  [[nodiscard]] Task<Result<ports::StoredImage>> adopt(std::string name, BlobReference manifest);
+
   // The snapshot that a container of the image with this digest starts from; empty for an image without layers.
   // Errors: image_failed when the image is gone.
   [[nodiscard]] Task<Result<std::string>> base_snapshot(std::string digest);
@@ -45,6 +55,8 @@ class ImageStore {
   [[nodiscard]] Task<Result<wire::Image>> find_or_pull(std::string reference, std::string name);
   [[nodiscard]] Task<Result<std::shared_ptr<const Content>>> load(BlobReference target);
   [[nodiscard]] Task<Result<bool>> has_snapshot(std::string name);
+  // From now on the manifest holds its config and layers.
+  [[nodiscard]] Task<Result<void>> hold_parts(std::string digest, std::shared_ptr<const Content> content);
   [[nodiscard]] Task<Result<void>> unpack(std::shared_ptr<const Content> content);
   [[nodiscard]] Task<Result<void>> unpack_layer(std::shared_ptr<const Content> content, std::size_t layer,
                                                 std::string lease);

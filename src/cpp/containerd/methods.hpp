@@ -30,12 +30,14 @@ inline constexpr const char* kSnapshotsList = "/containerd.services.snapshots.v1
 
 inline constexpr const char* kImagesGet = "/containerd.services.images.v1.Images/Get";
 inline constexpr const char* kImagesList = "/containerd.services.images.v1.Images/List";
+inline constexpr const char* kImagesCreate = "/containerd.services.images.v1.Images/Create";
 inline constexpr const char* kImagesUpdate = "/containerd.services.images.v1.Images/Update";
 inline constexpr const char* kImagesDelete = "/containerd.services.images.v1.Images/Delete";
 inline constexpr const char* kContentInfo = "/containerd.services.content.v1.Content/Info";
 inline constexpr const char* kContentList = "/containerd.services.content.v1.Content/List";
 inline constexpr const char* kContentListStatuses = "/containerd.services.content.v1.Content/ListStatuses";
 inline constexpr const char* kContentRead = "/containerd.services.content.v1.Content/Read";
+inline constexpr const char* kContentWrite = "/containerd.services.content.v1.Content/Write";
 inline constexpr const char* kContentUpdate = "/containerd.services.content.v1.Content/Update";
 inline constexpr const char* kDiffApply = "/containerd.services.diff.v1.Diff/Apply";
 inline constexpr const char* kLeasesCreate = "/containerd.services.leases.v1.Leases/Create";

@@ -1,6 +1,10 @@
 #include "containerd/runtime_text.hpp"
 
 #include "base/limits.hpp"
+#include "containerd/registry_auth.hpp"
+
+#include <algorithm>
+#include <initializer_list>
 
 namespace sandboxd::containerd {
 
@@ -65,6 +69,21 @@ std::string clean_pull_text(std::string_view text) {
     if (const auto end = text.find("\": ", 1); end != std::string_view::npos) text.remove_prefix(end + 3);
   }
   return printable(text);
+}
+
+ErrorCode code_of_pull_text(ErrorCode code, std::string_view text) {
+  if (code != ErrorCode::image_failed) return code;
+  const auto says = [text](std::initializer_list<std::string_view> signs) {
+    return std::any_of(signs.begin(), signs.end(),
+                       [text](std::string_view sign) { return text.find(sign) != std::string_view::npos; });
+  };
+  if (is_refusal(text)) return ErrorCode::permission_denied;
+  if (says({"dial tcp", "connection refused", "no such host", "i/o timeout", "connection reset", "no route to host",
+            "TLS handshake", "server gave HTTP response", "x509:", ": EOF", "network is unreachable", "502 Bad Gateway",
+            "503 Service Unavailable", "500 Internal Server Error", "504 Gateway Timeout"}))
+    return ErrorCode::unavailable;
+  if (says({": not found", "404 Not Found", "manifest unknown", "name unknown"})) return ErrorCode::not_found;
+  return code;
 }
 
 }  // namespace sandboxd::containerd

@@ -10,11 +10,13 @@
 #include "node/container_plan.hpp"
 #include "node/image_collector.hpp"
 #include "node/image_policy.hpp"
+#include "node/images.hpp"
 #include "node/life_cycle.hpp"
 #include "node/log_reader.hpp"
 #include "node/privileges.hpp"
 #include "node/provisioner.hpp"
 #include "node/remover.hpp"
+#include "node/usage_reader.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -55,7 +57,9 @@ class Agent::Impl {
         life_(core_, provisioner_, remover_),
         caretaker_(core_, provisioner_, remover_, life_),
         image_collector_(core_),
-        commands_(core_) {}
+        commands_(core_),
+        images_(core_),
+        usage_(core_) {}
 
   Task<Result<void>> start();
   Task<void> stop();
@@ -75,6 +79,8 @@ class Agent::Impl {
   Caretaker caretaker_;
   ImageCollector image_collector_;
   Commands commands_;
+  Images images_;
+  UsageReader usage_;
 
  private:
   void take_records(ports::NodeStoreContents& contents);
@@ -379,6 +385,9 @@ Result<std::unique_ptr<ports::OutputReader>> Agent::follow_log(const SandboxId& 
   return impl_->follow_log(id, container);
 }
 Commands& Agent::commands() const { return impl_->commands_; }
+Images& Agent::images() { return impl_->images_; }
+void Agent::run(std::string_view name, Task<void> work) { impl_->core_.tasks.spawn(name, std::move(work)); }
+UsageReader& Agent::usage() { return impl_->usage_; }
 ports::Clock& Agent::clock() const { return impl_->core_.ports.clock; }
 Result<std::unique_ptr<ports::NodeWatch>> Agent::subscribe() { return impl_->subscribe(); }
 std::optional<Error> Agent::degraded() const { return impl_->degraded(); }

@@ -24,6 +24,7 @@
 #include "ports/disk_gauge.hpp"
 #include "ports/guest_agents.hpp"
 #include "ports/host_facts.hpp"
+#include "ports/image_library.hpp"
 #include "ports/node_store.hpp"
 #include "ports/node_transport.hpp"
 #include "ports/output_collector.hpp"
@@ -32,6 +33,7 @@
 #include "ports/sandbox_network.hpp"
 #include "ports/sandbox_runtime.hpp"
 #include "ports/step_observer.hpp"
+#include "ports/usage_meter.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -39,13 +41,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sandboxd::node {
 
 class Commands;
+class Images;
+class UsageReader;
 
-// All outlive the agent. `files`, `steps`, `disk` and `guests` may be null; with `guests` comes `commands`.
+// All outlive the agent. The pointers may be null; with `guests` comes `commands`.
 struct AgentPorts {
   ports::Clock& clock;
   ports::NodeStore& store;
@@ -58,6 +63,8 @@ struct AgentPorts {
   ports::DiskGauge* disk = nullptr;
   ports::GuestAgents* guests = nullptr;
   ports::CommandStore* commands = nullptr;
+  ports::ImageLibrary* images = nullptr;
+  ports::UsageMeter* usage = nullptr;
 };
 
 struct AgentOptions {
@@ -165,6 +172,11 @@ class Agent {
 
   // The commands in the sandboxes, and the way to their files.
   [[nodiscard]] Commands& commands() const;
+  // What the agent's parts do for people (node/images.hpp, node/usage_reader.hpp). They live as long as the agent.
+  [[nodiscard]] Images& images();
+  [[nodiscard]] UsageReader& usage();
+  // Work that nobody waits for; stop() cancels it and waits for its end. `name`: a constant.
+  void run(std::string_view name, Task<void> work);
 
   // Snapshot, then changes. Errors: unavailable before start(), resource_exhausted (too many watchers). A watcher that
   // falls behind gets `unavailable` from next() and opens a new watch. Must not outlive the agent's executor.

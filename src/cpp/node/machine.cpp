@@ -143,6 +143,7 @@ Result<void> Machine::build_runtime(boost::asio::any_io_executor executor) {
   options.pull_reserve_bytes = config_.image_pull_reserve_bytes;
   SBX_TRY(runtime, containerd::ContainerdRuntime::make(std::move(executor), clock_, std::move(options)));
   runtime_ = std::move(runtime);
+  meter_ = std::make_unique<containerd::CgroupMeter>(cgroup_parent(config_));
   return {};
 }
 
@@ -186,7 +187,9 @@ AgentPorts Machine::ports() {
           .steps = failpoint_ ? &*failpoint_ : nullptr,
           .disk = &disk_,
           .guests = guests_.get(),
-          .commands = commands_.get()};
+          .commands = commands_.get(),
+          .images = runtime_.get(),
+          .usage = meter_.get()};
 }
 
 }  // namespace sandboxd::node

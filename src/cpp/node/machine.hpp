@@ -9,6 +9,7 @@
 #include "aio/system_clock.hpp"
 #include "base/result.hpp"
 #include "cni/cni_provider.hpp"
+#include "containerd/cgroup_meter.hpp"
 #include "containerd/containerd_runtime.hpp"
 #include "guestlink/guest_agents.hpp"
 #include "http/socket_prober.hpp"
@@ -58,6 +59,7 @@ class Machine {
   std::unique_ptr<cni::CniProvider> cni_;
   std::unique_ptr<network::HostNetwork> network_;
   std::unique_ptr<containerd::ContainerdRuntime> runtime_;
+  std::unique_ptr<containerd::CgroupMeter> meter_;
   std::unique_ptr<logs::LogHolderClient> output_;
   std::unique_ptr<guestlink::GuestAgents> guests_;
   std::unique_ptr<http::SocketProber> prober_;

@@ -12,9 +12,11 @@
 #include "orch/api/common/routes.hpp"
 #include "orch/api/sandboxd_o/errors.hpp"
 #include "orch/api/sandboxd_o/guests.hpp"
+#include "orch/api/sandboxd_o/images.hpp"
 #include "orch/api/sandboxd_o/routes.hpp"
 #include "orch/engine.hpp"
 #include "orch/http_node_transport.hpp"
+#include "orch/image_service.hpp"
 #include "orch/operations.hpp"
 #include "orch/service.hpp"
 #include "store/sqlite_store.hpp"
@@ -148,6 +150,7 @@ class Orchestrator::Impl {
     engine_ = std::make_unique<Engine>(executor, *store_, *transport_, clock_, config_, seed_from_system());
     SBX_CO_CHECK(co_await engine_->start());
     service_ = std::make_unique<SandboxService>(*engine_, *transport_, clock_);
+    images_ = std::make_unique<ImageService>(executor, *service_, *transport_, clock_);
     operations_ = std::make_unique<Operations>(executor, *engine_, clock_);
     http::ServerOptions options = server_options(config_, endpoint, tokens_);
     SBX_CO_TRY(router, make_router(options.traffic));
@@ -161,6 +164,7 @@ class Orchestrator::Impl {
     http::Router router;
     SBX_CHECK(sandboxd_o::add_routes(router, *service_, clock_));
     SBX_CHECK(sandboxd_o::add_guest_routes(router, *service_, *transport_));
+    SBX_CHECK(sandboxd_o::add_image_routes(router, *images_, clock_));
     SBX_CHECK(common::add_routes(router, *operations_, std::move(traffic)));
     SBX_CHECK(router.guard("POST", "/api/v1/sandboxes", limit_creates(create_limit_, clock_)));
     return router;
@@ -181,10 +185,12 @@ class Orchestrator::Impl {
   // Callers first, then the engine, then what it uses: nothing is destroyed while somebody may still call it.
   Task<void> stop_on_core() {
     if (server_) co_await server_->stop(config_.shutdown_timeout);
+    if (images_) co_await images_->stop();
     if (engine_) co_await engine_->stop();
     if (operations_) co_await operations_->join();
     server_.reset();
     operations_.reset();
+    images_.reset();
     service_.reset();
     engine_.reset();
     transport_.reset();
@@ -216,6 +222,7 @@ class Orchestrator::Impl {
   std::unique_ptr<HttpNodeTransport> transport_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<SandboxService> service_;
+  std::unique_ptr<ImageService> images_;
   std::unique_ptr<Operations> operations_;
   std::unique_ptr<http::Server> server_;
   aio::IoRuntime runtime_{"sandboxd-orch"};

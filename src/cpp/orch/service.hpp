@@ -9,6 +9,7 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "model/node.hpp"
+#include "model/pull_progress.hpp"
 #include "model/spec.hpp"
 #include "orch/refs.hpp"
 #include "orch/watch_hub.hpp"
@@ -182,6 +183,9 @@ class SandboxService {
 
   // The node that a sandbox is on. Errors: not_found, conflict.
   [[nodiscard]] Task<Result<NodeRef>> node_of(SandboxId id);
+  // Of the images that the sandbox waits for while it is created; empty when it waits for none, when it only began, or
+  // when its node does not say at once.
+  [[nodiscard]] Task<std::vector<model::PullProgress>> pulls(SandboxRef sandbox);
 
   // Every change after revision `after` (nullopt: from now on). Errors: see WatchHub::open.
   [[nodiscard]] Task<Result<std::shared_ptr<WatchStream>>> watch(std::optional<std::int64_t> after, WatchFilter filter);

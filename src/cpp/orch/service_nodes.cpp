@@ -4,6 +4,7 @@
 #include "codec/json.hpp"
 #include "codec/json_text.hpp"
 #include "codec/sbxlet.hpp"
+#include "codec/sbxlet_images.hpp"
 #include "orch/engine.hpp"
 #include "orch/service.hpp"
 
@@ -13,6 +14,8 @@ namespace sandboxd::orch {
 namespace {
 
 constexpr std::size_t kProbeAnswerBytesMax = 64 * 1024;
+constexpr Duration kPullsAfter = std::chrono::milliseconds(300);  // sooner no pull has anything to tell
+constexpr Duration kPullsWait = std::chrono::milliseconds(500);
 
 std::string line_of(const ports::NodeCall& call) { return call.method + " " + call.path; }
 
@@ -205,6 +208,21 @@ Task<Result<std::unique_ptr<ports::NodeStream>>> SandboxService::follow_logs(San
   if (stream || stream.error().code() != ErrorCode::unsupported) co_return stream;
   co_return Error(ErrorCode::conflict,
                   "node " + name.str() + " cannot follow logs (a stock sandboxd-o node?): ask without follow");
+}
+
+Task<std::vector<model::PullProgress>> SandboxService::pulls(SandboxRef sandbox) {
+  std::vector<model::PullProgress> none;
+  const bool is_new = clock_->wall_now() < sandbox->updated_at + kPullsAfter;
+  if (sandbox->phase != model::Phase::creating || sandbox->node.empty() || is_new) co_return none;
+  auto node = co_await get_node(sandbox->node);
+  if (!node) co_return none;
+  ports::NodeCall call;
+  call.path = "/v1/sandboxes/" + encode_segment(sandbox->id.str());
+  auto answer = co_await exchange(*std::move(node), std::move(call), kPullsWait);
+  if (!answer || answer->status != 200) co_return none;
+  auto pulls = codec::sbxlet::decode_sandbox_pulls(answer->body);
+  if (!pulls) co_return none;
+  co_return *std::move(pulls);
 }
 
 }  // namespace sandboxd::orch

@@ -6,11 +6,12 @@ import typer
 
 from .daemons import ANY_FLAG, SETTINGS, node, orch
 from .guests import copy, execute, top
+from .images import image
 from .information import config, doctor, version
 from .lifecycle import pause, renew, restart, resume, start, stop
 from .nodes import external, nodes
-from .platform import down, image, reload, up
-from .sandboxes import logs, ps, rm, run
+from .platform import down, reload, up
+from .sandboxes import logs, ps, rm, run, usage
 
 app = typer.Typer(**SETTINGS)
 app.command("up")(up)
@@ -32,6 +33,7 @@ app.command("start")(start)
 app.command("restart")(restart)
 app.command("renew")(renew)
 app.command("rm")(rm)
+app.command("usage")(usage)
 app.command("nodes")(nodes)
 app.add_typer(external, name="external")
 app.add_typer(image, name="image")

@@ -1,4 +1,4 @@
-"""`sandboxd up | down | image`: the whole platform on this machine."""
+"""`sandboxd up | down | reload`: the whole platform on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .. import _config, _containerd, _instance
 from .._children import read_ready, report_ready, supervised_daemons
 from .._client import Client
 from .._endpoint import DEFAULT_RUN_DIR, read_endpoint_file
-from .._exceptions import ConfigError, ForbiddenError, NotFoundError, SandboxdError, ServerError, UnavailableError
+from .._exceptions import ConfigError, ForbiddenError, SandboxdError, ServerError, UnavailableError
 from .._supervisor import Plan, Supervisor, make_plan
 from .._teardown import delete_all, has_traces, remove_traces, remove_tree, running_supervisor, stop_supervisor
 from . import _output
@@ -197,23 +197,8 @@ def _remove_sandboxes(instance: _instance.Instance) -> None:
         delete_all(client, _output.say)
 
 
-image = typer.Typer(help="Images of this machine's containerd.", no_args_is_help=True, rich_markup_mode=None)
-
-
-@image.callback()
-def _image() -> None:
-    """Images of this machine's containerd."""
-
-
-@image.command("import")
-def import_image(
-    file: Annotated[Path, typer.Argument(help="OCI or docker archive (tar).")],
-    run_dir: RunDirOption = None,
-    data_dir: DataDirOption = None,
-) -> None:
-    """Import an image archive, so that sandboxes can use it without a registry."""
-    if not file.is_file():
-        raise NotFoundError(f"no such file: {file}", code="not_found")
+def import_locally(file: Path, data_dir: str | None, run_dir: str | None) -> None:
+    """Import an archive straight into the containerd of an installation on this machine, and print its name."""
     instance = _instance.find_instance(data_dir, run_dir)
     if not instance.containerd_socket.exists():
         raise UnavailableError(

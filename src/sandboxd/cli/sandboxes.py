@@ -19,7 +19,7 @@ from .._exceptions import NotFoundError, SandboxFailedError, WaitTimeoutError
 from .._models import LogLine, SandboxInfo
 from .._spec import RestartPolicy, lifetime_seconds
 from ..sandbox import Sandbox
-from . import _output
+from . import _output, _pulls
 
 UrlOption = Annotated[str | None, typer.Option("--url", help="Address of the control plane.")]
 RunDirOption = Annotated[str | None, typer.Option("--run-dir", help="Run directory of the installation meant.")]
@@ -87,6 +87,24 @@ def ps(
     _output.print_table(["ID", "PHASE", "NODE", "PORTS", "AGE", "REASON"], rows, empty)
 
 
+def usage(
+    id: Annotated[str, typer.Argument(help="Id of the sandbox.")],
+    url: UrlOption = None,
+    run_dir: RunDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a sandbox uses now."""
+    with Client(url, run_dir=run_dir) as client:
+        found = client.sandbox_usage(id)
+    if json:
+        _output.print_json(found.raw)
+        return
+    whole = f"{found.memory_bytes >> 20} of {found.memory_limit_bytes >> 20} MiB ({found.memory_percent}%)"
+    rows = [["(all)", f"{found.cpu_percent}%", whole, str(found.pids)]]
+    rows += [[item.name, "", f"{item.memory_bytes >> 20} MiB", str(item.pids)] for item in found.containers]
+    _output.print_table(["CONTAINER", "CPU", "MEMORY", "PROCESSES"], rows, "it has no containers")
+
+
 def run(
     context: typer.Context,
     image: Annotated[str, typer.Argument(help="Image reference.")],
@@ -146,7 +164,8 @@ def run(
         )
         if not detach:
             try:
-                sandbox.wait_running(timeout)
+                with _pulls.shown(client, sandbox.id):
+                    sandbox.wait_running(timeout)
             except (SandboxFailedError, WaitTimeoutError, KeyboardInterrupt):
                 if remove:
                     sandbox.delete()

@@ -8,6 +8,7 @@
 #include "node/agent.hpp"
 #include "node/api/sbxlet_routes.hpp"
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
@@ -41,6 +42,8 @@ inline constexpr std::size_t kUploadBytesMax = std::size_t{1} << 40;
 
 // Pause, resume, stop, start.
 [[nodiscard]] std::span<const RouteEntry> life_routes();
+[[nodiscard]] std::span<const RouteEntry> image_routes();
+[[nodiscard]] std::span<const RouteEntry> usage_routes();
 
 inline http::Response ok(const codec::json::object& body, int status = 200) {
   http::Response response;

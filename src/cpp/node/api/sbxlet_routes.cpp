@@ -198,7 +198,8 @@ http::Response sbxlet_error(int status, ErrorCode code, std::string_view message
 Result<void> add_sbxlet_routes(http::Router& router, Agent& agent, sbxlet::NodeFacts facts) {
   const ApiPtr api = std::make_shared<const Api>(Api{agent, std::move(facts)});
   std::vector<RouteEntry> entries(std::begin(kRoutes), std::end(kRoutes));
-  for (const auto& more : {life_routes(), log_routes(), command_routes(), file_routes(), attach_routes()})
+  for (const auto& more :
+       {life_routes(), log_routes(), command_routes(), file_routes(), attach_routes(), image_routes(), usage_routes()})
     entries.insert(entries.end(), more.begin(), more.end());
   for (const RouteEntry& entry : entries) {
     http::Route route;

@@ -3,6 +3,8 @@
 
 #include "node/agent.hpp"
 #include "sim/memory_gauge.hpp"
+#include "sim/memory_library.hpp"
+#include "sim/memory_meter.hpp"
 #include "sim/memory_network.hpp"
 #include "sim/memory_output.hpp"
 #include "sim/memory_prober.hpp"
@@ -114,9 +116,10 @@ class NodeFixture : public testing::Test {
     options.config = config_;
     options.host = {4, std::int64_t{4} << 30};
     options.seed = ++seed_;
-    agent_ = std::make_unique<Agent>(
-        context_.get_executor(),
-        AgentPorts{clock_, store(), *runtime_, *network_, *output_, prober_, nullptr, &steps_, &gauge_}, options);
+    agent_ = std::make_unique<Agent>(context_.get_executor(),
+                                     AgentPorts{clock_, store(), *runtime_, *network_, *output_, prober_, nullptr,
+                                                &steps_, &gauge_, &library_, &meter_},
+                                     options);
     const auto started = run(agent_->start());
     ASSERT_TRUE(started) << started.error().message();
   }
@@ -163,6 +166,8 @@ class NodeFixture : public testing::Test {
   sim::MemoryProber prober_{clock_};
   Failpoint steps_;
   sim::MemoryGauge gauge_;
+  sim::MemoryLibrary library_{runtime_machine_};
+  sim::MemoryMeter meter_;
   NodeConfig config_;
   std::uint64_t seed_ = 0;
   std::unique_ptr<sim::SimNodeStore> store_;

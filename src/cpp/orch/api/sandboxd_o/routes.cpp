@@ -1,5 +1,6 @@
 #include "orch/api/sandboxd_o/routes.hpp"
 
+#include "codec/sbxlet.hpp"
 #include "orch/api/sandboxd_o/errors.hpp"
 #include "orch/api/sandboxd_o/queries.hpp"
 #include "orch/api/sandboxd_o/route_parts.hpp"
@@ -79,7 +80,10 @@ Task<http::Response> get_sandbox(SandboxService& service, http::Request request)
   if (auto valid = validate_id(id, "sandbox id is required"); !valid) co_return invalid_input(valid.error());
   auto sandbox = co_await service.describe(SandboxId(id));
   if (!sandbox) co_return error_response(sandbox.error());
-  co_return enveloped("sandbox", sandbox_object(**sandbox));
+  codec::json::object shown = sandbox_object(**sandbox);
+  const auto pulls = co_await service.pulls(*sandbox);
+  if (!pulls.empty()) shown["pulls"] = codec::sbxlet::pulls_array(pulls);
+  co_return enveloped("sandbox", std::move(shown));
 }
 
 Task<http::Response> delete_sandbox(SandboxService& service, http::Request request) {
