@@ -246,7 +246,8 @@ def check_exposure(loaded: Loaded) -> None:
             f"{name} refuses to start: shared_secret is not configured (set shared_secret in config or "
             "SBX_SHARED_SECRET)"
         )
-    if not loaded.get("token") and not is_loopback(listen):
+    has_key = loaded.role == "orch" and bool(loaded.get("api_key"))
+    if not loaded.get("token") and not has_key and not is_loopback(listen):
         raise ConfigError(
             f'{loaded.role} refuses to listen on "{listen}" without a token: anybody who reaches it could run code as '
             "root here. Set token (SANDBOXD_TOKEN, or token in the file), or listen on 127.0.0.1."

@@ -55,7 +55,7 @@ def make_plan(instance: Instance, orch: _config.Loaded, node: _config.Loaded, co
             f"control plane and node agent both want to listen on {listen}: set --listen and --node-listen (or "
             "SANDBOXD_ORCH_LISTEN and SANDBOXD_NODE_LISTEN) to different ones"
         )
-    token = orch.get("token") or node.get("token")
+    token = orch.get("token") or node.get("token") or orch.get("api_key")
     if not token and not (_config.is_loopback(listen) and _config.is_loopback(node_listen)):
         token = _stored_token(instance)
     return Plan(instance, listen, node_listen, token, config_file)

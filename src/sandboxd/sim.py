@@ -64,6 +64,8 @@ class Workload:
         cordon_permille: now and then a client cordons a node or lifts that: how many in a thousand of these cordon.
         ending_permille: how many containers in a thousand end by themselves, well or badly, or cannot start.
         restart_permille: how many sandboxes in a thousand start what ended again, always or after a failure.
+        life_permille: of a client's calls that are no creates: how many in a thousand pause, resume, stop, start or
+            restart a sandbox.
     """
 
     clients: int = 0
@@ -79,6 +81,7 @@ class Workload:
     cordon_permille: int = 300
     ending_permille: int = 170
     restart_permille: int = 150
+    life_permille: int = 150
 
 
 class World:

@@ -1,6 +1,7 @@
 #include "containerd/remove.hpp"
 
 #include "base/log.hpp"
+#include "containerd/gvisor_pause.hpp"
 #include "containerd/handler.hpp"
 #include "containerd/leftovers.hpp"
 #include "containerd/methods.hpp"
@@ -124,12 +125,9 @@ Task<Result<TaskEnd>> remove_task(Context* context, std::string key, std::string
   end.exit_code = found.exit_code;
   Result<void> gone;
   if (found.must_die) {
-    // What stands still may not die of a signal. What does not makes this fail, and that is well.
-    if (found.may_stand_still) (void)co_await resume_task(context, key);
-    if (!pod_key.empty()) {
-      const auto root = co_await look(context, pod_key);
-      if (root && root->exists && root->may_stand_still) (void)co_await resume_task(context, pod_key);
-    }
+    // What stands still may not die of a signal. What cannot be resumed is killed the hard way.
+    const std::string& still = pod_key.empty() ? key : pod_key;
+    if (found.may_stand_still || is_marked_paused(*context, still)) (void)co_await resume_task(context, still);
     const auto killed = co_await kill_and_wait(context, key);
     if (killed && *killed) end.exit_code = **killed;
     if (!killed) gone = killed.error();
@@ -183,6 +181,7 @@ std::string gvisor_root_of(const wire::Container& record) {
 
 Task<Result<std::optional<int>>> end_recorded(Context* context, std::string key, std::string pod_key) {
   SBX_CO_TRY(end, co_await remove_task(context, key, std::move(pod_key)));
+  forget_pause(*context, key);
   if (context->options.state_dir.empty()) co_return end.exit_code;
   const std::string bundle = context->bundle_dir(key);
   const std::string parent = context->options.cgroup_parent;

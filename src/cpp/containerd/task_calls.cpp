@@ -1,5 +1,7 @@
 #include "containerd/task_calls.hpp"
 
+#include "containerd/gvisor_pause.hpp"
+#include "containerd/handler.hpp"
 #include "containerd/methods.hpp"
 #include "containerd/rpc.hpp"
 #include "containerd/runtime_text.hpp"
@@ -20,6 +22,14 @@ Task<Result<wire::TaskState>> state_of(Context* context, std::string key) {
   SBX_CO_TRY(reply, co_await call<wire::GetTaskReply>(context->channel, method::kTasksGet, request.SerializeAsString(),
                                                       context->options.call_timeout));
   co_return reply.process().status();
+}
+
+Task<Result<bool>> is_gvisor(Context* context, std::string key) {
+  wire::GetContainerRequest request;
+  request.set_id(key);
+  SBX_CO_TRY(reply, co_await call<wire::GetContainerReply>(context->channel, method::kContainersGet,
+                                                           request.SerializeAsString(), context->options.call_timeout));
+  co_return reply.container().runtime().name() == kRunscRuntime;
 }
 
 Error refused(const Error& error, const char* what, const std::string& key) {
@@ -44,6 +54,8 @@ int parse_signal(const std::string& text) {
 }
 
 Task<Result<void>> pause_task(Context* context, std::string key) {
+  SBX_CO_TRY(gvisor, co_await is_gvisor(context, key));
+  if (gvisor) co_return co_await pause_gvisor(context, key);
   wire::PauseTaskRequest request;
   request.set_container_id(key);
   const auto done =
@@ -56,6 +68,8 @@ Task<Result<void>> pause_task(Context* context, std::string key) {
 }
 
 Task<Result<void>> resume_task(Context* context, std::string key) {
+  SBX_CO_TRY(gvisor, co_await is_gvisor(context, key));
+  if (gvisor) co_return co_await resume_gvisor(context, key);
   wire::ResumeTaskRequest request;
   request.set_container_id(key);
   const auto done = co_await context->channel.unary(method::kTasksResume, request.SerializeAsString(),

@@ -33,6 +33,8 @@ struct ServerOptions {
   // The body of an error that the server itself produces (400, 403, 408, 413, 431, 500, 503), in the dialect's shape.
   // Empty: {"error": message}. The request holds what was read of it, which may be nothing.
   std::function<Response(int status, std::string_view message, const Request&)> error_response;
+  // The answer for a path without a route; nothing: a plain 404. Empty: always that.
+  std::function<std::optional<Response>(const Request&)> no_route;
   bool check_origin = true;    // Host and Origin checks; off for public proxy listeners
   bool names_requests = true;  // X-Request-Id in answers; off where answers are somebody else's
   std::string log_name = "http";

@@ -232,7 +232,8 @@ Task<bool> Session::serve() {
   auto found = server_->router.find(request.method, request.path);
   std::optional<Response> refusal;
   if (std::holds_alternative<NoRoute>(found)) {
-    refusal = not_found();
+    if (server_->options.no_route) refusal = server_->options.no_route(request);
+    if (!refusal) refusal = not_found();
   } else if (const auto* to = std::get_if<Redirect>(&found)) {
     refusal = redirect(request, *to);
   }

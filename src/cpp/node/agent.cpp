@@ -70,7 +70,7 @@ class Agent::Impl {
   Result<std::unique_ptr<ports::NodeWatch>> subscribe();
   [[nodiscard]] std::optional<Error> degraded() const;
   [[nodiscard]] EntryPtr find(const SandboxId& id) const;
-  [[nodiscard]] Result<EntryPtr> find_life(const SandboxId& id, const std::string& uid) const;
+  [[nodiscard]] Result<EntryPtr> find_life(const SandboxId& id, const LifeAsk& ask) const;
 
   AgentCore core_;
   Remover remover_;
@@ -97,11 +97,15 @@ EntryPtr Agent::Impl::find(const SandboxId& id) const {
   return entry && entry->accepted ? entry : nullptr;
 }
 
-Result<EntryPtr> Agent::Impl::find_life(const SandboxId& id, const std::string& uid) const {
+Result<EntryPtr> Agent::Impl::find_life(const SandboxId& id, const LifeAsk& ask) const {
   if (auto reason = degraded()) return *std::move(reason);
   EntryPtr entry = find(id);
-  if (!entry || (!uid.empty() && entry->record.uid != uid)) return Error(ErrorCode::not_found, "not found");
+  if (!entry || (!ask.uid.empty() && entry->record.uid != ask.uid)) return Error(ErrorCode::not_found, "not found");
   if (entry->stand_in) return Error(ErrorCode::storage_failed, "the record of sandbox " + id.str() + " is damaged");
+  if (ask.order != 0 && ask.order < entry->order)
+    return Error(ErrorCode::conflict, "a later wish about sandbox " + id.str() + " has come before this one")
+        .with_reasons({"outdated"});
+  entry->order = std::max(entry->order, ask.order);
   return entry;
 }
 
@@ -353,27 +357,26 @@ Task<Result<void>> Agent::remove(SandboxId id, std::string uid, Until until) {
 Task<Result<void>> Agent::remove(SandboxId id, std::string uid) {
   return impl_->remove(std::move(id), std::move(uid), Until::gone);
 }
-Task<Result<model::NodeSandbox>> Agent::pause(SandboxId id, std::string uid, Until until) {
-  SBX_CO_TRY(entry, impl_->find_life(id, uid));
+Task<Result<model::NodeSandbox>> Agent::pause(SandboxId id, LifeAsk ask) {
+  SBX_CO_TRY(entry, impl_->find_life(id, ask));
   SBX_CO_CHECK(co_await impl_->life_.pause(entry));
-  if (until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::paused));
+  if (ask.until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::paused));
   co_return entry->record;
 }
-Task<Result<model::NodeSandbox>> Agent::resume(SandboxId id, std::string uid, Until until) {
-  SBX_CO_TRY(entry, impl_->find_life(id, uid));
+Task<Result<model::NodeSandbox>> Agent::resume(SandboxId id, LifeAsk ask) {
+  SBX_CO_TRY(entry, impl_->find_life(id, ask));
   SBX_CO_CHECK(co_await impl_->life_.resume(entry));
-  if (until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::running));
+  if (ask.until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::running));
   co_return entry->record;
 }
-Task<Result<model::NodeSandbox>> Agent::stop(SandboxId id, std::string uid, std::optional<Duration> grace,
-                                             Until until) {
-  SBX_CO_TRY(entry, impl_->find_life(id, uid));
-  SBX_CO_CHECK(co_await impl_->life_.stop(entry, grace));
-  if (until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::stopped));
+Task<Result<model::NodeSandbox>> Agent::stop(SandboxId id, LifeAsk ask) {
+  SBX_CO_TRY(entry, impl_->find_life(id, ask));
+  SBX_CO_CHECK(co_await impl_->life_.stop(entry, ask.grace));
+  if (ask.until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::stopped));
   co_return entry->record;
 }
-Task<Result<model::NodeSandbox>> Agent::start(SandboxId id, std::string uid) {
-  SBX_CO_TRY(entry, impl_->find_life(id, uid));
+Task<Result<model::NodeSandbox>> Agent::start(SandboxId id, LifeAsk ask) {
+  SBX_CO_TRY(entry, impl_->find_life(id, ask));
   SBX_CO_CHECK(co_await aio::shield(impl_->life_.start(entry)));
   co_return entry->record;
 }

@@ -113,6 +113,13 @@ inline constexpr std::string_view kErased = "delete.erased";
 // How long a remove takes: to its end, or until it cannot be forgotten any more.
 enum class Until { gone, recorded };  // `gone`: what was asked for has come true
 
+struct LifeAsk {
+  std::string uid;  // of the life of the id that is meant; empty: the present one
+  Until until = Until::gone;
+  std::optional<Duration> grace;  // of a stop
+  std::int64_t order = 0;         // one with a lower number than an earlier one comes too late; 0: unordered
+};
+
 class Agent {
  public:
   Agent(boost::asio::any_io_executor executor, AgentPorts ports, AgentOptions options);
@@ -141,15 +148,14 @@ class Agent {
   [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid, Until until);
   [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid);  // until it is gone
 
-  // `uid`: of the life that is meant; empty: the present one. They return the record: with Until::recorded as it is
+  // They return the record: with Until::recorded as it is
   // once the wish is durable, else once it came true, or after remove_wait while the work goes on. A start is only
   // recorded: it goes on as a create does. Errors: not_found; conflict with a reason (node/life_cycle.hpp);
   // runtime_failed (it could not be paused); unavailable; for a start those of a create.
-  [[nodiscard]] Task<Result<model::NodeSandbox>> pause(SandboxId id, std::string uid, Until until);
-  [[nodiscard]] Task<Result<model::NodeSandbox>> resume(SandboxId id, std::string uid, Until until);
-  [[nodiscard]] Task<Result<model::NodeSandbox>> stop(SandboxId id, std::string uid, std::optional<Duration> grace,
-                                                      Until until);
-  [[nodiscard]] Task<Result<model::NodeSandbox>> start(SandboxId id, std::string uid);
+  [[nodiscard]] Task<Result<model::NodeSandbox>> pause(SandboxId id, LifeAsk ask);
+  [[nodiscard]] Task<Result<model::NodeSandbox>> resume(SandboxId id, LifeAsk ask);
+  [[nodiscard]] Task<Result<model::NodeSandbox>> stop(SandboxId id, LifeAsk ask);
+  [[nodiscard]] Task<Result<model::NodeSandbox>> start(SandboxId id, LifeAsk ask);
 
   [[nodiscard]] std::optional<model::NodeSandbox> get(const SandboxId& id) const;
   // By id, after `after`, at most `limit`.

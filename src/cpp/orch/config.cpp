@@ -39,6 +39,9 @@ constexpr std::array kFields{
                             "shared_secret", "SBX_SHARED_SECRET"))),
     reloadable(secret(field("more_tokens", &C::more_tokens,
                             "Further secrets that clients may use, such as the last one while it is being changed."))),
+    reloadable(secret(field("api_key", &C::api_key, "API key of Opensbx clients; every dialect takes it as a token.",
+                            {}, "API_KEY"))),
+    field("dialects", &C::dialects, "API dialects that are served: sandboxd_o (/api/v1), opensbx (/v1)."),
     reloadable(secret(field("node_token", &C::node_token, "Shared secret sent to nodes; empty: the same as token."))),
     field("data_dir", &C::data_dir, "Directory of what must survive a reboot."),
     field("run_dir", &C::run_dir, "Directory of sockets and other things of this boot."),
@@ -97,6 +100,15 @@ constexpr std::array kFields{
         "40")),
     field("scheduler_policy", &C::scheduler_policy,
           "How nodes are chosen: spread, pack, original (CPU alone), or a policy as JSON; @PATH reads it from a file."),
+    field("proxy_listen", &C::proxy_listen,
+          "Addresses and ports of the reverse proxy, separated by commas; the first one's port stands in sandboxes' "
+          "URLs; empty: none.",
+          {}, "PROXY_ADDR"),
+    field("base_domain", &C::base_domain, "The reverse proxy serves <sandbox name>.<base_domain>.", {}, "BASE_DOMAIN"),
+    reloadable(field("opensbx_strict", &C::opensbx_strict,
+                     "Opensbx routes answer as the original also where it hides failures.")),
+    reloadable(field("opensbx_request_percent", &C::opensbx_request_percent,
+                     "Of the limits of a sandbox made through Opensbx, how many per cent are reserved on its node.")),
     field("orphan_grace", &C::orphan_grace,
           "Time before something on a node that this control plane made and does not know any more is removed."),
     field("failed_retention", &C::failed_retention, "Time that failed sandboxes are kept; 0s: until they are deleted."),
@@ -154,7 +166,7 @@ std::vector<std::string> OrchConfig::validate() const {
   std::vector<std::string> problems;
   const auto endpoint = parse_endpoint(listen);
   if (!endpoint) problems.push_back("listen: " + endpoint.error().message());
-  if (token.empty() && !more_tokens.empty()) {
+  if (token.empty() && api_key.empty() && !more_tokens.empty()) {
     problems.emplace_back("more_tokens: there is no token that they could stand beside; set token too");
   }
   if (data_dir.empty()) problems.emplace_back("data_dir: must not be empty; name a directory");
@@ -193,6 +205,11 @@ std::vector<std::string> OrchConfig::validate() const {
                        std::to_string(host_port_max) + " is not a range within 1 to 65535");
   }
   check_rate(problems, *this);
+  if (dialects.empty()) problems.emplace_back("dialects: must name at least one of sandboxd_o, opensbx");
+  for (const std::string& dialect : dialects) check_choice(problems, "dialects", dialect, {"sandboxd_o", "opensbx"});
+  if (opensbx_request_percent < 1 || opensbx_request_percent > 100) {
+    problems.emplace_back("opensbx_request_percent: must be between 1 and 100");
+  }
   if (const auto policy = sched::parse_policy(scheduler_policy); !policy) {
     problems.push_back("scheduler_policy: " + policy.error().message());
   }

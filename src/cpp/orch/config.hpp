@@ -13,6 +13,8 @@ struct OrchConfig {
   std::string listen = "127.0.0.1:8082";
   std::string token;  // empty on a loopback listener: no authentication
   std::vector<std::string> more_tokens;
+  std::string api_key;  // a token like the others, by the name that Opensbx has for it
+  std::vector<std::string> dialects = {"sandboxd_o", "opensbx"};
   std::string data_dir = "/var/lib/sandboxd";
   std::string run_dir = "/run/sandboxd";
   std::string database;  // empty: <data_dir>/orchestrator.db
@@ -44,6 +46,10 @@ struct OrchConfig {
   std::string node_token;        // sent to nodes; empty: `token`
   double create_rps = 0;         // 0: no limit; the bounded queue protects
   std::int64_t create_burst = 40;
+  std::string proxy_listen = "127.0.0.1:3000";
+  std::string base_domain = "localhost";
+  bool opensbx_strict = false;
+  std::int64_t opensbx_request_percent = 10;
 
   [[nodiscard]] static std::span<const ConfigField<OrchConfig>> fields();
   [[nodiscard]] static std::span<const ForeignSetting> foreign_settings();

@@ -71,9 +71,8 @@ void Decisions::resume(MonoTime now) {
   // What is on a node, and what never reached it, is seen when its stream has named everything: creates wait for that,
   // since an earlier life of the id may have to go first.
   for (const auto& [id, sandbox] : state_.sandboxes()) {
-    if (sandbox->phase == Phase::deleting || sandbox->phase == Phase::stopping) {
-      state_.release(SendRemove{id, sandbox->uid, sandbox->node});
-    }
+    if (sandbox->phase == Phase::deleting) state_.release(SendRemove{id, sandbox->uid, sandbox->node});
+    take_up_life(*sandbox);
   }
   for (const auto& [id, node] : state_.nodes()) {
     if (node->removing) go_on_removing(id);
@@ -140,16 +139,6 @@ void Decisions::begin_delete(const model::Sandbox& sandbox, const std::string& w
   }
 }
 
-void Decisions::begin_stop(const model::Sandbox& sandbox) {
-  model::Sandbox next = sandbox;
-  move(next, lifecycle::Event::stop_asked);
-  next.desired = model::Desired::stopped;
-  const SandboxRef stopping = state_.put(std::move(next));
-  if (stopping->phase == Phase::stopping) {
-    state_.release(SendRemove{stopping->id, stopping->uid, stopping->node});
-  }
-}
-
 void Decisions::expire_sandboxes() {
   for (;;) {
     const auto due = state_.next_expiry();
@@ -159,7 +148,7 @@ void Decisions::expire_sandboxes() {
     if (sandbox->phase == Phase::failed && !is_time_over) {
       begin_delete(*sandbox, sandbox->last_error);  // kept for long enough
     } else if (sandbox->spec.on_expiry == model::OnExpiry::stop) {
-      begin_stop(*sandbox);
+      begin_stop(*sandbox, model::Desired::stopped);
     } else {
       begin_delete(*sandbox, "ttl expired");
     }

@@ -43,6 +43,14 @@ class Decisions {
   [[nodiscard]] Result<SandboxRef> create(const CreateSandbox& request);
   [[nodiscard]] Result<OnceAnswer> create_once(const CreateSandbox& request, const OnceKey& once, const Render& render);
   [[nodiscard]] Result<void> remove(const SandboxId& id);
+  // decisions_life.cpp. Errors: not_found; conflict with a reason (service.hpp); unsupported; a start also
+  // unschedulable.
+  [[nodiscard]] Result<SandboxRef> pause(const SandboxId& id);
+  [[nodiscard]] Result<SandboxRef> resume_sandbox(const SandboxId& id);
+  [[nodiscard]] Result<SandboxRef> stop(const SandboxId& id);
+  [[nodiscard]] Result<SandboxRef> start(const SandboxId& id);
+  [[nodiscard]] Result<SandboxRef> restart(const SandboxId& id);
+  [[nodiscard]] Result<SandboxRef> renew(const SandboxId& id, std::int64_t seconds);
   [[nodiscard]] Result<std::vector<std::string>> explain(const SandboxId& id,
                                                          std::size_t lines_max = limits::kNodesMax);
   [[nodiscard]] Result<NodeRef> upsert_node(const UpsertNode& request);
@@ -103,6 +111,7 @@ class Decisions {
   void observe_probe(const NodeProbed& probed);
   void observe_create(const CreateDone& done);
   void observe_remove(const RemoveDone& done);
+  void observe_life(const LifeDone& done);
   void observe_reconcile(const ReconcileDone& done);
   void observe_health(const NodeId& id, liveness::Signal signal, const std::string& text);
 
@@ -135,7 +144,17 @@ class Decisions {
   [[nodiscard]] Duration patience() const;
   [[nodiscard]] std::optional<MonoTime> next_hold_time() const;
   void begin_delete(const model::Sandbox& sandbox, const std::string& why);
-  void begin_stop(const model::Sandbox& sandbox);
+  SandboxRef begin_stop(const model::Sandbox& sandbox, model::Desired desired);
+  [[nodiscard]] Result<SandboxRef> begin_start(const model::Sandbox& sandbox);
+  [[nodiscard]] Result<SandboxRef> start_anew(const model::Sandbox& sandbox);
+  void go_on_after_stop(const model::Sandbox& stopped);
+  // Sends what its phase still needs.
+  void take_up_life(const model::Sandbox& sandbox);
+  void send_life(const model::Sandbox& sandbox, ports::LifeVerb verb);
+  [[nodiscard]] Result<SandboxRef> find_wanted(const SandboxId& id) const;
+  [[nodiscard]] Result<void> check_node_can(const model::Sandbox& sandbox, ports::LifeVerb verb) const;
+  [[nodiscard]] Result<void> check_room(const model::Sandbox& sandbox);
+  [[nodiscard]] static bool is_old_end(const model::Sandbox& sandbox, const model::NodeSandboxStatus& status);
   // Changes the External that is bound to a node, and what its sandboxes say of it.
   void set_external(model::Node next);
   // What is left of one whose node is gone for good.

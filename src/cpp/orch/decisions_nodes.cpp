@@ -78,6 +78,8 @@ void Decisions::observe(const Observation& observation) {
     observe_create(*created);
   } else if (const auto* removed = std::get_if<RemoveDone>(&observation)) {
     observe_remove(*removed);
+  } else if (const auto* changed = std::get_if<LifeDone>(&observation)) {
+    observe_life(*changed);
   }
 }
 
@@ -94,7 +96,7 @@ void Decisions::observe_link(const LinkOpened& link) {
   // No snapshot will come. Creates there begin by asking what is there, an earlier life of the id included.
   for (const SandboxId& id : state_.on_node(link.node)) {
     const SandboxRef sandbox = state_.find(id);
-    if (sandbox->phase == Phase::scheduled) state_.release(SendCreate{sandbox});
+    if (sandbox->phase == Phase::scheduled && !sandbox->running_since) state_.release(SendCreate{sandbox});
   }
 }
 
@@ -225,6 +227,7 @@ void Decisions::observe_status(const model::Node& node, Stream& stream, const mo
 
 void Decisions::apply_status(const model::Node& node, const Stream& stream, const model::Sandbox& sandbox,
                              const model::NodeSandboxStatus& status) {
+  if (is_old_end(sandbox, status)) return take_up_life(sandbox);
   auto event = event_of(status.phase);
   // A look at a polled node may fall into a moment in which its runtime did not answer.
   const bool is_alive_after_all = stream.polled && event == lifecycle::Event::node_running &&
@@ -241,12 +244,23 @@ void Decisions::apply_status(const model::Node& node, const Stream& stream, cons
   if (next.phase == Phase::running && sandbox.phase != Phase::running) {
     next.last_error.clear();
     next.reasons.clear();
-    next.running_since = state_.wall_now();
+    next.ended_at.reset();
+    // One that was paused is in the same life.
+    if (!sandbox.running_since || sandbox.phase != Phase::paused)
+      next.running_since = status.started_at ? *status.started_at : state_.wall_now();
+  }
+  const bool has_ended = next.phase == Phase::stopped || next.phase == Phase::failed;
+  if (has_ended && next.phase != sandbox.phase) {
+    next.ended_at = status.ended_at ? *status.ended_at : state_.wall_now();
+    next.ip.clear();
   }
   const bool wants_reason = sandbox.last_error.empty() || awaits_reason(sandbox);
   if (next.phase == Phase::failed && wants_reason) next.last_error = failure_text(status);
   if (next.phase == Phase::stopped && !status.error.empty()) next.last_error = bounded(status.error);
   if (next == sandbox) return;
+  const bool is_restart =
+      sandbox.phase == Phase::stopping && next.phase == Phase::stopped && sandbox.desired == model::Desired::running;
+  if (is_restart) return go_on_after_stop(next);
   state_.put(std::move(next));
 }
 
@@ -267,8 +281,8 @@ void Decisions::observe_gone(const NodeId& node, Stream& stream, const model::No
   const SandboxRef sandbox = state_.find(gone.id);
   if (!sandbox || sandbox->node != node || (!gone.uid.empty() && gone.uid != sandbox->uid)) return;
   stream.seen.erase(gone.id);
-  // A deletion or a stop is ended by its own call, which the node answers with success; so is a node's removal.
-  if (sandbox->phase == Phase::deleting || sandbox->phase == Phase::stopping || is_being_removed(node)) return;
+  // A deletion is ended by its own call, which the node answers with success; so is a node's removal.
+  if (sandbox->phase == Phase::deleting || is_being_removed(node)) return;
   lose(*sandbox);
 }
 
@@ -281,9 +295,15 @@ void Decisions::observe_snapshot(const NodeId& node, const Stream& stream) {
     const SandboxRef sandbox = state_.find(id);
     switch (sandbox->phase) {
       case Phase::scheduled:
-      case Phase::creating: state_.release(SendCreate{sandbox}); break;  // idempotent for its uid
-      case Phase::deleting:
-      case Phase::stopping: state_.release(SendRemove{id, sandbox->uid, node}); break;
+      case Phase::creating:
+        // Idempotent for its uid. But one that has lived had files there, which a create would not bring back.
+        if (sandbox->running_since) {
+          lose(*sandbox);
+        } else {
+          state_.release(SendCreate{sandbox});
+        }
+        break;
+      case Phase::deleting: state_.release(SendRemove{id, sandbox->uid, node}); break;
       default: lose(*sandbox); break;
     }
   }

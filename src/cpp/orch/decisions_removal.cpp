@@ -85,11 +85,12 @@ void Decisions::end_removal(const model::Node& node, const std::string& failure)
   const NodeRef kept = state_.put_node(std::move(next));
   for (const SandboxId& id : state_.on_node(kept->id)) {
     const SandboxRef sandbox = state_.find(id);
-    if (is_ending(sandbox->phase)) continue;
+    if (sandbox->phase == Phase::deleting) continue;
     state_.release(CancelRemove{id, sandbox->uid, kept->id});
     // Its create may have been dropped in favour of the remove.
     const bool is_being_made = sandbox->phase == Phase::scheduled || sandbox->phase == Phase::creating;
-    if (is_being_made) state_.release(SendCreate{sandbox});
+    if (is_being_made && !sandbox->running_since) state_.release(SendCreate{sandbox});
+    take_up_life(*sandbox);
   }
 }
 

@@ -84,7 +84,7 @@ LinkKind Effects::link_of(const NodeId& node) const {
 
 void Effects::create(SandboxRef sandbox) {
   auto job = std::make_shared<Job>();
-  job->is_create = true;
+  job->kind = Kind::create;
   job->id = sandbox->id;
   job->uid = sandbox->uid;
   job->node = sandbox->node;
@@ -100,11 +100,22 @@ void Effects::remove(const SandboxId& id, const std::string& uid, const NodeId& 
   enqueue(std::move(job));
 }
 
+void Effects::change_life(const SendLife& wish) {
+  auto job = std::make_shared<Job>();
+  job->kind = Kind::life;
+  job->id = wish.id;
+  job->uid = wish.uid;
+  job->node = wish.node;
+  job->verb = wish.verb;
+  job->order = wish.order;
+  enqueue(std::move(job));
+}
+
 void Effects::cancel_remove(const SandboxId& id, const std::string& uid, const NodeId& node) {
   const auto found = lanes_.find({id, node});
   if (found == lanes_.end()) return;
   for (const auto& job : found->second->jobs) {
-    if (!job->is_create && job->uid == uid) job->abandoned = true;
+    if (job->kind == Kind::remove && job->uid == uid) job->abandoned = true;
   }
   kick(*found->second);
 }
@@ -125,15 +136,34 @@ void Effects::enqueue(std::shared_ptr<Job> job) {
   const bool is_new = !slot;
   if (is_new) slot = std::make_shared<Lane>(executor_);
   const std::shared_ptr<Lane> lane = slot;
-  for (const auto& waiting : lane->jobs) {
-    if (waiting->uid != job->uid || waiting->abandoned) continue;
-    if (waiting->is_create == job->is_create) return kick(*lane);  // asked for already
-    if (job->is_create) return;                                    // the remove wins
-    waiting->abandoned = true;
-  }
+  if (!make_way(*lane, *job)) return kick(*lane);
   lane->jobs.push_back(std::move(job));
   kick(*lane);
   if (is_new) calls_.spawn("node calls", drive(key, lane));
+}
+
+bool Effects::make_way(const Lane& lane, const Job& job) {
+  for (const auto& waiting : lane.jobs) {
+    if (waiting->uid != job.uid || waiting->abandoned) continue;
+    if (waiting->kind == Kind::remove && job.kind != Kind::remove) return false;  // the remove wins
+    const bool is_same = waiting->kind == job.kind && (job.kind != Kind::life || waiting->verb == job.verb);
+    if (is_same) {
+      waiting->order = std::max(waiting->order, job.order);
+      return false;  // asked for already
+    }
+    const bool stays = waiting->kind == Kind::create && job.kind == Kind::life;
+    if (!stays) waiting->abandoned = true;
+  }
+  return true;
+}
+
+const char* Effects::name_of(const Job& job) {
+  switch (job.kind) {
+    case Kind::create: return "create sandbox";
+    case Kind::remove: return "remove sandbox";
+    case Kind::life: return "change sandbox";
+  }
+  return "";
 }
 
 void Effects::kick(Lane& lane) {
@@ -161,23 +191,23 @@ Task<void> Effects::perform(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job
     if (job->abandoned) co_return;
     const auto found = addresses_.find(job->node);
     if (found == addresses_.end()) {
-      if (!job->is_create) finish(*job, {});
+      if (job->kind == Kind::remove) finish(*job, {});
       co_return;
     }
     auto outcome = co_await attempt(lane, job);
-    if (outcome || (job->is_create && !is_worth_retrying(outcome.error(), attempts))) {
+    if (outcome || (job->kind != Kind::remove && !is_worth_retrying(outcome.error(), attempts))) {
       finish(*job, outcome);
       co_return;
     }
     if (job->abandoned) co_return;
-    if (!job->is_create && job->last_error != outcome.error().message()) {
+    if (job->kind == Kind::remove && job->last_error != outcome.error().message()) {
       job->last_error = outcome.error().message();
       finish(*job, outcome);
     }
     if (attempts == 1 || attempts % 16 == 0) {
       kLog.warn("node call failed; will retry", {{"sandbox", job->id.str()},
                                                  {"node", job->node.str()},
-                                                 {"call", job->is_create ? "create" : "remove"},
+                                                 {"call", name_of(*job)},
                                                  {"attempts", attempts},
                                                  {"error", outcome.error().message()}});
     }
@@ -207,13 +237,21 @@ Task<Result<void>> Effects::attempt(std::shared_ptr<Lane> lane, std::shared_ptr<
   const auto found = addresses_.find(job->node);
   if (job->abandoned || found == addresses_.end()) co_return Error(ErrorCode::cancelled, "given up");
   auto work = call(job, found->second, link_of(job->node));
-  const char* const what = job->is_create ? "create sandbox" : "remove sandbox";
-  auto outcome = co_await aio::with_deadline(clock_, call_timeout_, std::move(work), what);
+  auto outcome = co_await aio::with_deadline(clock_, call_timeout_, std::move(work), name_of(*job));
   co_return outcome;
 }
 
+Task<Result<void>> Effects::refuse_life(std::shared_ptr<Job> job) {
+  co_return Error(ErrorCode::unsupported, "node " + job->node.str() + " cannot " + std::string(to_string(job->verb)) +
+                                              " a sandbox (a stock sandboxd-o node)");
+}
+
 Task<Result<void>> Effects::call(std::shared_ptr<Job> job, model::NodeAddress address, LinkKind kind) {
-  if (!job->is_create) {
+  if (job->kind == Kind::life) {
+    if (kind == LinkKind::polled) return refuse_life(job);
+    return transport_.change_life(std::move(address), job->id, job->uid, job->verb, job->order);
+  }
+  if (job->kind == Kind::remove) {
     if (kind == LinkKind::polled) return remove_polled(transport_, std::move(address), job->id, job->uid);
     return transport_.remove_sandbox(std::move(address), job->id, job->uid);
   }
@@ -243,7 +281,10 @@ Task<void> Effects::pause(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job, 
 }
 
 void Effects::finish(const Job& job, Result<void> outcome) {
-  if (job.is_create) {
+  if (job.kind == Kind::life) {
+    // A wish that another has taken the place of is nobody's any more.
+    if (!job.abandoned) inbox_.observe(LifeDone{job.id, job.uid, job.node, job.verb, std::move(outcome)});
+  } else if (job.kind == Kind::create) {
     inbox_.observe(CreateDone{job.id, job.uid, job.node, std::move(outcome)});
   } else {
     inbox_.observe(RemoveDone{job.id, job.uid, job.node, std::move(outcome)});

@@ -48,6 +48,8 @@ class Effects {
 
   void create(SandboxRef sandbox);
   void remove(const SandboxId& id, const std::string& uid, const NodeId& node);
+  // Comes after a create that is under way; a later wish, or a remove, takes its place.
+  void change_life(const SendLife& wish);
   // A remove that is under way is ended, and its success told; one that waits for its turn or pauses is dropped.
   void cancel_remove(const SandboxId& id, const std::string& uid, const NodeId& node);
   void reconcile(const NodeId& node);
@@ -59,12 +61,15 @@ class Effects {
   [[nodiscard]] std::size_t in_flight() const { return calls_.size(); }
 
  private:
+  enum class Kind { create, remove, life };
   struct Job {
-    bool is_create = false;
+    Kind kind = Kind::remove;
     SandboxId id;
     std::string uid;
     NodeId node;
-    SandboxRef sandbox;      // for a create
+    SandboxRef sandbox;                            // for a create
+    ports::LifeVerb verb = ports::LifeVerb::stop;  // for a life
+    std::int64_t order = 0;
     bool abandoned = false;  // not wanted any more: do not try again
     std::string last_error;  // already told
   };
@@ -80,10 +85,14 @@ class Effects {
   class Waiting;
 
   void enqueue(std::shared_ptr<Job> job);
+  // False: what waits there makes it needless.
+  [[nodiscard]] static bool make_way(const Lane& lane, const Job& job);
+  [[nodiscard]] static const char* name_of(const Job& job);
   void kick(Lane& lane);
   [[nodiscard]] Task<void> drive(LaneKey key, std::shared_ptr<Lane> lane);
   [[nodiscard]] Task<void> perform(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job);
   [[nodiscard]] Task<Result<void>> attempt(std::shared_ptr<Lane> lane, std::shared_ptr<Job> job);
+  [[nodiscard]] static Task<Result<void>> refuse_life(std::shared_ptr<Job> job);
   [[nodiscard]] Task<Result<void>> call(std::shared_ptr<Job> job, model::NodeAddress address, LinkKind kind);
   [[nodiscard]] Task<void> send_reconcile(NodeId node);
   [[nodiscard]] LinkKind link_of(const NodeId& node) const;

@@ -244,6 +244,8 @@ void Engine::perform(Effect effect) {
     links_.wake(node);
   } else if (auto* remove = std::get_if<SendRemove>(&effect)) {
     effects_.remove(remove->id, remove->uid, remove->node);
+  } else if (auto* life = std::get_if<SendLife>(&effect)) {
+    effects_.change_life(*life);
   } else if (auto* cancel = std::get_if<CancelRemove>(&effect)) {
     effects_.cancel_remove(cancel->id, cancel->uid, cancel->node);
   } else if (auto* reconcile = std::get_if<SendReconcile>(&effect)) {

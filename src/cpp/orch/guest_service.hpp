@@ -25,9 +25,10 @@ namespace sandboxd::orch {
 // A command's output as it is written. Destroying it ends only the reading.
 class OutputStream {
  public:
+  using Next = std::variant<std::monostate, model::OutputPiece, model::Command>;
   virtual ~OutputStream() = default;
   // The next piece; a slow reader is served from what is kept. At the end the command as it ended, then nothing.
-  [[nodiscard]] virtual Task<Result<std::variant<std::monostate, model::OutputPiece, model::Command>>> next() = 0;
+  [[nodiscard]] virtual Task<Result<Next>> next() = 0;
 };
 
 class GuestService {

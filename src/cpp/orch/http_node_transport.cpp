@@ -58,6 +58,22 @@ Error node_error(const http::ClientResponse& response, const std::string& call) 
   return {code, std::move(text)};
 }
 
+std::string header_of(const http::ClientResponse& response, const char* name) {
+  const auto found = response.headers.find(name);
+  return found == response.headers.end() ? std::string() : found->second;
+}
+
+// What was asked for has come true before.
+bool is_so_already(ports::LifeVerb verb, std::string_view reason) {
+  switch (verb) {
+    case ports::LifeVerb::pause: return reason == "already_paused";
+    case ports::LifeVerb::resume: return reason == "not_paused";
+    case ports::LifeVerb::stop: return reason == "already_stopped";
+    case ports::LifeVerb::start: return reason == "already_running";
+  }
+  return false;
+}
+
 class HttpNodeWatch final : public ports::NodeWatch {
  public:
   HttpNodeWatch(std::unique_ptr<http::ClientStream> stream, Duration silence)
@@ -166,6 +182,27 @@ Task<Result<void>> HttpNodeTransport::remove_sandbox(model::NodeAddress node, Sa
   co_return Result<void>();
 }
 
+Task<Result<void>> HttpNodeTransport::change_life(model::NodeAddress node, SandboxId id, std::string uid,
+                                                  ports::LifeVerb verb, std::int64_t order) {
+  const std::string name(ports::to_string(verb));
+  std::string target = "/v1/sandboxes/" + http::percent_encode(id.str()) + "/" + name;
+  target += "?uid=" + http::percent_encode(uid);
+  target += "&order=" + std::to_string(order);
+  // A stop takes its grace; the stream tells its end.
+  if (verb == ports::LifeVerb::stop) target += "&wait=false";
+  auto response = co_await client_.send(request(node, "POST", std::move(target)));
+  if (!response) co_return response.error();
+  if (response->status < 400) co_return Result<void>();
+  if (is_so_already(verb, header_of(*response, "X-Sandboxd-Reason"))) co_return Result<void>();
+  const bool is_unknown =
+      (response->status == 404 || response->status == 405) && header_of(*response, "X-Sandboxd-Error").empty();
+  if (is_unknown) {
+    co_return Error(ErrorCode::unsupported,
+                    "the node cannot " + name + " a sandbox (a stock sandboxd-o node?): use a sandboxd node");
+  }
+  co_return node_error(*response, name);
+}
+
 Task<Result<std::unique_ptr<ports::NodeWatch>>> HttpNodeTransport::watch(model::NodeAddress node) {
   http::ClientRequest call = request(node, "GET", "/v1/watch");
   call.headers.emplace_back("Accept", "text/event-stream");
@@ -211,7 +248,7 @@ Task<Result<std::unique_ptr<ports::NodeStream>>> HttpNodeTransport::stream(model
                                                                            ports::NodeCall asked) {
   http::ClientRequest call = request(node, std::move(asked.method), std::move(asked.path));
   const std::string name = call.method + " " + call.target;
-  call.headers.emplace_back("Accept", "text/event-stream");
+  call.headers.emplace_back("Accept", "text/event-stream, application/x-ndjson");
   if (!asked.body.empty()) call.headers.emplace_back("Content-Type", "application/json");
   call.body = std::move(asked.body);
   SBX_CO_TRY(opened, co_await client_.open_stream(std::move(call)));
@@ -222,7 +259,8 @@ Task<Result<std::unique_ptr<ports::NodeStream>>> HttpNodeTransport::stream(model
     response.body = co_await rest_of(*opened, limits_.probe);
     co_return node_error(response, name);
   }
-  if (!opened->content_type().starts_with("text/event-stream"))
+  const std::string& type = opened->content_type();
+  if (!type.starts_with("text/event-stream") && !type.starts_with("application/x-ndjson"))
     co_return Error(ErrorCode::unsupported, "the node does not stream " + name + " (a stock sandboxd-o node?)");
   co_return std::make_unique<HttpNodeStream>(std::move(opened), limits_.silence);
 }

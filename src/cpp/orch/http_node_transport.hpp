@@ -26,6 +26,8 @@ class HttpNodeTransport final : public ports::NodeTransport {
 
   [[nodiscard]] Task<Result<void>> create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) override;
   [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
+  [[nodiscard]] Task<Result<void>> change_life(model::NodeAddress node, SandboxId id, std::string uid,
+                                               ports::LifeVerb verb, std::int64_t order) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override;
   [[nodiscard]] Task<Result<ports::NodeAnswer>> call(model::NodeAddress node, ports::NodeCall call) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeStream>>> stream(model::NodeAddress node,

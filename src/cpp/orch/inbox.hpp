@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "model/node_event.hpp"
+#include "ports/node_transport.hpp"
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
@@ -67,6 +68,14 @@ struct RemoveDone {
   NodeId node;
   Result<void> outcome;
 };
+// A wish about its life was taken by the node, or never will be.
+struct LifeDone {
+  SandboxId id;
+  std::string uid;
+  NodeId node;
+  ports::LifeVerb verb = ports::LifeVerb::stop;
+  Result<void> outcome;
+};
 // No report for too long.
 struct NodeSilent {
   NodeId node;
@@ -76,8 +85,8 @@ struct ReconcileDone {
   NodeId node;
   Result<void> outcome;
 };
-using Observation =
-    std::variant<LinkOpened, NodeSaid, LinkFailed, NodeProbed, CreateDone, RemoveDone, NodeSilent, ReconcileDone>;
+using Observation = std::variant<LinkOpened, NodeSaid, LinkFailed, NodeProbed, CreateDone, RemoveDone, LifeDone,
+                                 NodeSilent, ReconcileDone>;
 
 // A caller's wish with the way to answer it.
 class Command {

@@ -10,11 +10,15 @@
 #include "http/server.hpp"
 #include "orch/api/common/rate_limit.hpp"
 #include "orch/api/common/routes.hpp"
+#include "orch/api/opensbx/errors.hpp"
+#include "orch/api/opensbx/routes.hpp"
 #include "orch/api/sandboxd_o/errors.hpp"
 #include "orch/api/sandboxd_o/guests.hpp"
 #include "orch/api/sandboxd_o/images.hpp"
 #include "orch/api/sandboxd_o/routes.hpp"
+#include "orch/dialects.hpp"
 #include "orch/engine.hpp"
+#include "orch/guest_service.hpp"
 #include "orch/http_node_transport.hpp"
 #include "orch/image_service.hpp"
 #include "orch/operations.hpp"
@@ -43,12 +47,8 @@ http::ServerOptions server_options(const OrchConfig& config, const Endpoint& end
   http::ServerOptions options;
   options.address = endpoint.address;
   options.port = endpoint.port;
-  options.is_guarded = [tokens] { return !tokens->empty(); };
-  options.authenticate = http::bearer_auth(std::move(tokens));
+  speak(options, config, std::move(tokens));
   options.access_log = http::parse_access_log(config.access_log).value_or(http::AccessLog::all);
-  options.error_response = [](int status, std::string_view message, const http::Request&) {
-    return sandboxd_o::error_response(status, message);
-  };
   options.log_name = "orch";
   return options;
 }
@@ -61,7 +61,7 @@ const std::string& token_for_nodes(const OrchConfig& config) {
 Result<void> check(const OrchConfig& config) {
   std::vector<std::string> problems = config.validate();
   const auto endpoint = parse_endpoint(config.listen);
-  if (endpoint && config.token.empty() && !is_loopback(endpoint->address)) {
+  if (endpoint && config.token.empty() && config.api_key.empty() && !is_loopback(endpoint->address)) {
     problems.push_back("token: must be set (SANDBOXD_TOKEN or --token), because " + config.listen +
                        " is reachable from other machines");
   }
@@ -69,10 +69,12 @@ Result<void> check(const OrchConfig& config) {
 }
 
 // As the original: before the body is read, so that what is refused costs nothing more.
-http::Admission limit_creates(common::TokenBucket& bucket, ports::Clock& clock) {
-  return [&bucket, &clock](const http::Request&) -> std::optional<http::Response> {
+using MakeError = http::Response (*)(int status, std::string_view text);
+http::Admission limit_creates(common::TokenBucket& bucket, ports::Clock& clock, MakeError make) {
+  return [&bucket, &clock, make](const http::Request&) -> std::optional<http::Response> {
     if (bucket.take(clock.mono_now())) return std::nullopt;
-    http::Response refusal = sandboxd_o::error_response(429, "rate limit exceeded for sandbox create");
+    http::Response refusal = make(429, "rate limit exceeded for sandbox create");
+    std::erase_if(refusal.headers, [](const auto& header) { return header.first == "Retry-After"; });
     refusal.headers.emplace_back("Retry-After", std::to_string(bucket.seconds_to_wait()));
     return refusal;
   };
@@ -84,8 +86,10 @@ class Orchestrator::Impl {
  public:
   explicit Impl(OrchConfig config)
       : config_(std::move(config)),
-        tokens_(std::make_shared<http::TokenSet>(config_.token, config_.more_tokens)),
-        create_limit_(config_.create_rps, config_.create_burst) {}
+        tokens_(std::make_shared<http::TokenSet>("", std::vector<std::string>())),
+        create_limit_(config_.create_rps, config_.create_burst) {
+    replace_tokens(*tokens_, config_);
+  }
 
   Result<void> start() {
     const std::scoped_lock lock(lifecycle_);
@@ -152,6 +156,9 @@ class Orchestrator::Impl {
     service_ = std::make_unique<SandboxService>(*engine_, *transport_, clock_);
     images_ = std::make_unique<ImageService>(executor, *service_, *transport_, clock_);
     operations_ = std::make_unique<Operations>(executor, *engine_, clock_);
+    guests_ = std::make_unique<GuestService>(*service_, *transport_);
+    opensbx_ = std::make_unique<opensbx::Context>(opensbx::Context{*service_, *guests_, *images_, *operations_, clock_,
+                                                                   opensbx_settings(config_), seed_from_system});
     http::ServerOptions options = server_options(config_, endpoint, tokens_);
     SBX_CO_TRY(router, make_router(options.traffic));
     server_ = std::make_unique<http::Server>(executor, std::move(router), std::move(options));
@@ -162,18 +169,27 @@ class Orchestrator::Impl {
 
   Result<http::Router> make_router(std::shared_ptr<const http::Traffic> traffic) {
     http::Router router;
-    SBX_CHECK(sandboxd_o::add_routes(router, *service_, clock_));
-    SBX_CHECK(sandboxd_o::add_guest_routes(router, *service_, *transport_));
-    SBX_CHECK(sandboxd_o::add_image_routes(router, *images_, clock_));
+    if (serves(config_, "sandboxd_o")) {
+      SBX_CHECK(sandboxd_o::add_routes(router, *service_, clock_));
+      SBX_CHECK(sandboxd_o::add_guest_routes(router, *service_, *transport_));
+      SBX_CHECK(sandboxd_o::add_image_routes(router, *images_, clock_));
+      const MakeError words = sandboxd_o::error_response;
+      SBX_CHECK(router.guard("POST", "/api/v1/sandboxes", limit_creates(create_limit_, clock_, words)));
+    }
+    if (serves(config_, opensbx::kDialect)) {
+      SBX_CHECK(opensbx::add_routes(router, *opensbx_));
+      const MakeError words = opensbx::error_response;
+      SBX_CHECK(router.guard("POST", "/v1/sandboxes", limit_creates(create_limit_, clock_, words)));
+    }
     SBX_CHECK(common::add_routes(router, *operations_, std::move(traffic)));
-    SBX_CHECK(router.guard("POST", "/api/v1/sandboxes", limit_creates(create_limit_, clock_)));
     return router;
   }
 
   Task<void> reload_on_core(const OrchConfig& next, ConfigReload& out) {
     out = take_reloadable(config_, next);
     engine_->reload(config_);
-    tokens_->replace(config_.token, config_.more_tokens);
+    replace_tokens(*tokens_, config_);
+    opensbx_->settings = opensbx_settings(config_);
     transport_->set_token(token_for_nodes(config_));
     transport_->set_limits(call_limits(config_));
     create_limit_.configure(config_.create_rps, config_.create_burst);
@@ -189,6 +205,8 @@ class Orchestrator::Impl {
     if (engine_) co_await engine_->stop();
     if (operations_) co_await operations_->join();
     server_.reset();
+    opensbx_.reset();
+    guests_.reset();
     operations_.reset();
     images_.reset();
     service_.reset();
@@ -224,6 +242,8 @@ class Orchestrator::Impl {
   std::unique_ptr<SandboxService> service_;
   std::unique_ptr<ImageService> images_;
   std::unique_ptr<Operations> operations_;
+  std::unique_ptr<GuestService> guests_;
+  std::unique_ptr<opensbx::Context> opensbx_;
   std::unique_ptr<http::Server> server_;
   aio::IoRuntime runtime_{"sandboxd-orch"};
 };

@@ -133,6 +133,12 @@ class SandboxService {
   [[nodiscard]] Task<Result<SandboxRef>> get(SandboxId id);
   // The same; while it waits for a place, with the reasons of now, at most limits::kReasonsMax lines.
   [[nodiscard]] Task<Result<SandboxRef>> describe(SandboxId id);
+  // By its id, the name that this owner gave it, or the beginning of its id: twelve characters at least, and of
+  // no other. Errors: not_found.
+  [[nodiscard]] Task<Result<SandboxRef>> resolve(std::string reference, std::string owner);
+  // Returns when it runs. Errors: not_found (deleted meanwhile), internal (why it failed), deadline_exceeded and
+  // unschedulable (what it waits for).
+  [[nodiscard]] Task<Result<SandboxRef>> wait_running(SandboxId id, Duration limit);
   [[nodiscard]] Task<Result<SandboxList>> list();
   // Errors: invalid_argument (a cursor that no list gave).
   [[nodiscard]] Task<Result<SandboxList>> list(SandboxQuery query);
@@ -141,6 +147,21 @@ class SandboxService {
   [[nodiscard]] Task<Result<void>> remove(SandboxId id);
   // Returns when no sandbox of that id is there. Errors: deadline_exceeded with the last thing that went wrong.
   [[nodiscard]] Task<Result<void>> wait_gone(SandboxId id, Duration limit);
+  // Each returns the sandbox once the wish is durable; wait_phase() tells when it has come true. A pause freezes all
+  // processes. A stop ends them; files stay, on the node. A start begins anew on the same files, with the time to live
+  // that was asked for at the create. A restart is both. `renew`: it expires so many seconds from now, in any phase but
+  // deleting. Errors: not_found; conflict with one of these reasons: already_running, already_stopped, already_paused,
+  // not_paused, not_running, files_gone, deleting; unschedulable with reasons (no room on the node that has the files);
+  // unsupported (a stock node); invalid_argument (renew).
+  [[nodiscard]] Task<Result<SandboxRef>> pause(SandboxId id);
+  [[nodiscard]] Task<Result<SandboxRef>> resume(SandboxId id);
+  [[nodiscard]] Task<Result<SandboxRef>> stop(SandboxId id);
+  [[nodiscard]] Task<Result<SandboxRef>> start(SandboxId id);
+  [[nodiscard]] Task<Result<SandboxRef>> restart(SandboxId id);
+  [[nodiscard]] Task<Result<SandboxRef>> renew(SandboxId id, std::int64_t seconds);
+  // The sandbox once its phase is one of these, which it may be already. Errors: not_found (also when it goes
+  // meanwhile), deadline_exceeded with the last thing that went wrong, unavailable (the control plane stops).
+  [[nodiscard]] Task<Result<SandboxRef>> wait_phase(SandboxId id, std::set<model::Phase> phases, Duration limit);
   // Why it is not placed, one line per node, computed now. Empty when it is placed. Errors: not_found.
   [[nodiscard]] Task<Result<std::vector<std::string>>> explain(SandboxId id);
 

@@ -101,7 +101,9 @@ void State::load(ports::StoreContents contents, WallTime wall, MonoTime mono) {
   }
   for (model::Sandbox& sandbox : contents.sandboxes) {
     const SandboxId id = sandbox.id;
-    const Duration waited = std::max(wall - sandbox.created_at, Duration::zero());
+    // A later life has waited since its start was asked for, not since the first one was.
+    const WallTime since = sandbox.ended_at ? sandbox.updated_at : sandbox.created_at;
+    const Duration waited = std::max(wall - since, Duration::zero());
     if (is_on_its_way(sandbox.phase)) waits_.begin({sandbox.created_at, id}, mono + -waited);
     replace(id, std::make_shared<const model::Sandbox>(std::move(sandbox)), false);
   }
@@ -126,6 +128,11 @@ const std::set<SandboxId>& State::on_node(const NodeId& id) const {
 State::Promised State::promised_on(const NodeId& id) const {
   const auto found = promised_.find(id);
   return found == promised_.end() ? Promised() : found->second;
+}
+
+SandboxRef State::find_named(const std::string& owner, const std::string& name) const {
+  const auto found = names_.find({owner, name});
+  return found == names_.end() ? nullptr : find(found->second);
 }
 
 bool State::name_taken(const std::string& owner, const std::string& name) const {

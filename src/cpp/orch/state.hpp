@@ -12,6 +12,7 @@
 #include "orch/refs.hpp"
 #include "orch/waits.hpp"
 #include "orch/watch_hub.hpp"
+#include "ports/node_transport.hpp"
 #include "ports/store.hpp"
 #include "sched/cluster.hpp"
 #include "sched/queue.hpp"
@@ -36,6 +37,13 @@ struct SendRemove {
   std::string uid;  // of the life that goes
   NodeId node;
 };
+struct SendLife {  // pause, resume, stop or start
+  SandboxId id;
+  std::string uid;
+  NodeId node;
+  ports::LifeVerb verb = ports::LifeVerb::stop;
+  std::int64_t order = 0;  // grows from wish to wish: a late call of an earlier one has no effect
+};
 struct CancelRemove {  // a remove that has not begun is not wanted any more
   SandboxId id;
   std::string uid;
@@ -55,7 +63,8 @@ struct OpenNode {  // keep a watch stream to this address (again, when it change
 struct CloseNode {
   NodeId node;
 };
-using Effect = std::variant<SendCreate, SendRemove, CancelRemove, SendReconcile, LinkKnown, OpenNode, CloseNode>;
+using Effect =
+    std::variant<SendCreate, SendRemove, SendLife, CancelRemove, SendReconcile, LinkKnown, OpenNode, CloseNode>;
 
 // A turn's outcome: released only after the store has it.
 struct Released {
@@ -91,6 +100,8 @@ class State {
   // The nodes that an External is bound to, by its id.
   [[nodiscard]] const std::map<std::string, NodeId>& externals() const { return externals_; }
   [[nodiscard]] KeptAnswers& answers() { return answers_; }
+  // nullptr: none of this owner has the name.
+  [[nodiscard]] SandboxRef find_named(const std::string& owner, const std::string& name) const;
   [[nodiscard]] bool name_taken(const std::string& owner, const std::string& name) const;
   // How many sandboxes are in this phase.
   [[nodiscard]] std::size_t count(model::Phase phase) const;

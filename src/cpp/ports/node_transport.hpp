@@ -13,10 +13,12 @@
 #include "model/node_sandbox.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -76,6 +78,18 @@ class NodeStream {
   [[nodiscard]] virtual Task<Result<std::optional<std::string>>> next() = 0;
 };
 
+// What a sandbox that a node has is to do next.
+enum class LifeVerb { pause, resume, stop, start };
+[[nodiscard]] constexpr std::string_view to_string(LifeVerb verb) {
+  switch (verb) {
+    case LifeVerb::pause: return "pause";
+    case LifeVerb::resume: return "resume";
+    case LifeVerb::stop: return "stop";
+    case LifeVerb::start: return "start";
+  }
+  return "";
+}
+
 class NodeTransport {
  public:
   virtual ~NodeTransport() = default;
@@ -85,13 +99,19 @@ class NodeTransport {
                                                           model::NodeCreateRequest request) = 0;
   // Success also when the node does not know the id. A non-empty uid removes only that life of the id.
   [[nodiscard]] virtual Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) = 0;
+  // `order`: a call with a lower one than the node has seen for this life comes too late, and changes nothing.
+  // Success when it is so, or the node goes about it and will say when it is: a pause and a resume have come true, a
+  // stop and a start are recorded. Errors: not_found (this life is not there), conflict and others with the node's
+  // words, unsupported for a node that knows no such thing (a stock sandboxd-o node).
+  [[nodiscard]] virtual Task<Result<void>> change_life(model::NodeAddress node, SandboxId id, std::string uid,
+                                                       LifeVerb verb, std::int64_t order) = 0;
   // Errors: unsupported for a node without a watch stream (a stock sandboxd-o node).
   [[nodiscard]] virtual Task<Result<std::unique_ptr<NodeWatch>>> watch(model::NodeAddress node) = 0;
   // Errors only when there is no answer: unavailable, deadline_exceeded, protocol_error, too_large (the answer).
   [[nodiscard]] virtual Task<Result<NodeAnswer>> call(model::NodeAddress node, NodeCall call) = 0;
 
-  // As call(), for an answer of server-sent events. Errors: also what the node answers from 400 on, with its code and
-  // words; unsupported when it answers anything else than such a stream.
+  // As call(), for an answer of server-sent events or of JSON lines. Errors: also what the node answers from 400 on,
+  // with its code and words; unsupported when it answers anything else than such a stream.
   [[nodiscard]] virtual Task<Result<std::unique_ptr<NodeStream>>> stream(model::NodeAddress node, NodeCall call) = 0;
 
   // For nodes without a watch stream, which are polled. A uid in what find_sandbox() and list_sandboxes() return is the

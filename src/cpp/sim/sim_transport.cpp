@@ -156,6 +156,18 @@ Task<Result<void>> SimTransport::remove_sandbox(model::NodeAddress node, Sandbox
   return call(node.port, std::move(work));
 }
 
+Task<Result<void>> SimNodeServer::change_life(SandboxId, std::string, ports::LifeVerb, std::int64_t) {
+  co_return Error(ErrorCode::unsupported, "this node knows nothing of pausing and stopping");
+}
+
+Task<Result<void>> SimTransport::change_life(model::NodeAddress node, SandboxId id, std::string uid,
+                                             ports::LifeVerb verb, std::int64_t order) {
+  Work work = [id = std::move(id), uid = std::move(uid), verb, order](SimNodeServer& server) {
+    return server.change_life(id, uid, verb, order);
+  };
+  return call(node.port, std::move(work));
+}
+
 Task<Result<std::unique_ptr<ports::NodeWatch>>> SimTransport::watch(model::NodeAddress node) {
   const Duration there = draw_delay(node.port);
   co_await clock_.sleep_for(there);

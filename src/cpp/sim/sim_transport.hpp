@@ -27,6 +27,8 @@ class SimNodeServer {
   virtual ~SimNodeServer() = default;
   [[nodiscard]] virtual Task<Result<void>> create(model::NodeCreateRequest request) = 0;
   [[nodiscard]] virtual Task<Result<void>> remove(SandboxId id, std::string uid) = 0;
+  [[nodiscard]] virtual Task<Result<void>> change_life(SandboxId id, std::string uid, ports::LifeVerb verb,
+                                                       std::int64_t order);
   // Errors: unsupported for a node that is polled.
   [[nodiscard]] virtual Result<std::unique_ptr<ports::NodeWatch>> subscribe() = 0;
   // A call of its HTTP API that is passed through. Nothing is there unless a server overrides this: 404.
@@ -81,6 +83,8 @@ class SimTransport final : public ports::NodeTransport {
 
   [[nodiscard]] Task<Result<void>> create_sandbox(model::NodeAddress node, model::NodeCreateRequest request) override;
   [[nodiscard]] Task<Result<void>> remove_sandbox(model::NodeAddress node, SandboxId id, std::string uid) override;
+  [[nodiscard]] Task<Result<void>> change_life(model::NodeAddress node, SandboxId id, std::string uid,
+                                               ports::LifeVerb verb, std::int64_t order) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override;
   [[nodiscard]] Task<Result<ports::NodeAnswer>> call(model::NodeAddress node, ports::NodeCall call) override;
   // Simulated nodes have no HTTP: unsupported.

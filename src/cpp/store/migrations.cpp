@@ -109,6 +109,11 @@ DROP INDEX sandboxes_phase;
 DROP INDEX sandboxes_node;
 )sql";
 
+// Step 6: when a sandbox's last life ended.
+constexpr const char* kControlPlane6 = R"sql(
+ALTER TABLE sandboxes ADD COLUMN ended_at_ns INTEGER;
+)sql";
+
 // Step 1 of a node. A tombstone is one life of an id, so the id alone is no key.
 constexpr const char* kNode1 = R"sql(
 CREATE TABLE sandboxes (
@@ -149,7 +154,8 @@ CREATE TABLE commands (
 CREATE INDEX commands_finished ON commands (sandbox, finished, sequence, output_bytes);
 )sql";
 
-constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2, kControlPlane3, kQuarantine, kControlPlane5};
+constexpr std::array kControlPlaneSteps{kControlPlane1, kControlPlane2, kControlPlane3,
+                                        kQuarantine,    kControlPlane5, kControlPlane6};
 constexpr std::array kNodeSteps{kNode1, kQuarantine};
 constexpr std::array kCommandSteps{kCommands1};
 

@@ -54,7 +54,8 @@ void make_stand_in(model::Sandbox& sandbox, const std::string& damage) {
 
 const std::string_view kLoadSandboxes = R"sql(
 SELECT id, uid, name, owner, dialect, desired, phase, memory_kept, node, ip, external, last_error, created_at_ns,
-  updated_at_ns, expires_at_ns, running_since_ns, revision, spec, containers, ports, reasons, on_expiry
+  updated_at_ns, expires_at_ns, running_since_ns, revision, spec, containers, ports, reasons, on_expiry,
+  ended_at_ns
 FROM sandboxes ORDER BY id
 )sql";
 
@@ -86,6 +87,7 @@ model::Sandbox read_sandbox(const Row& row, std::string& damage) {
   out.expires_at = row.optional_time(14);
   out.running_since = row.optional_time(15);
   out.revision = row.integer(16);
+  out.ended_at = row.optional_time(22);
   out.spec.on_expiry = record::parse_on_expiry(row.text(21)).value_or(model::OnExpiry::remove);
   problems.take(record::decode_spec(id, row.text(17)), out.spec);
   problems.take(record::decode_containers(id, row.text(18)), out.containers);

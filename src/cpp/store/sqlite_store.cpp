@@ -23,21 +23,22 @@ constexpr std::int64_t kLost = -1;
 constexpr std::string_view kPutSandbox = R"sql(
 INSERT INTO sandboxes (id, uid, name, owner, dialect, desired, phase, memory_kept, node, ip, external, last_error,
   request_cpu_milli, request_memory_bytes, on_expiry, egress_mode, restart_policy, template_id, runtime, created_at_ns,
-  updated_at_ns, expires_at_ns, running_since_ns, revision, spec, containers, ports, reasons, labels)
+  updated_at_ns, expires_at_ns, running_since_ns, revision, spec, containers, ports, reasons, labels,
+  ended_at_ns)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-  ?25, ?26, ?27, ?28, ?29)
+  ?25, ?26, ?27, ?28, ?29, ?30)
 ON CONFLICT (id) DO UPDATE SET uid = ?2, name = ?3, owner = ?4, dialect = ?5, desired = ?6, phase = ?7,
   memory_kept = ?8, node = ?9, ip = ?10, external = ?11, last_error = ?12, request_cpu_milli = ?13,
   request_memory_bytes = ?14, on_expiry = ?15, egress_mode = ?16, restart_policy = ?17, template_id = ?18,
   runtime = ?19, created_at_ns = ?20, updated_at_ns = ?21, expires_at_ns = ?22, running_since_ns = ?23, revision = ?24,
-  spec = ?25, containers = ?26, ports = ?27, reasons = ?28, labels = ?29
+  spec = ?25, containers = ?26, ports = ?27, reasons = ?28, labels = ?29, ended_at_ns = ?30
 )sql";
 
 // A later moment of a life that is stored already: what was asked for stays as it is, and so do its indexes.
 constexpr std::string_view kMoveSandbox = R"sql(
 UPDATE sandboxes SET desired = ?3, phase = ?4, memory_kept = ?5, node = ?6, ip = ?7, external = ?8, last_error = ?9,
   updated_at_ns = ?10, expires_at_ns = ?11, running_since_ns = ?12, revision = ?13, containers = ?14, ports = ?15,
-  reasons = ?16
+  reasons = ?16, ended_at_ns = ?19
 WHERE id = ?1 AND uid = ?2 AND name = ?17 AND owner = ?18
 )sql";
 
@@ -78,7 +79,7 @@ void bind_sandbox(Binder& bind, const model::Sandbox& s) {
   bind.bind(s.created_at).bind(s.updated_at).bind(s.expires_at).bind(s.running_since).bind(s.revision);
   bind.bind(record::encode_spec(s.spec)).bind(record::encode_containers(s.containers));
   bind.bind(record::encode_ports(s.ports)).bind(record::encode_texts(s.reasons));
-  bind.bind(record::encode_labels(s.spec.labels));
+  bind.bind(record::encode_labels(s.spec.labels)).bind(s.ended_at);
 }
 
 void bind_move(Binder& bind, const model::Sandbox& s) {
@@ -86,7 +87,7 @@ void bind_move(Binder& bind, const model::Sandbox& s) {
   bind.bind(s.node.str()).bind(s.ip).bind(s.external).bind(s.last_error);
   bind.bind(s.updated_at).bind(s.expires_at).bind(s.running_since).bind(s.revision);
   bind.bind(record::encode_containers(s.containers)).bind(record::encode_ports(s.ports));
-  bind.bind(record::encode_texts(s.reasons)).bind(s.name).bind(s.owner);
+  bind.bind(record::encode_texts(s.reasons)).bind(s.name).bind(s.owner).bind(s.ended_at);
 }
 
 // Most of these were stored before; for the others the move finds no row, and the whole record is written.

@@ -87,6 +87,48 @@ Task<Result<void>> AgentProcess::remove(SandboxId id, std::string uid) {
   return serve([id = std::move(id), uid = std::move(uid)](node::Agent& agent) { return agent.remove(id, uid); });
 }
 
+namespace {
+
+// As its HTTP API and the control plane's transport do between them.
+Task<Result<void>> change_on(node::Agent& agent, SandboxId id, node::LifeAsk ask, ports::LifeVerb verb) {
+  using ports::LifeVerb;
+  if (verb == LifeVerb::stop) ask.until = node::Until::recorded;
+  Result<model::NodeSandbox> done = Error(ErrorCode::internal, "no such verb");
+  const char* is_so = "";
+  switch (verb) {
+    case LifeVerb::pause:
+      done = co_await agent.pause(std::move(id), std::move(ask));
+      is_so = "already_paused";
+      break;
+    case LifeVerb::resume:
+      done = co_await agent.resume(std::move(id), std::move(ask));
+      is_so = "not_paused";
+      break;
+    case LifeVerb::stop:
+      done = co_await agent.stop(std::move(id), std::move(ask));
+      is_so = "already_stopped";
+      break;
+    case LifeVerb::start:
+      done = co_await agent.start(std::move(id), std::move(ask));
+      is_so = "already_running";
+      break;
+  }
+  if (done) co_return Result<void>();
+  const auto& reasons = done.error().reasons();
+  if (!reasons.empty() && reasons.front() == is_so) co_return Result<void>();
+  co_return done.error();
+}
+
+}  // namespace
+
+Task<Result<void>> AgentProcess::change_life(SandboxId id, std::string uid, ports::LifeVerb verb, std::int64_t order) {
+  node::LifeAsk ask;
+  ask.uid = std::move(uid);
+  ask.order = order;
+  return serve(
+      [id = std::move(id), ask = std::move(ask), verb](node::Agent& agent) { return change_on(agent, id, ask, verb); });
+}
+
 Result<std::unique_ptr<ports::NodeWatch>> AgentProcess::subscribe() {
   if (dead_) return reset();
   return agent_.subscribe();

@@ -47,6 +47,8 @@ class AgentProcess final : public sim::SimNodeServer, public std::enable_shared_
 
   [[nodiscard]] Task<Result<void>> create(model::NodeCreateRequest request) override;
   [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid) override;
+  [[nodiscard]] Task<Result<void>> change_life(SandboxId id, std::string uid, ports::LifeVerb verb,
+                                               std::int64_t order) override;
   [[nodiscard]] Result<std::unique_ptr<ports::NodeWatch>> subscribe() override;
 
   // All that the agent believes, by id.

@@ -9,7 +9,10 @@ namespace {
 
 using model::Phase;
 
-bool may_run(Phase phase) { return phase == Phase::scheduled || phase == Phase::creating || phase == Phase::running; }
+bool may_run(Phase phase) {
+  return phase == Phase::scheduled || phase == Phase::creating || phase == Phase::running || phase == Phase::pausing ||
+         phase == Phase::paused || phase == Phase::stopping;
+}
 
 std::string name_of(const model::Sandbox& sandbox) { return "sandbox " + sandbox.id.str(); }
 

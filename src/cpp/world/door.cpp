@@ -17,6 +17,9 @@ class Door final : public sim::SimNodeServer {
   Task<Result<void>> remove(SandboxId id, std::string uid) override {
     return server_->remove(std::move(id), std::move(uid));
   }
+  Task<Result<void>> change_life(SandboxId id, std::string uid, ports::LifeVerb verb, std::int64_t order) override {
+    return server_->change_life(std::move(id), std::move(uid), verb, order);
+  }
   Result<std::unique_ptr<ports::NodeWatch>> subscribe() override { return server_->subscribe(); }
 
  private:

@@ -9,7 +9,10 @@ namespace {
 
 using model::Phase;
 
-bool may_run(Phase phase) { return phase == Phase::scheduled || phase == Phase::creating || phase == Phase::running; }
+bool may_run(Phase phase) {
+  return phase == Phase::scheduled || phase == Phase::creating || phase == Phase::running || phase == Phase::pausing ||
+         phase == Phase::paused || phase == Phase::stopping;
+}
 
 std::string name_of(const model::Sandbox& sandbox) { return "sandbox " + sandbox.id.str(); }
 
@@ -90,6 +93,10 @@ void LiveChecker::check_move(const orch::WatchEvent& event) {
     if (sandbox.phase != Phase::pending) {
       say_(name_of(sandbox) + " begins as " + std::string(model::to_string(sandbox.phase)));
     }
+  } else if (found->second->uid != sandbox.uid && sandbox.phase == Phase::pending) {
+    // Started again where no node has anything of it: another life in the same place.
+    if (!lifecycle::is_move(found->second->phase, sandbox.phase))
+      say_(name_of(sandbox) + " begins another life from " + std::string(model::to_string(found->second->phase)));
   } else if (found->second->uid != sandbox.uid) {
     say_(name_of(sandbox) + " has a new life while the old one is there");
   } else if (found->second->phase != sandbox.phase && !lifecycle::is_move(found->second->phase, sandbox.phase)) {

@@ -1,4 +1,5 @@
 // Is what a machine has what its records say? Of one machine at a time; checkers.cpp compares records over the cluster.
+#include "node/life_cycle.hpp"
 #include "world/checkers.hpp"
 
 #include <algorithm>
@@ -7,6 +8,8 @@ namespace sandboxd::world {
 namespace {
 
 using model::Phase;
+
+bool is_up(const model::NodeSandbox& record) { return record.phase == Phase::running || record.phase == Phase::paused; }
 
 void check_containers(const MachineView& machine, const std::vector<model::NodeSandbox>& records,
                       const std::string& name, Problems& problems) {
@@ -19,8 +22,27 @@ void check_containers(const MachineView& machine, const std::vector<model::NodeS
     }
     left.erase(key);
   };
+  // Its files: containers that must be there and must not run.
+  const auto expect_files = [&](const std::string& key, const SandboxId& id) {
+    if (key.empty()) return;
+    const auto found = left.find(key);
+    if (found == left.end()) {
+      problems.push_back(name + " has lost the files of container " + key + " of " + id.str());
+    } else if (found->second) {
+      problems.push_back(name + " runs container " + key + " of " + id.str() + ", which is stopped");
+    }
+    left.erase(key);
+  };
   for (const model::NodeSandbox& record : records) {
-    if (record.phase != Phase::running) continue;
+    if (node::keeps_files(record)) {
+      // A restart policy may have been between two lives of a container: then there is none.
+      if (record.spec.restart_policy == model::RestartPolicy::never) {
+        for (const auto& container : record.containers) expect_files(container.key, record.id);
+      }
+      for (const auto& container : record.containers) left.erase(container.key);
+      left.erase(record.pod_key);
+    }
+    if (!is_up(record)) continue;
     expect(record.pod_key, record.id);
     for (const model::NodeContainer& container : record.containers) {
       // One that is started again and again may just be between two lives.
@@ -39,7 +61,7 @@ void check_slots(const MachineView& machine, const std::vector<model::NodeSandbo
   std::size_t used = 0;
   std::size_t open_ports = 0;
   for (const model::NodeSandbox& record : records) {
-    if (record.phase != Phase::running) continue;
+    if (!is_up(record)) continue;
     const auto slot = machine.network.slots.find(record.slot);
     if (slot == machine.network.slots.end() || slot->second.ip != record.ip) {
       problems.push_back(name + " lacks the slot of " + record.id.str());

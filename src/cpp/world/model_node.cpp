@@ -63,6 +63,7 @@ void ModelNode::start() {
   work_->spawn("node reports", report_regularly(life_));
   for (const auto& [id, sandbox] : machine) {
     if (sandbox.phase == Phase::creating) work_->spawn("provision", provision(id, sandbox.uid, life_));
+    if (sandbox.phase == Phase::stopping) work_->spawn("stop", finish_stop(id, sandbox.uid, life_));
     if (sandbox.phase == Phase::deleting) work_->spawn("removal", finish_removal(id, sandbox.uid, life_));
   }
 }
@@ -84,9 +85,7 @@ Result<void> ModelNode::admit(const model::NodeCreateRequest& request) const {
   std::int64_t cpu = model::total_request_cpu_milli(request.spec);
   std::int64_t memory = model::total_request_memory_bytes(request.spec);
   for (const auto& [id, sandbox] : machine) {
-    if (sandbox.phase != Phase::creating && sandbox.phase != Phase::running && sandbox.phase != Phase::deleting) {
-      continue;
-    }
+    if (sandbox.phase == Phase::stopped || sandbox.phase == Phase::failed) continue;
     cpu += model::total_request_cpu_milli(sandbox.spec);
     memory += model::total_request_memory_bytes(sandbox.spec);
   }
@@ -146,8 +145,58 @@ Task<void> ModelNode::provision(SandboxId id, std::string uid, std::uint64_t lif
     sandbox.error = refusal.value_or("image could not be pulled");
   } else {
     sandbox.ip = "10.89.0.2";
+    sandbox.started_at = clock_.wall_now();
+    sandbox.ended_at.reset();
   }
   publish(model::status_of(sandbox));
+}
+
+Task<void> ModelNode::finish_stop(SandboxId id, std::string uid, std::uint64_t life) {
+  co_await clock_.sleep_for(between(std::chrono::milliseconds(5), std::chrono::milliseconds(200)));
+  const auto found = machine.find(id);
+  if (life != life_ || found == machine.end() || found->second.uid != uid || found->second.phase != Phase::stopping)
+    co_return;
+  found->second.phase = Phase::stopped;
+  found->second.ip.clear();
+  found->second.ended_at = clock_.wall_now();
+  publish(model::status_of(found->second));
+}
+
+Result<void> ModelNode::start_again(model::NodeSandbox& sandbox) {
+  if (sandbox.phase != Phase::stopped && sandbox.phase != Phase::failed) return {};
+  SBX_CHECK(admit({sandbox.id, sandbox.uid, sandbox.spec, sandbox.ports}));
+  sandbox.phase = Phase::creating;
+  sandbox.error.clear();
+  sandbox.ended_at.reset();
+  work_->spawn("provision", provision(sandbox.id, sandbox.uid, life_));
+  return {};
+}
+
+// What is so already is so.
+Task<Result<void>> ModelNode::change_life(SandboxId id, std::string uid, ports::LifeVerb verb, std::int64_t order) {
+  const std::uint64_t life = life_;
+  co_await clock_.sleep_for(between(std::chrono::microseconds(100), std::chrono::milliseconds(3)));
+  if (life != life_) co_return down();
+  const auto found = machine.find(id);
+  if (found == machine.end() || found->second.uid != uid || found->second.phase == Phase::deleting)
+    co_return Error(ErrorCode::not_found, "not found");
+  std::int64_t& latest = orders_[uid];
+  if (order < latest) co_return Error(ErrorCode::conflict, "a later wish has come before this one");
+  latest = order;
+  model::NodeSandbox& sandbox = found->second;
+  const Phase before = sandbox.phase;
+  const bool may_end = before == Phase::running || before == Phase::paused || before == Phase::creating;
+  if (verb == ports::LifeVerb::pause && before == Phase::running) sandbox.phase = Phase::paused;
+  if (verb == ports::LifeVerb::pause && before != Phase::running && before != Phase::paused)
+    co_return Error(ErrorCode::conflict, "sandbox " + id.str() + " is not running");
+  if (verb == ports::LifeVerb::resume && before == Phase::paused) sandbox.phase = Phase::running;
+  if (verb == ports::LifeVerb::stop && may_end) {
+    sandbox.phase = Phase::stopping;
+    work_->spawn("stop", finish_stop(id, uid, life_));
+  }
+  if (verb == ports::LifeVerb::start) SBX_CO_CHECK(start_again(sandbox));
+  if (sandbox.phase != before) publish(model::status_of(sandbox));
+  co_return Result<void>();
 }
 
 Task<Result<void>> ModelNode::remove(SandboxId id, std::string uid) {
@@ -233,6 +282,7 @@ bool ModelNode::kill_one() {
     if (sandbox.phase != Phase::running || !random_.chance(300)) continue;
     sandbox.phase = Phase::failed;
     sandbox.error = "container app: exited with code 137";
+    sandbox.ended_at = clock_.wall_now();
     publish(model::status_of(sandbox));
     return true;
   }

@@ -96,6 +96,7 @@ json::object to_object(const Workload& load) {
   out["cordon_permille"] = load.cordon_permille;
   out["ending_permille"] = load.ending_permille;
   out["restart_permille"] = load.restart_permille;
+  out["life_permille"] = load.life_permille;
   return out;
 }
 
@@ -113,10 +114,11 @@ void read(const Reader& in, Workload& load) {
   in.read("cordon_permille", load.cordon_permille);
   in.read("ending_permille", load.ending_permille);
   in.read("restart_permille", load.restart_permille);
+  in.read("life_permille", load.life_permille);
   const bool in_range = load.clients >= 0 && load.live_max > 0 && load.ports_max >= 0 && load.pause_min.count() >= 0 &&
                         load.pause_max >= load.pause_min && load.ttl_permille >= 0 && load.selector_permille >= 0 &&
                         load.pair_permille >= 0 && load.cordon_permille >= 0 && load.ending_permille >= 0 &&
-                        load.restart_permille >= 0;
+                        load.restart_permille >= 0 && load.life_permille >= 0;
   if (!in_range) in.fail("numbers must not be negative, and pause_max_ms not below pause_min_ms");
 }
 

@@ -11,7 +11,8 @@ MachineView look_at(const Machine& machine) {
   out.network = *machine.hardware().network;
   out.pool_size = static_cast<std::size_t>(machine.options().slot_pool_size);
   for (const auto& [key, container] : machine.hardware().runtime->containers) {
-    out.containers[key] = container.found.task == ports::FoundContainer::Task::running;
+    using Task = ports::FoundContainer::Task;
+    out.containers[key] = container.found.task == Task::running || container.found.task == Task::paused;
   }
   for (const auto& [key, lines] : machine.hardware().output->logs) out.outputs.insert(key.first);
   return out;

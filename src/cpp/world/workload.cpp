@@ -137,6 +137,26 @@ Task<void> create_again(Client& client, std::shared_ptr<ControlPlane> plane) {
   if (!plane->dead && answer) client.cluster.violate("sandbox " + id.str() + " was created twice");
 }
 
+// A pause, a stop and so on of one of its own. What may be asked is the service's to say.
+Task<void> change_life(Client& client, std::shared_ptr<ControlPlane> plane) {
+  const SandboxId id = client.live[client.random.below(client.live.size())];
+  orch::SandboxService& service = *plane->service;
+  const auto known = co_await service.get(id);
+  // One that never ran may begin again as another life, which is not what the ledger knows.
+  if (plane->dead || !known || !(*known)->running_since) co_return;
+  Result<orch::SandboxRef> answer = Error();
+  const char* what = "";
+  switch (client.random.below(5)) {
+    case 0: what = "pause", answer = co_await service.pause(id); break;
+    case 1: what = "resume", answer = co_await service.resume(id); break;
+    case 2: what = "stop", answer = co_await service.stop(id); break;
+    case 3: what = "start", answer = co_await service.start(id); break;
+    default: what = "restart", answer = co_await service.restart(id); break;
+  }
+  if (plane->dead || !answer) co_return;
+  client.cluster.note(std::string(what) + " " + id.str() + " acknowledged");
+}
+
 Task<void> cordon(Client& client, std::shared_ptr<ControlPlane> plane) {
   const auto& node = client.cluster.nodes[client.random.below(client.cluster.nodes.size())];
   orch::PatchNode patch;
@@ -160,6 +180,8 @@ Task<void> run_client(Cluster& cluster, std::uint64_t number) {
     const bool has_room = client.live.size() < static_cast<std::size_t>(load.live_max);
     if (client.live.empty() || (dice < 55 && has_room)) {
       co_await create(client, plane);
+    } else if (client.random.chance(static_cast<std::uint64_t>(load.life_permille))) {
+      co_await change_life(client, plane);
     } else if (dice < 90) {
       co_await remove(client, plane);
     } else if (dice < 97) {

@@ -96,6 +96,10 @@ class PlantedTransport final : public ports::NodeTransport {
     auto removed = co_await inner_.remove_sandbox(std::move(node), std::move(id), std::move(uid));
     co_return removed;
   }
+  Task<Result<void>> change_life(model::NodeAddress node, SandboxId id, std::string uid, ports::LifeVerb verb,
+                                 std::int64_t order) override {
+    return inner_.change_life(std::move(node), std::move(id), std::move(uid), verb, order);
+  }
   Task<Result<std::unique_ptr<ports::NodeWatch>>> watch(model::NodeAddress node) override {
     auto opened = co_await inner_.watch(node);
     if (!opened) co_return opened;

@@ -134,3 +134,60 @@ def test_what_is_paused_stands_still(platform: Instance, name: str, runtime: str
     began = time.monotonic()
     remove(platform, name)
     assert time.monotonic() - began < 12, "a paused one is killed, not waited for"
+
+
+# --- through the control plane ----------------------------------------------------------------------------------------
+
+
+def wish(platform: Instance, id: str, verb: str, status: int = 202, **body: Any) -> dict[str, Any]:
+    answer = platform.client.post(f"/api/v1/sandboxes/{id}/{verb}", json=body or None)
+    assert answer.status_code == status, f"{verb} {id}: {answer.status_code} {answer.text}"
+    return dict(answer.json()["sandbox"]) if status == 202 else {"reason": answer.headers.get("X-Sandboxd-Reason")}
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_sandbox_stops_at_expiry_and_starts_again(platform: Instance, name: str, runtime: str) -> None:
+    platform.create(name, shell=COUNTER, runtime=runtime, cpu="200m", ttl_seconds=600, on_expiry="stop")
+    platform.wait_phase(name, "Running")
+    wait_until(lambda: counter(platform.log_lines(name)) == ["life 1"], "the first life", 20)
+    wish(platform, name, "renew", ttl_seconds=1)
+    found = platform.wait_phase(name, "Stopped", 30)
+    assert "expire_at" not in found["status"]
+    assert settle(platform) == []
+    started = wish(platform, name, "start")
+    assert started["status"]["expire_at"]
+    platform.wait_phase(name, "Running")
+    wait_until(lambda: counter(platform.log_lines(name))[-1] == "life 2", "the second life", 20)
+    remove(platform, name)
+
+
+def test_wishes_come_true_over_a_kill_of_the_node_agent(platform: Instance, name: str) -> None:
+    platform.create(name, image=images.WEB, ports=(8000,), cpu="200m")
+    platform.wait_phase(name, "Running")
+    port = platform.host_port(name)
+    for verb, phase_then in (("pause", "Paused"), ("stop", "Stopped"), ("start", "Running"), ("restart", "Running")):
+        wish(platform, name, verb)
+        platform.kill_and_wait_back("node")
+        platform.wait_phase(name, phase_then, 60)
+    assert wait_page(f"http://127.0.0.1:{port}")
+    remove(platform, name)
+
+
+def test_what_cannot_be_is_refused_with_its_reason(platform: Instance, name: str) -> None:
+    platform.create(name, args=["/bin/sleep", "600"])
+    platform.wait_phase(name, "Running")
+    assert wish(platform, name, "start", 409)["reason"] == "already_running"
+    assert wish(platform, name, "resume", 409)["reason"] == "not_paused"
+    wish(platform, name, "pause")
+    assert wish(platform, name, "pause", 409)["reason"] == "already_paused"
+    platform.wait_phase(name, "Paused")
+    wish(platform, name, "stop")
+    platform.wait_phase(name, "Stopped")
+    assert wish(platform, name, "stop", 409)["reason"] == "already_stopped"
+    assert wish(platform, name, "pause", 409)["reason"] == "not_running"
+    for body in ({"ttl_seconds": 0}, {"ttl_seconds": "x"}, {"ttl_seconds": -1}, {"other": 1}):
+        wish(platform, name, "renew", 400, **body)
+    for verb in ("pause", "resume", "stop", "start", "restart"):
+        wish(platform, "nobody", verb, 404)
+    wish(platform, "nobody", "renew", 404, ttl_seconds=5)
+    remove(platform, name)

@@ -3,6 +3,7 @@
 #include "node/api/route_parts.hpp"
 
 #include <charconv>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -32,29 +33,33 @@ http::Response refused(const Error& error) {
 
 struct Asked {
   SandboxId id;
-  std::string uid;
-  Until until = Until::gone;
-  std::optional<Duration> grace;
+  LifeAsk ask;
 };
+
+Result<std::int64_t> read_number(const http::Request& request, const char* name, std::int64_t most) {
+  const auto text = request.query_value(name);
+  if (!text) return std::int64_t{0};
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error == std::errc() && end == text->data() + text->size() && number >= 0 && number <= most) return number;
+  return Error(ErrorCode::invalid_argument,
+               std::string(name) + " must be a number from 0 to " + std::to_string(most) + ", not " + *text);
+}
 
 Result<Asked> read(const http::Request& request) {
   Asked asked;
   const std::string& id = request.parameter("id");
   SBX_CHECK(sbxlet::validate_id(id));
   asked.id = SandboxId(id);
-  asked.uid = request.query_value("uid").value_or("");
+  asked.ask.uid = request.query_value("uid").value_or("");
   const std::string wait = request.query_value("wait").value_or("true");
   if (wait != "true" && wait != "false")
     return Error(ErrorCode::invalid_argument, "wait must be true or false, not " + wait);
-  if (wait == "false") asked.until = Until::recorded;
-  const auto grace = request.query_value("grace_seconds");
-  if (!grace) return asked;
-  std::int64_t seconds = 0;
-  const auto [end, error] = std::from_chars(grace->data(), grace->data() + grace->size(), seconds);
-  if (error != std::errc() || end != grace->data() + grace->size() || seconds < 0 || seconds > kGraceMax)
-    return Error(ErrorCode::invalid_argument,
-                 "grace_seconds must be a number from 0 to " + std::to_string(kGraceMax) + ", not " + *grace);
-  asked.grace = std::chrono::seconds(seconds);
+  if (wait == "false") asked.ask.until = Until::recorded;
+  SBX_TRY(order, read_number(request, "order", std::numeric_limits<std::int64_t>::max()));
+  asked.ask.order = order;
+  SBX_TRY(grace, read_number(request, "grace_seconds", kGraceMax));
+  if (request.query_value("grace_seconds")) asked.ask.grace = std::chrono::seconds(grace);
   return asked;
 }
 
@@ -69,26 +74,25 @@ http::Response answer(const Api& api, const Result<model::NodeSandbox>& sandbox,
 Task<http::Response> pause(ApiPtr api, http::Request request) {
   const auto asked = read(request);
   if (!asked) co_return refused(asked.error());
-  co_return answer(*api, co_await api->agent.pause(asked->id, asked->uid, asked->until), model::Phase::paused);
+  co_return answer(*api, co_await api->agent.pause(asked->id, asked->ask), model::Phase::paused);
 }
 
 Task<http::Response> resume(ApiPtr api, http::Request request) {
   const auto asked = read(request);
   if (!asked) co_return refused(asked.error());
-  co_return answer(*api, co_await api->agent.resume(asked->id, asked->uid, asked->until), model::Phase::running);
+  co_return answer(*api, co_await api->agent.resume(asked->id, asked->ask), model::Phase::running);
 }
 
 Task<http::Response> stop(ApiPtr api, http::Request request) {
   const auto asked = read(request);
   if (!asked) co_return refused(asked.error());
-  co_return answer(*api, co_await api->agent.stop(asked->id, asked->uid, asked->grace, asked->until),
-                   model::Phase::stopped);
+  co_return answer(*api, co_await api->agent.stop(asked->id, asked->ask), model::Phase::stopped);
 }
 
 Task<http::Response> start(ApiPtr api, http::Request request) {
   const auto asked = read(request);
   if (!asked) co_return refused(asked.error());
-  co_return answer(*api, co_await api->agent.start(asked->id, asked->uid), model::Phase::running);
+  co_return answer(*api, co_await api->agent.start(asked->id, asked->ask), model::Phase::running);
 }
 
 constexpr RouteEntry kRoutes[] = {

@@ -26,12 +26,12 @@ class LifeTest : public NodeFixture {
     ASSERT_EQ(phase("a"), Phase::running);
   }
   model::NodeSandbox sandbox() { return *agent_->get(SandboxId("a")); }
-  Result<model::NodeSandbox> pause() { return run(agent_->pause(SandboxId("a"), "", Until::gone)); }
-  Result<model::NodeSandbox> resume() { return run(agent_->resume(SandboxId("a"), "", Until::gone)); }
+  Result<model::NodeSandbox> pause() { return run(agent_->pause(SandboxId("a"), {})); }
+  Result<model::NodeSandbox> resume() { return run(agent_->resume(SandboxId("a"), {})); }
   Result<model::NodeSandbox> stop(std::optional<Duration> grace = std::nullopt) {
-    return run(agent_->stop(SandboxId("a"), "", grace, Until::gone));
+    return run(agent_->stop(SandboxId("a"), {"", Until::gone, grace, 0}));
   }
-  Result<model::NodeSandbox> start() { return run(agent_->start(SandboxId("a"), "")); }
+  Result<model::NodeSandbox> start() { return run(agent_->start(SandboxId("a"), {})); }
   std::string reason(const Result<model::NodeSandbox>& refused) {
     if (refused || refused.error().code() != ErrorCode::conflict || refused.error().reasons().empty()) return "none";
     return refused.error().reasons().front();
@@ -253,7 +253,7 @@ class AtEachPauseStep : public AtEachLifeStep {};
 TEST_P(AtEachPauseStep, a_pause_comes_true) {
   start_agent();
   create(request(count()));
-  die_in(agent_->pause(SandboxId("a"), "", Until::gone));
+  die_in(agent_->pause(SandboxId("a"), {}));
   ASSERT_TRUE(run_until([&] { return phase("a") == Phase::paused; }));
   ASSERT_TRUE(resume());
   delete_and_expect_clean();
@@ -267,7 +267,7 @@ TEST_P(AtEachResumeStep, a_resume_comes_true) {
   start_agent();
   create(request(count()));
   ASSERT_TRUE(pause());
-  die_in(agent_->resume(SandboxId("a"), "", Until::gone));
+  die_in(agent_->resume(SandboxId("a"), {}));
   ASSERT_TRUE(run_until([&] { return phase("a") == Phase::running; }));
   EXPECT_EQ(task(), Found::running);
   delete_and_expect_clean();
@@ -281,7 +281,7 @@ TEST_P(AtEachStopStep, a_stop_comes_true_and_the_files_stay) {
   start_agent();
   create(request(count()));
   const auto before = disks();
-  die_in(agent_->stop(SandboxId("a"), "", std::nullopt, Until::gone));
+  die_in(agent_->stop(SandboxId("a"), {}));
   ASSERT_TRUE(run_until([&] { return phase("a") == Phase::stopped; }));
   pass(std::chrono::minutes(1));
   EXPECT_EQ(agent_->report().resources.used_cpu_milli, 0);
@@ -293,7 +293,7 @@ TEST_P(AtEachStopStep, a_stop_comes_true_and_the_files_stay) {
 TEST_P(AtEachStopStep, a_delete_after_it_leaves_nothing) {
   start_agent();
   create(request(count()));
-  die_in(agent_->stop(SandboxId("a"), "", std::nullopt, Until::gone));
+  die_in(agent_->stop(SandboxId("a"), {}));
   delete_and_expect_clean();
 }
 INSTANTIATE_TEST_SUITE_P(Steps, AtEachStopStep,
@@ -309,7 +309,7 @@ TEST_P(AtEachStartStep, a_start_comes_true_on_the_same_files) {
   const auto before = disks();
   ASSERT_TRUE(stop());
   die_in([](Agent& agent) -> Task<Result<model::NodeSandbox>> {
-    co_return co_await agent.start(SandboxId("a"), "");
+    co_return co_await agent.start(SandboxId("a"), {});
   }(*agent_));
   ASSERT_TRUE(settle("a"));
   EXPECT_EQ(phase("a"), Phase::running) << sandbox().error;
@@ -322,7 +322,7 @@ TEST_P(AtEachStartStep, a_delete_after_it_leaves_nothing) {
   create(request(count()));
   ASSERT_TRUE(stop());
   die_in([](Agent& agent) -> Task<Result<model::NodeSandbox>> {
-    co_return co_await agent.start(SandboxId("a"), "");
+    co_return co_await agent.start(SandboxId("a"), {});
   }(*agent_));
   delete_and_expect_clean();
 }

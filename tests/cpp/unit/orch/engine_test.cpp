@@ -231,8 +231,9 @@ TEST_F(EngineTest, time_to_live_removes_or_stops) {
   run_for(std::chrono::seconds(1));
   EXPECT_EQ(get("removed"), nullptr);
   EXPECT_EQ(get("stopped")->phase, Phase::stopped);
-  EXPECT_TRUE(get("stopped")->node.empty());
-  EXPECT_TRUE(node_->machine.empty());
+  EXPECT_EQ(get("stopped")->node, NodeId("n")) << "where its files are";
+  EXPECT_FALSE(get("stopped")->expires_at);
+  EXPECT_EQ(node_->machine.size(), 1U);
 }
 
 TEST_F(EngineTest, survives_a_restart_with_everything_acknowledged) {

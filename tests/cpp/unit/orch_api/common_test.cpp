@@ -5,6 +5,8 @@
 #include "orch/api/common/pages.hpp"
 #include "orch/api/common/rate_limit.hpp"
 #include "orch/api/common/routes.hpp"
+#include "orch/api/opensbx/routes.hpp"
+#include "orch/api/sandboxd_o/images.hpp"
 #include "orch/api/sandboxd_o/routes.hpp"
 #include "orch/engine.hpp"
 #include "sim/sim_clock.hpp"
@@ -132,6 +134,8 @@ class RoutesTest : public testing::Test {
  protected:
   RoutesTest() {
     EXPECT_TRUE(sandboxd_o::add_routes(router_, service_, clock_));
+    EXPECT_TRUE(sandboxd_o::add_image_routes(router_, images_, clock_));
+    EXPECT_TRUE(opensbx::add_routes(router_, opensbx_));
     EXPECT_TRUE(add_routes(router_, operations_, std::make_shared<http::Traffic>()));
   }
 
@@ -142,6 +146,9 @@ class RoutesTest : public testing::Test {
   Engine engine_{context_.get_executor(), *store_, transport_, clock_, OrchConfig(), 1};
   SandboxService service_{engine_, transport_, clock_};
   Operations operations_{context_.get_executor(), engine_, clock_};
+  ImageService images_{context_.get_executor(), service_, transport_, clock_};
+  GuestService guests_{service_, transport_};
+  opensbx::Context opensbx_{service_, guests_, images_, operations_, clock_, {}, [] { return std::uint64_t{1}; }};
   http::Router router_;
 };
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace sandboxd::orch::common {
 
@@ -12,7 +14,11 @@ struct Page {
   std::string_view body;
 };
 
-// The OpenAPI document first.
+// The OpenAPI document: of all dialects, or of what has one of these patterns of a router.
+[[nodiscard]] std::string openapi_document();
+[[nodiscard]] std::string openapi_document(const std::vector<std::string>& patterns);
+
+// The page that shows it.
 [[nodiscard]] std::span<const Page> pages();
 
 }  // namespace sandboxd::orch::common

@@ -7,6 +7,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace sandboxd::orch::common {
 namespace {
@@ -43,10 +44,10 @@ Task<http::Response> metrics(const Operations& operations, std::shared_ptr<const
   co_return response;
 }
 
-Task<http::Response> page(const Page& page) {
+Task<http::Response> page(std::string_view content_type, std::string_view body) {
   http::Response response;
-  response.content_type = page.content_type;
-  response.body = page.body;
+  response.content_type = content_type;
+  response.body = body;
   response.headers.emplace_back("Content-Security-Policy", kPolicy);
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.headers.emplace_back("Cache-Control", "no-cache");
@@ -70,6 +71,18 @@ Result<void> add(http::Router& router, std::string pattern, http::Handler handle
   return router.add(std::move(route));
 }
 
+// What this listener serves, which is known when everything else is there.
+Result<void> add_document(http::Router& router) {
+  std::vector<std::string> patterns{"/openapi.json"};
+  for (auto& [method, pattern] : router.routes()) patterns.push_back(std::move(pattern));
+  const auto text = std::make_shared<const std::string>(openapi_document(patterns));
+  for (const char* path : {"/openapi.json", "/swagger/doc.json"}) {
+    const auto show = [text](const http::Request&) { return page("application/json; charset=utf-8", *text); };
+    SBX_CHECK(add(router, path, show, false));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> add_routes(http::Router& router, Operations& operations, std::shared_ptr<const http::Traffic> traffic) {
@@ -81,11 +94,10 @@ Result<void> add_routes(http::Router& router, Operations& operations, std::share
       [&operations, traffic = std::move(traffic)](const http::Request&) { return metrics(operations, traffic); },
       true));
   for (const Page& one : pages()) {
-    SBX_CHECK(add(router, std::string(one.path), [&one](const http::Request&) { return page(one); }, false));
+    const auto show = [&one](const http::Request&) { return page(one.content_type, one.body); };
+    SBX_CHECK(add(router, std::string(one.path), show, false));
   }
+  SBX_CHECK(add_document(router));
   return add(router, "/swagger", to_index, false);
 }
-
-std::string_view openapi_document() { return pages().front().body; }
-
 }  // namespace sandboxd::orch::common

@@ -16,11 +16,9 @@
 
 namespace sandboxd::orch::common {
 
-// `operations` must outlive the router. Errors: invalid_argument when another dialect owns one of the paths.
+// After the dialects' routes, which the OpenAPI document names. `operations` must outlive the router. Errors:
+// invalid_argument when another dialect owns one of the paths.
 [[nodiscard]] Result<void> add_routes(http::Router& router, Operations& operations,
                                       std::shared_ptr<const http::Traffic> traffic);
-
-// The OpenAPI document, as it is served.
-[[nodiscard]] std::string_view openapi_document();
 
 }  // namespace sandboxd::orch::common

@@ -24,6 +24,7 @@ struct Entry {
 [[nodiscard]] std::span<const Entry> node_proxy_routes();
 [[nodiscard]] std::span<const Entry> external_routes();
 [[nodiscard]] std::span<const Entry> log_routes();
+[[nodiscard]] std::span<const Entry> life_routes();
 
 // A node's server-sent events, passed on as they come. A stream that breaks ends with an event "error".
 [[nodiscard]] http::Response streamed(std::unique_ptr<ports::NodeStream> stream);

@@ -187,7 +187,7 @@ constexpr Entry kRoutes[] = {
 
 Result<void> add_routes(http::Router& router, SandboxService& service, ports::Clock& clock) {
   for (const std::span<const Entry> table :
-       {std::span<const Entry>(kRoutes), node_proxy_routes(), external_routes(), log_routes()}) {
+       {std::span<const Entry>(kRoutes), node_proxy_routes(), external_routes(), log_routes(), life_routes()}) {
     for (const Entry& entry : table) {
       http::Route route;
       route.method = entry.method;

@@ -1,0 +1,22 @@
+// The route files of this dialect. Internal to them.
+#pragma once
+
+#include "orch/api/opensbx/context.hpp"
+
+#include <span>
+
+namespace sandboxd::orch::opensbx {
+
+[[nodiscard]] std::span<const Entry> sandbox_routes();
+[[nodiscard]] std::span<const Entry> life_routes();
+[[nodiscard]] std::span<const Entry> command_routes();
+[[nodiscard]] std::span<const Entry> file_routes();
+[[nodiscard]] std::span<const Entry> image_routes();
+
+// POST /v1/sandboxes.
+[[nodiscard]] Task<http::Response> create_sandbox(const Context& context, http::Request request);
+
+// Refuses what needs processes when there are none, or when they are frozen.
+[[nodiscard]] std::optional<http::Response> refuse_idle(const Context& context, const model::Sandbox& sandbox);
+
+}  // namespace sandboxd::orch::opensbx
