@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from ._client import Client
     from ._commands import Command
     from ._daemon import NodeConfig, NodeDaemon, OrchConfig, Orchestrator
+    from ._image_protocol import ContainerUsage, ImageInfo, PullProgress, SandboxUsage
     from ._sched import NodeView, PlacementRequest, Scheduler, SchedulingPolicy, place
     from .sandbox import Sandbox
 
@@ -64,6 +65,10 @@ _LAZY = {
     "AsyncSandbox": "_async_sandbox",
     "Client": "_client",
     "Command": "_commands",
+    "ContainerUsage": "_image_protocol",
+    "ImageInfo": "_image_protocol",
+    "PullProgress": "_image_protocol",
+    "SandboxUsage": "_image_protocol",
     "NodeConfig": "_daemon",
     "NodeDaemon": "_daemon",
     "OrchConfig": "_daemon",
@@ -102,12 +107,14 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "ConnectError",
+    "ContainerUsage",
     "DeadlineError",
     "Endpoint",
     "Event",
     "ExternalInfo",
     "FileInfo",
     "ForbiddenError",
+    "ImageInfo",
     "InvalidRequestError",
     "ListeningPort",
     "LogLine",
@@ -126,11 +133,13 @@ __all__ = [
     "Port",
     "Probe",
     "ProcessInfo",
+    "PullProgress",
     "RequestTimeout",
     "RetryPolicy",
     "Sandbox",
     "SandboxFailedError",
     "SandboxInfo",
+    "SandboxUsage",
     "SandboxdError",
     "Scheduler",
     "SchedulingPolicy",

@@ -153,8 +153,8 @@ def import_query(
     command: Sequence[str],
     env: Mapping[str, str],
     node: str | None,
-) -> list[tuple[str, str]]:
-    query = [("format", "rootfs" if rootfs else "image")]
+) -> list[tuple[str, str | int | float | bool | None]]:
+    query: list[tuple[str, str | int | float | bool | None]] = [("format", "rootfs" if rootfs else "image")]
     query += [("reference", reference)] if reference else []
     query += [("entrypoint", word) for word in entrypoint]
     query += [("command", word) for word in command]

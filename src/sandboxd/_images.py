@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import httpx
 
@@ -219,7 +219,7 @@ class AsyncImages:
         env: Mapping[str, str] | None = None,
         node: str | None = None,
     ) -> ImageInfo:
-        query: Any = wire.import_query(reference, rootfs, entrypoint, command, env or {}, node)
+        query = wire.import_query(reference, rootfs, entrypoint, command, env or {}, node)
         client, what = self._client, f"import {file}"
         size = await asyncio.to_thread(lambda: Path(file).stat().st_size)
         try:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -68,7 +69,12 @@ Problem Command::resize(std::uint16_t rows, std::uint16_t columns) const {
   if (!terminal_) return {ENOTTY, "command " + id_ + " has no terminal"};
   if (!streams_[0].fd.is_open()) return {ESRCH, "command " + id_ + " has ended"};
   const winsize size = size_of(rows, columns);
-  if (::ioctl(streams_[0].fd.get(), TIOCSWINSZ, &size) != 0) return problem(errno, "resize command " + id_);
+  const int fd = streams_[0].fd.get();
+  if (::ioctl(fd, TIOCSWINSZ, &size) != 0) return problem(errno, "resize command " + id_);
+  // Not every kernel (gVisor's does not) tells the programs in the foreground.
+  pid_t foreground = 0;
+  if (::ioctl(fd, TIOCGPGRP, &foreground) != 0 || foreground <= 1) foreground = pid_;
+  if (foreground > 1 && is_running()) ::kill(-foreground, SIGWINCH);
   return {};
 }
 

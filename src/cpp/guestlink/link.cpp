@@ -6,6 +6,7 @@
 namespace sandboxd::guestlink {
 namespace {
 
+constexpr std::size_t kCommandIdMax = 64;  // of agent::Start
 constexpr std::uint64_t kReturnFrom = agent::kCreditStart / 4;
 
 Error broken(std::string_view rule) {
@@ -80,7 +81,7 @@ Result<void> Link::take_event(agent::Type type, std::string_view payload) {
   }
   if (type != agent::Type::exited) return broken("a frame without a call");
   const auto exited = agent::decode<agent::Exited>(payload);
-  if (!exited) return broken("a malformed exit");
+  if (!exited || exited->command.size() > kCommandIdMax) return broken("a malformed exit");
   events_.exited(*exited);
   return {};
 }

@@ -163,18 +163,14 @@ Task<Result<std::unique_ptr<CommandFollow>>> Commands::follow(SandboxId id, std:
   co_return std::make_unique<LiveFollow>(*this, std::move(found), from);
 }
 
-Task<Result<void>> Commands::write_stdin(SandboxId id, std::string command, std::string bytes, bool is_end) {
+Task<Result<std::unique_ptr<ports::GuestAttachment>>> Commands::open_stdin(SandboxId id, std::string command) {
   SBX_CO_TRY(live, co_await running(std::move(id), command));
   ports::GuestAttach how;
   how.command = std::move(command);
   how.from_stdout = kAllPositions;
   how.from_stderr = kAllPositions;
   how.has_stdin = true;
-  SBX_CO_TRY(attached, co_await core_.ports.guests->attach(live->record.key, std::move(how)));
-  if (!bytes.empty()) SBX_CO_CHECK(co_await attached->write_stdin(std::move(bytes)));
-  if (is_end) SBX_CO_CHECK(co_await attached->close_stdin());
-  SBX_CO_CHECK(co_await attached->flush_stdin());
-  co_return Result<void>();
+  co_return co_await core_.ports.guests->attach(live->record.key, std::move(how));
 }
 
 Task<Result<std::unique_ptr<Exec>>> Commands::exec(SandboxId id, model::CommandSpec spec) {

@@ -45,6 +45,7 @@ Task<Result<std::optional<model::OutputPiece>>> LiveFollow::next() {
       continue;
     }
     const auto attachment = attachment_;
+    if (!attachment) continue;
     auto piece = co_await attachment->next();
     if (piece && *piece) {
       failures_ = 0;
@@ -52,7 +53,7 @@ Task<Result<std::optional<model::OutputPiece>>> LiveFollow::next() {
       position = (*piece)->position + (*piece)->bytes.size();
       co_return piece;
     }
-    attachment_.reset();
+    if (attachment_ == attachment) attachment_.reset();
     if (piece) {
       SBX_CO_CHECK(co_await load_rest());
     } else if (may_consume_ && !from_.has_stdin && piece.error().code() == ErrorCode::conflict) {
@@ -64,8 +65,10 @@ Task<Result<std::optional<model::OutputPiece>>> LiveFollow::next() {
 }
 
 Task<Result<void>> LiveFollow::attach() {
+  const auto permit = co_await attaching_.acquire();
+  if (attachment_) co_return Result<void>();
   const LivePtr live = commands_.find_live(command_.sandbox, command_.id);
-  if (!live) co_return Error(ErrorCode::unavailable, "the command has just ended");
+  if (!live) co_return Error(ErrorCode::conflict, "the command has ended");
   ports::GuestAttach how;
   how.command = command_.id;
   how.from_stdout = from_.stdout_position;
@@ -100,12 +103,14 @@ std::optional<model::OutputPiece> LiveFollow::take_rest() {
 Task<Result<void>> LiveFollow::write_stdin(std::string bytes) {
   if (!attachment_) SBX_CO_CHECK(co_await attach());
   const auto attachment = attachment_;
+  if (!attachment) co_return Error(ErrorCode::conflict, "the command has ended");
   co_return co_await attachment->write_stdin(std::move(bytes));
 }
 
 Task<Result<void>> LiveFollow::close_stdin() {
   if (!attachment_) SBX_CO_CHECK(co_await attach());
   const auto attachment = attachment_;
+  if (!attachment) co_return Error(ErrorCode::conflict, "the command has ended");
   co_return co_await attachment->close_stdin();
 }
 

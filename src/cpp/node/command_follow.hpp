@@ -13,7 +13,7 @@ namespace sandboxd::node {
 class LiveFollow final : public CommandFollow {
  public:
   LiveFollow(Commands& commands, model::Command command, FollowFrom from)
-      : commands_(commands), command_(std::move(command)), from_(from) {}
+      : commands_(commands), command_(std::move(command)), from_(from), attaching_(commands.core_.executor, 1) {}
 
   [[nodiscard]] Task<Result<std::optional<model::OutputPiece>>> next() override;
   [[nodiscard]] Task<Result<void>> write_stdin(std::string bytes) override;
@@ -31,6 +31,7 @@ class LiveFollow final : public CommandFollow {
   std::shared_ptr<ports::GuestAttachment> attachment_;
   std::optional<model::CommandOutput> rest_;  // what the store has, once the agent has nothing more
   bool may_consume_ = true;
+  aio::Semaphore attaching_;  // readers and writers both need it
   int failures_ = 0;
 };
 

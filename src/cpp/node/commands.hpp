@@ -97,7 +97,8 @@ class Commands {
   [[nodiscard]] Task<Result<void>> resize(SandboxId id, std::string command, model::TerminalSize size);
   [[nodiscard]] Task<Result<model::CommandOutput>> output(SandboxId id, std::string command);
   [[nodiscard]] Task<Result<std::unique_ptr<CommandFollow>>> follow(SandboxId id, std::string command, FollowFrom from);
-  [[nodiscard]] Task<Result<void>> write_stdin(SandboxId id, std::string command, std::string bytes, bool is_end);
+  // The way to its stdin; nobody else has it meanwhile.
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestAttachment>>> open_stdin(SandboxId id, std::string command);
   // Started, without a record.
   [[nodiscard]] Task<Result<std::unique_ptr<Exec>>> exec(SandboxId id, model::CommandSpec spec);
 

@@ -95,8 +95,9 @@ Task<Result<void>> Images::remove(std::string reference, bool force) {
                                              " names: remove them one by one, or all with force");
   }
   const bool is_whole = force || by_digest || image.names.size() <= 1;
+  const std::string what = is_whole ? stored.digest : reference;
   // Shielded: a removal that has begun is not left half done by a caller who goes away.
-  auto removed = co_await aio::shield(core_.ports.runtime.remove_image(is_whole ? stored.digest : reference));
+  auto removed = co_await aio::shield(core_.ports.runtime.remove_image(what));
   if (!removed && removed.error().code() == ErrorCode::conflict) {
     const std::string users = users_of(stored.digest);
     if (!users.empty())
@@ -113,6 +114,12 @@ Task<Result<void>> Images::remove(std::string reference, bool force) {
 Result<std::unique_ptr<ports::ImageImport>> Images::begin_import(ports::ImageImportRequest request) {
   SBX_TRY(images, library());
   return images->begin_import(std::move(request));
+}
+
+void Images::imported(const std::string& reference, const ports::StoredImage& image) {
+  const std::string& name = reference.empty() && !image.names.empty() ? image.names.front() : reference;
+  core_.images.used(name, image.digest);
+  core_.announce_report();
 }
 
 }  // namespace sandboxd::node

@@ -34,8 +34,9 @@ class Images {
   // The name that is given, or the whole image with `force` or by a digest. Errors: not_found, conflict (a sandbox
   // uses it, and which one; it has several names and was given by digest), invalid_argument.
   [[nodiscard]] Task<Result<void>> remove(std::string reference, bool force);
-  // As ports::ImageLibrary::begin_import().
+  // As ports::ImageLibrary::begin_import(). imported() tells what came of it.
   [[nodiscard]] Result<std::unique_ptr<ports::ImageImport>> begin_import(ports::ImageImportRequest request);
+  void imported(const std::string& reference, const ports::StoredImage& image);
 
  private:
   [[nodiscard]] Result<ports::ImageLibrary*> library() const;

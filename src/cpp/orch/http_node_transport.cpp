@@ -13,6 +13,9 @@ namespace {
 
 namespace sbxlet = codec::sbxlet;
 
+// Between the pieces of an upload, and from its end to the answer: what came is worked on there.
+constexpr Duration kUploadSilence = std::chrono::minutes(10);
+
 // A stock node answers 400 to every create that it refuses; only the words tell what may be tried again.
 ErrorCode code_of_refusal(std::string_view text) {
   if (text.starts_with("insufficient ")) return ErrorCode::resource_exhausted;
@@ -120,6 +123,16 @@ class HttpNodeStream final : public ports::NodeStream {
   Duration silence_;
 };
 
+class Upload final : public http::BodyReader {
+ public:
+  explicit Upload(ports::BodySource source) : source_(std::move(source)) {}
+  Task<Result<std::optional<std::string>>> next() override { return source_(); }
+  [[nodiscard]] std::optional<std::uint64_t> length() const override { return std::nullopt; }
+
+ private:
+  ports::BodySource source_;
+};
+
 // The whole of a short answer, as far as it comes.
 Task<std::string> rest_of(http::ClientStream& stream, Duration silence) {
   std::string body;
@@ -216,6 +229,11 @@ Task<Result<ports::NodeAnswer>> HttpNodeTransport::call(model::NodeAddress node,
   if (!asked.body.empty()) call.headers.emplace_back("Content-Type", "application/json");
   call.body = std::move(asked.body);
   call.body_bytes_max = asked.answer_bytes_max;
+  if (asked.upload) {
+    call.headers.emplace_back("Content-Type", "application/octet-stream");
+    call.body_stream = std::make_shared<Upload>(std::move(asked.upload));
+    call.timeout = kUploadSilence;
+  }
   auto response = co_await client_.send(std::move(call));
   if (!response) co_return response.error();
   ports::NodeAnswer answer;

@@ -1,6 +1,7 @@
 #include "orch/image_service.hpp"
 
 #include "orch/node_image_calls.hpp"
+#include "orch/shared_source.hpp"
 
 #include <boost/asio/this_coro.hpp>
 
@@ -255,17 +256,24 @@ Task<Result<void>> ImageService::remove(RemoveImage request) {
   co_return Result<void>();
 }
 
+namespace {
+
+Task<Result<model::Image>> import_to(NodeImageCalls calls, model::NodeAddress node, std::string query,
+                                     std::shared_ptr<SharedSource> archive) {
+  const auto mine = std::make_shared<SharedSource::Reader>(archive);
+  auto image = co_await calls.import(std::move(node), std::move(query), [mine] { return mine->next(); });
+  mine->leave();  // a node that failed does not hold the others up
+  co_return image;
+}
+
+}  // namespace
+
 Task<Result<FleetImageChange>> ImageService::import(ImportImage request) {
   SBX_CO_TRY(nodes, co_await targets(std::move(request.node)));
-  const auto archive = std::make_shared<std::string>();
-  for (;;) {
-    SBX_CO_TRY(piece, co_await request.source());
-    if (!piece) break;
-    *archive += *piece;
-  }
+  const auto archive = std::make_shared<SharedSource>(executor_, std::move(request.source), nodes.size());
   const std::string query = import_query(request);
   const auto ask = [this, archive, &query](const NodeRef& node) {
-    return NodeImageCalls(transport_, clock_).import(node->address, query, archive);
+    return import_to(NodeImageCalls(transport_, clock_), node->address, query, archive);
   };
   const auto all = co_await ask_all<model::Image>(std::move(nodes), ask);
   co_return merge_change(all);

@@ -65,15 +65,12 @@ struct RemoveImage {
   NodeId node;            // empty: all that have it
 };
 
-// The bytes of an import, piece by piece; nothing: the end.
-using ImportSource = std::function<Task<Result<std::optional<std::string>>>()>;
-
 struct ImportImage {
   std::string reference;  // the name to store it under; may be empty when the archive names it
   model::ArchiveKind kind = model::ArchiveKind::image;
   model::RootfsConfig rootfs;  // for ArchiveKind::rootfs
   NodeId node;                 // empty: all that are Ready
-  ImportSource source;
+  ports::BodySource source;    // the bytes; to several nodes they go at the pace of the slowest
 };
 
 // A pull that goes on whether or not somebody watches it.

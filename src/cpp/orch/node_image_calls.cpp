@@ -14,7 +14,7 @@ namespace sbxlet = codec::sbxlet;
 
 constexpr Duration kQuick = std::chrono::seconds(10);
 constexpr Duration kRemoval = std::chrono::minutes(3);  // it waits for the disk space to be free
-constexpr Duration kImport = std::chrono::minutes(10);
+constexpr Duration kImport = std::chrono::hours(2);     // however slowly its bytes come
 
 Task<Result<std::string>> ask(ports::NodeTransport* transport, ports::Clock* clock, model::NodeAddress node,
                               ports::NodeCall call, Duration limit) {
@@ -80,9 +80,9 @@ Task<Result<bool>> NodeImageCalls::remove(model::NodeAddress node, std::string r
 }
 
 Task<Result<model::Image>> NodeImageCalls::import(model::NodeAddress node, std::string query,
-                                                  std::shared_ptr<const std::string> archive) const {
+                                                  ports::BodySource archive) const {
   ports::NodeCall call = call_of("POST", "/v1/images/import" + query);
-  call.body = *archive;
+  call.upload = std::move(archive);
   auto body = co_await ask(transport_, clock_, std::move(node), std::move(call), kImport);
   if (!body) co_return body.error();
   co_return sbxlet::decode_image(*body);

@@ -30,7 +30,7 @@ class NodeImageCalls {
                                                 PullObserver tell) const;
   [[nodiscard]] Task<Result<bool>> remove(model::NodeAddress node, std::string reference, bool force) const;
   [[nodiscard]] Task<Result<model::Image>> import(model::NodeAddress node, std::string query,
-                                                  std::shared_ptr<const std::string> archive) const;
+                                                  ports::BodySource archive) const;
   [[nodiscard]] Task<Result<model::SandboxUsage>> usage(model::NodeAddress node, SandboxId id) const;
 
  private:

@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,12 +29,16 @@ using model::NodeEvent;
 using model::NodeSandboxGone;
 using model::NodeSnapshotEnd;
 
+// The next piece of a body that is sent while it is read; nothing: its end.
+using BodySource = std::function<Task<Result<std::optional<std::string>>>()>;
+
 // A call to the node's HTTP API that is passed through.
 struct NodeCall {
   std::string method = "GET";
   std::string path;  // percent-encoded, with the query
   std::string body;  // JSON; empty: none
   std::size_t answer_bytes_max = limits::kNodeAnswerBytesMax;
+  BodySource upload = {};  // instead of `body`: bytes
 };
 
 // What the node answered, whatever it was.

@@ -19,7 +19,7 @@ from .._exceptions import NotFoundError, SandboxFailedError, WaitTimeoutError
 from .._models import LogLine, SandboxInfo
 from .._spec import RestartPolicy, lifetime_seconds
 from ..sandbox import Sandbox
-from . import _output
+from . import _output, _pulls
 
 UrlOption = Annotated[str | None, typer.Option("--url", help="Address of the control plane.")]
 RunDirOption = Annotated[str | None, typer.Option("--run-dir", help="Run directory of the installation meant.")]
@@ -164,7 +164,8 @@ def run(
         )
         if not detach:
             try:
-                sandbox.wait_running(timeout)
+                with _pulls.shown(client, sandbox.id):
+                    sandbox.wait_running(timeout)
             except (SandboxFailedError, WaitTimeoutError, KeyboardInterrupt):
                 if remove:
                     sandbox.delete()

@@ -3,10 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
 #include <csignal>
 #include <fstream>
+#include <netinet/in.h>
 #include <string>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -346,6 +350,75 @@ TEST_F(Commands, a_thousand_leave_nothing_behind) {
   EXPECT_TRUE(host.ask(Type::commands, Empty{}).as<CommandList>().commands.empty());
   const auto list = host.ask(Type::processes, Empty{}).as<ProcessList>();
   for (const Process& process : list.processes) EXPECT_NE(process.parent, host.pid()) << process.name;
+}
+
+std::size_t resident_kib(const AgentHost& host) {
+  std::ifstream file("/proc/" + std::to_string(host.pid()) + "/statm");
+  std::size_t total = 0;
+  std::size_t resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+TEST_F(Commands, kept_output_is_given_back_when_it_is_forgotten) {
+  shell("echo warm");
+  const std::size_t before = resident_kib(host);
+  for (const std::string id : {"a", "b", "c"}) {
+    Start start = AgentHost::command({"sh", "-c", "head -c 16000000 /dev/zero"});
+    start.command = id;
+    start.keep_bytes = kKeepBytesMax;
+    ASSERT_FALSE(host.ask(Type::start, start).failed);
+    host.exited(id);
+    EXPECT_GT(resident_kib(host), before + 15'000);
+    ASSERT_FALSE(host.ask(Type::forget, Forget{id}).failed);
+    EXPECT_LT(resident_kib(host), before + 2'000);
+  }
+}
+
+TEST_F(Commands, one_that_never_stops_printing_holds_nobody_up) {
+  Start start = AgentHost::command({"yes"});
+  start.command = "yes";
+  start.keep_bytes = 100'000;
+  ASSERT_FALSE(host.ask(Type::start, start).failed);
+  Attach attach;
+  attach.command = "yes";
+  const std::uint32_t call = host.request(Type::attach, attach);
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(host.ask(Type::ping, Empty{}).failed);
+  EXPECT_EQ(shell("echo quick").out, "quick\n");
+  host.send(Type::cancel, call, "");
+  EXPECT_EQ(host.finish(call).failed.value().error, ECANCELED);
+  ASSERT_FALSE(host.ask(Type::signal, Signal{"yes", SIGKILL, true}).failed);
+  EXPECT_EQ(host.exited("yes").signal, SIGKILL);
+}
+
+TEST_F(Commands, processes_and_ports_are_told) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = ::htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  const auto ports = host.ask(Type::ports, Empty{}).as<PortList>().ports;
+  const auto mine = std::find_if(ports.begin(), ports.end(), [&](const Port& port) {
+    return port.protocol == "tcp" && port.address == "127.0.0.1" && port.port == ::ntohs(address.sin_port);
+  });
+  ASSERT_NE(mine, ports.end());
+  EXPECT_EQ(mine->pid, ::getpid());
+  ::close(listener);
+  Start start = AgentHost::command({"sleep", "60"});
+  start.command = "sleeper";
+  const auto started = host.ask(Type::start, start).as<Started>();
+  const auto list = host.ask(Type::processes, Empty{}).as<ProcessList>();
+  EXPECT_GE(list.active_ns, started.at_ns);
+  const auto found = std::find_if(list.processes.begin(), list.processes.end(),
+                                  [&](const Process& one) { return one.pid == started.pid; });
+  ASSERT_NE(found, list.processes.end());
+  EXPECT_EQ(found->command, "sleeper");
+  EXPECT_EQ(found->argv, (std::vector<std::string>{"sleep", "60"}));
+  EXPECT_EQ(found->uid, ::getuid());
+  EXPECT_EQ(found->parent, host.pid());
 }
 
 }  // namespace

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from support.box import Box
 from support.instance import Instance
 from support.waiting import wait_until
 
@@ -23,35 +23,6 @@ def box(platform: Instance, request: pytest.FixtureRequest) -> Iterator[Box]:
     yield Box(platform, id)
     platform.delete(id)
     platform.wait_gone(id)
-
-
-class Box:
-    """A sandbox seen through its node."""
-
-    def __init__(self, instance: Instance, id: str) -> None:
-        self.instance, self.id = instance, id
-        self.http = instance.node_client
-        self.path = f"/v1/sandboxes/{id}"
-
-    def exec(self, *argv: str, status: int = 200, **spec: Any) -> dict[str, Any]:
-        answer = self.http.post(f"{self.path}/exec", json={"argv": list(argv), **spec})
-        assert answer.status_code == status, f"{argv}: {answer.status_code} {answer.text}"
-        return dict(answer.json())
-
-    def start(self, *argv: str, **spec: Any) -> str:
-        answer = self.http.post(f"{self.path}/commands", json={"argv": list(argv), **spec})
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["command"]["id"])
-
-    def command(self, id: str, wait_ms: int = 30000) -> dict[str, Any]:
-        answer = self.http.get(f"{self.path}/commands/{id}", params={"wait_ms": wait_ms})
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json()["command"])
-
-    def output(self, id: str) -> dict[str, Any]:
-        answer = self.http.get(f"{self.path}/commands/{id}/output")
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
 
 
 def test_a_command_runs_to_its_end(box: Box) -> None:
@@ -152,10 +123,6 @@ def test_files_round_trip(box: Box) -> None:
     moved = box.http.post(f"{files}/rename", params={"path": "/tmp/new/empty", "to": "/tmp/new/full"})
     assert moved.status_code == 200, moved.text
     assert box.http.get(f"{files}/stat", params={"path": "/tmp/new/empty"}).status_code == 404
-    tar = box.http.get(f"{files}/archive", params={"path": "/tmp/new"})
-    assert tar.status_code == 200, tar.text
-    unpacked = box.http.put(f"{files}/archive", params={"path": "/tmp/copy"}, content=tar.content)
-    assert unpacked.status_code == 200, unpacked.text
     gone = box.http.delete(files, params={"path": "/tmp/new", "recursive": "true"})
     assert gone.status_code == 204, gone.text
     assert box.http.get(files, params={"path": "/tmp/new"}).status_code == 404
@@ -163,10 +130,25 @@ def test_files_round_trip(box: Box) -> None:
     assert box.http.get(files, params={"path": "/etc"}).status_code == 400
 
 
+def test_archives(box: Box) -> None:
+    files = f"{box.path}/files"
+    put = box.http.put(files, params={"path": "/tmp/pack/below/file", "parents": "true"}, content=b"packed")
+    assert put.status_code == 200, put.text
+    tar = box.http.get(f"{files}/archive", params={"path": "/tmp/pack"})
+    assert tar.status_code == 200, tar.text
+    unpacked = box.http.put(f"{files}/archive", params={"path": "/tmp/unpacked"}, content=tar.content)
+    assert unpacked.status_code == 200, unpacked.text
+    assert (
+        "packed"
+        in box.exec("sh", "-c", "cat $(ls -d /tmp/unpacked/* | head -1)/*/file /tmp/unpacked/below/file")["stdout"]
+    )
+
+
 def test_processes_and_ports(box: Box) -> None:
     names = [item["argv"][0] for item in box.http.get(f"{box.path}/processes").json()["items"] if item["argv"]]
     assert "sleep" in " ".join(names)
     id = box.start("nc", "-l", "-p", "7777")
+
     def listens() -> bool:
         items = box.http.get(f"{box.path}/listening").json()["items"]
         return any(item["port"] == 7777 for item in items)

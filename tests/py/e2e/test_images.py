@@ -47,7 +47,8 @@ def drop(platform: Instance, name: str) -> None:
 
 def test_pull_shows_progress_and_the_image_can_be_inspected(client: Client, registry: FakeRegistry) -> None:
     gate = threading.Event()
-    repository = make_repository(gate=gate)
+    # A layer of its own: one that is unpacked already is not fetched again.
+    repository = make_repository(layer=images.root_layer({"slow": b"1"}), gate=gate)
     reference = registry.add("team/slow", repository)
     steps: list[tuple[int, int]] = []
 
@@ -139,7 +140,7 @@ def test_a_root_file_system_is_imported_and_runs(
     platform: Instance, client: Client, tmp_path: Path, name: str, runtime: str
 ) -> None:
     file = tmp_path / "rootfs.tar.gz"
-    file.write_bytes(gzip.compress(images.root_layer({"marker": runtime.encode()})))
+    file.write_bytes(gzip.compress(images.root_layer({"marker": f"{runtime}\n".encode()})))
     reference = f"sandboxd.test/rootfs:{runtime}"
     made = client.images.import_archive(
         file,
@@ -160,7 +161,8 @@ def test_a_root_file_system_is_imported_and_runs(
 
 def test_bad_archives_are_refused_and_leave_nothing(platform: Instance, client: Client, tmp_path: Path) -> None:
     before = platform.ctr("content", "ls", "-q").split()
-    good = images.write_archive(tmp_path / "good.tar", "sandboxd.test/bad:1", ["/bin/true"]).read_bytes()
+    more = {"bad": b"1"}  # a layer that is there already is not read again
+    good = images.write_archive(tmp_path / "good.tar", "sandboxd.test/bad:1", ["/bin/true"], more).read_bytes()
     at = good.index(b"\x1f\x8b") + 500  # in the layer
     cases = {
         "nothing": b"",
@@ -200,7 +202,7 @@ def test_usage_of_a_busy_loop(platform: Instance, client: Client, name: str, run
 
 def test_the_sandbox_shows_its_pulls(platform: Instance, registry: FakeRegistry, name: str) -> None:
     gate = threading.Event()
-    reference = registry.add("team/waited", make_repository(gate=gate))
+    reference = registry.add("team/waited", make_repository(layer=images.root_layer({"waited": b"1"}), gate=gate))
     platform.create(name, image=reference, runtime="runc")
     pulls = wait_until(lambda: (platform.sandbox(name) or {}).get("pulls"), "its pulls", 30)
     assert pulls[0]["image"] == reference

@@ -50,6 +50,17 @@ def root_layer(more: dict[str, bytes] | None = None) -> bytes:
     return buffer.getvalue()
 
 
+def layer_of(files: dict[str, bytes]) -> bytes:
+    """A tar of nothing but these executable files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, data in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.mode, entry.mtime, entry.size = 0o755, 1, len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
 def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 

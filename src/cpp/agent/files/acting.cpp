@@ -1,12 +1,12 @@
 #include "agent/files/acting.hpp"
 
 #include "agent/files/list.hpp"
+#include "agent/files/pack.hpp"
 #include "agent/files/read.hpp"
 #include "agent/files/remove.hpp"
+#include "agent/files/unpack.hpp"
 #include "agent/files/watch.hpp"
 #include "agent/files/write.hpp"
-
-#include <cstdio>
 
 namespace sandboxd::agent {
 
@@ -126,7 +126,16 @@ void Files::watch(const Watch& request, Channel& channel) const {
   if (const Problem wrong = prepare(request.path, request.user, acting)) return channel.fail(wrong);
   WatchCall::open(acting, request, loop_, channel);
 }
-void Files::pack(const Path& request, Channel& channel) const { channel.fail({ENOSYS, "pack " + request.path}); }
-void Files::unpack(const Write& request, Channel& channel) const { channel.fail({ENOSYS, "unpack " + request.path}); }
+void Files::pack(const Path& request, Channel& channel) const {
+  Acting acting;
+  if (const Problem wrong = prepare(request.path, request.user, acting)) return channel.fail(wrong);
+  PackCall::open(acting, channel);
+}
+
+void Files::unpack(const Write& request, Channel& channel) const {
+  Acting acting;
+  if (const Problem wrong = prepare(request.path, request.user, acting)) return channel.fail(wrong);
+  UnpackCall::open(acting, request, channel);
+}
 
 }  // namespace sandboxd::agent

@@ -127,9 +127,21 @@ Task<http::Response> resize(ApiPtr api, http::Request request) {
 Task<http::Response> write_stdin(ApiPtr api, http::Request request) {
   const auto is_end = flag_of(request, "eof", false);
   if (!is_end) co_return guest_failure(is_end.error());
-  const auto written = co_await api->agent.commands().write_stdin(id_of(request), request.parameter("command"),
-                                                                  std::move(request.body), *is_end);
-  if (!written) co_return guest_failure(written.error());
+  auto input = co_await api->agent.commands().open_stdin(id_of(request), request.parameter("command"));
+  if (!input) co_return guest_failure(input.error());
+  for (;;) {
+    auto piece = co_await request.body_reader->next();
+    if (!piece) co_return guest_failure(piece.error());
+    if (!*piece) break;
+    const auto written = co_await (*input)->write_stdin(**std::move(piece));
+    if (!written) co_return guest_failure(written.error());
+  }
+  if (*is_end) {
+    const auto closed = co_await (*input)->close_stdin();
+    if (!closed) co_return guest_failure(closed.error());
+  }
+  const auto taken = co_await (*input)->flush_stdin();
+  if (!taken) co_return guest_failure(taken.error());
   co_return nothing();
 }
 
@@ -187,7 +199,7 @@ constexpr RouteEntry kRoutes[] = {
     {"DELETE", "/v1/sandboxes/{id}/commands/{command}", remove},
     {"POST", "/v1/sandboxes/{id}/commands/{command}/signal", signal},
     {"POST", "/v1/sandboxes/{id}/commands/{command}/resize", resize},
-    {"POST", "/v1/sandboxes/{id}/commands/{command}/stdin", write_stdin},
+    {"POST", "/v1/sandboxes/{id}/commands/{command}/stdin", write_stdin, true, kUploadBytesMax, true},
     {"GET", "/v1/sandboxes/{id}/commands/{command}/output", output},
 };
 

@@ -101,9 +101,13 @@ Task<http::Response> read(ApiPtr api, http::Request request) {
   co_return response;
 }
 
-Task<http::Response> fill(std::unique_ptr<ports::GuestWriter> writer, std::string body) {
-  if (!body.empty()) {
-    const auto written = co_await writer->write(std::move(body));
+// As fast as the sandbox takes it. Whatever ends it early leaves what was there.
+Task<http::Response> fill(std::unique_ptr<ports::GuestWriter> writer, std::shared_ptr<http::BodyReader> body) {
+  for (;;) {
+    auto piece = co_await body->next();
+    if (!piece) co_return guest_failure(piece.error());
+    if (!*piece) break;
+    const auto written = co_await writer->write(**std::move(piece));
     if (!written) co_return guest_failure(written.error());
   }
   co_return with_file(co_await writer->finish());
@@ -118,7 +122,7 @@ Task<http::Response> write(ApiPtr api, http::Request request) {
   if (!parents) co_return guest_failure(parents.error());
   auto writer = co_await place->target.guests.write(place->target.key, std::move(place->path), *mode, *parents);
   if (!writer) co_return guest_failure(writer.error());
-  co_return co_await fill(*std::move(writer), std::move(request.body));
+  co_return co_await fill(*std::move(writer), request.body_reader);
 }
 
 Task<http::Response> remove(ApiPtr api, http::Request request) {
@@ -186,7 +190,7 @@ Task<http::Response> unpack(ApiPtr api, http::Request request) {
   if (!place) co_return guest_failure(place.error());
   auto writer = co_await place->target.guests.unpack(place->target.key, std::move(place->path));
   if (!writer) co_return guest_failure(writer.error());
-  co_return co_await fill(*std::move(writer), std::move(request.body));
+  co_return co_await fill(*std::move(writer), request.body_reader);
 }
 
 Task<http::Response> listening(ApiPtr api, http::Request request) {
@@ -226,14 +230,14 @@ Task<http::Response> processes(ApiPtr api, http::Request request) {
 
 constexpr RouteEntry kRoutes[] = {
     {"GET", "/v1/sandboxes/{id}/files", read},
-    {"PUT", "/v1/sandboxes/{id}/files", write, true, kUploadBytesMax},
+    {"PUT", "/v1/sandboxes/{id}/files", write, true, kUploadBytesMax, true},
     {"DELETE", "/v1/sandboxes/{id}/files", remove},
     {"GET", "/v1/sandboxes/{id}/files/stat", stat},
     {"GET", "/v1/sandboxes/{id}/files/list", list},
     {"POST", "/v1/sandboxes/{id}/files/mkdir", make_directory},
     {"POST", "/v1/sandboxes/{id}/files/rename", rename},
     {"GET", "/v1/sandboxes/{id}/files/archive", pack},
-    {"PUT", "/v1/sandboxes/{id}/files/archive", unpack, true, kUploadBytesMax},
+    {"PUT", "/v1/sandboxes/{id}/files/archive", unpack, true, kUploadBytesMax, true},
     {"GET", "/v1/sandboxes/{id}/listening", listening},
     {"GET", "/v1/sandboxes/{id}/processes", processes},
 };

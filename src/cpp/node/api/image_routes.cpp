@@ -21,7 +21,6 @@ namespace sbxlet = codec::sbxlet;
 namespace json = codec::json;
 
 constexpr Duration kProgressInterval = std::chrono::milliseconds(300);
-constexpr std::size_t kPieceBytes = 256 * 1024;  // of an import that is in memory
 
 http::Response refused(const Error& error) { return failed(http_status(error.code()), error); }
 
@@ -182,16 +181,21 @@ Result<ports::ImageImportRequest> import_request(const http::Request& request) {
 Task<http::Response> import(ApiPtr api, http::Request request) {
   auto wanted = import_request(request);
   if (!wanted) co_return failed(400, wanted.error());
+  const std::string reference = wanted->reference;
   auto begun = api->agent.images().begin_import(*std::move(wanted));
   if (!begun) co_return refused(begun.error());
   const std::unique_ptr<ports::ImageImport> import = *std::move(begun);
-  const std::string body = std::move(request.body);
-  for (std::size_t at = 0; at < body.size(); at += kPieceBytes) {
-    auto written = co_await import->write(body.substr(at, kPieceBytes));
+  const auto body = request.body_reader;
+  for (;;) {
+    auto piece = co_await body->next();
+    if (!piece) co_return refused(piece.error());
+    if (!*piece) break;
+    auto written = co_await import->write(*std::move(*piece));
     if (!written) co_return refused(written.error());
   }
   auto image = co_await import->finish();
   if (!image) co_return refused(image.error());
+  api->agent.images().imported(reference, *image);
   co_return ok(sbxlet::image_object(image_of(*image)), 201);
 }
 
@@ -200,7 +204,11 @@ constexpr RouteEntry kRoutes[] = {
     {"GET", "/v1/images/inspect", inspect},
     {"POST", "/v1/images/pull", pull},
     {"DELETE", "/v1/images", remove},
-    {.method = "POST", .pattern = "/v1/images/import", .function = import, .body_bytes_max = kImportBodyBytesMax},
+    {.method = "POST",
+     .pattern = "/v1/images/import",
+     .function = import,
+     .body_bytes_max = ports::kImportBytesMax,
+     .streams_body = true},
 };
 
 }  // namespace

@@ -28,22 +28,22 @@ struct RouteEntry {
   Task<http::Response> (*function)(ApiPtr, http::Request);
   bool needs_auth = true;
   std::size_t body_bytes_max = limits::kHttpBodyBytesMax;
+  bool streams_body = false;
 };
-inline constexpr std::size_t kUploadBytesMax = 256 * 1024 * 1024;
+// What is sent into a sandbox passes through; the sandbox's disk is the limit.
+inline constexpr std::size_t kUploadBytesMax = std::size_t{1} << 40;
 
 // Logs, whole and as they grow.
 [[nodiscard]] std::span<const RouteEntry> log_routes();
 // Into running sandboxes (codec/guest_wire.hpp).
 [[nodiscard]] std::span<const RouteEntry> command_routes();
 [[nodiscard]] std::span<const RouteEntry> file_routes();
+[[nodiscard]] std::span<const RouteEntry> attach_routes();
 
 // Pause, resume, stop, start.
 [[nodiscard]] std::span<const RouteEntry> life_routes();
 [[nodiscard]] std::span<const RouteEntry> image_routes();
 [[nodiscard]] std::span<const RouteEntry> usage_routes();
-
-// An archive comes in one body, in memory.
-inline constexpr std::size_t kImportBodyBytesMax = 256 * 1024 * 1024;
 
 inline http::Response ok(const codec::json::object& body, int status = 200) {
   http::Response response;

@@ -199,7 +199,7 @@ Result<void> add_sbxlet_routes(http::Router& router, Agent& agent, sbxlet::NodeF
   const ApiPtr api = std::make_shared<const Api>(Api{agent, std::move(facts)});
   std::vector<RouteEntry> entries(std::begin(kRoutes), std::end(kRoutes));
   for (const auto& more :
-       {life_routes(), log_routes(), command_routes(), file_routes(), image_routes(), usage_routes()})
+       {life_routes(), log_routes(), command_routes(), file_routes(), attach_routes(), image_routes(), usage_routes()})
     entries.insert(entries.end(), more.begin(), more.end());
   for (const RouteEntry& entry : entries) {
     http::Route route;
@@ -207,6 +207,7 @@ Result<void> add_sbxlet_routes(http::Router& router, Agent& agent, sbxlet::NodeF
     route.pattern = entry.pattern;
     route.needs_auth = entry.needs_auth;
     route.body_bytes_max = entry.body_bytes_max;
+    route.streams_body = entry.streams_body;
     // An ordinary function: what the coroutine needs are its parameters.
     route.handler = [api, function = entry.function](http::Request request) {
       return function(api, std::move(request));

@@ -1,4 +1,5 @@
-// The node's HTTP API: sandboxd-o's "sbxlet" dialect, and our GET /v1/watch. Statuses and words are those of its digest
+// The node's HTTP API: sandboxd-o's "sbxlet" dialect, and our GET /v1/watch,
+// /v1/images and /v1/sandboxes/{id}/usage. Statuses and words are those of its digest
 // (sections 3 and 16). No state and no decision here.
 //
 // Every error answer carries X-Sandboxd-Error with the code's name: the dialect answers every refused create with 400,

@@ -44,9 +44,9 @@ TEST(Handler, GvisorsShimIsToldOfItsFile) {
 }
 
 TEST(Handler, FlagsAreQuotedAndOverrideDefaults) {
-  EXPECT_EQ(make_runsc_config("", {{"host-uds", "open"}}),
+  EXPECT_EQ(make_runsc_config("", {{"network", "none"}}),
             "# Written at every start of the node agent.\nlog_level = \"warning\"\n\n[runsc_config]\n"
-            "\"host-uds\" = \"open\"\n\"platform\" = \"systrap\"\n");
+            "\"host-uds\" = \"open\"\n\"network\" = \"none\"\n\"platform\" = \"systrap\"\n");
   EXPECT_THAT(make_runsc_config("/opt/runsc", {{"platform", "pt\"race\n"}}),
               testing::AllOf(HasSubstr("binary_name = \"/opt/runsc\""), HasSubstr("\"pt\\\"race\\u000A\"")));
 }

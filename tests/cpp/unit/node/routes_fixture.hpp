@@ -28,6 +28,20 @@ inline Answer error_answer(int status, const std::string& text, const std::strin
   return {status, R"({"error":")" + text + R"("})", code};
 }
 
+// A body as a server gives it to a route that streams it.
+class WholeBody final : public http::BodyReader {
+ public:
+  explicit WholeBody(std::string body) : body_(std::move(body)) {}
+  Task<Result<std::optional<std::string>>> next() override {
+    if (body_.empty()) co_return std::optional<std::string>();
+    co_return std::optional(std::exchange(body_, std::string()));
+  }
+  [[nodiscard]] std::optional<std::uint64_t> length() const override { return body_.size(); }
+
+ private:
+  std::string body_;
+};
+
 class RoutesFixture : public NodeFixture {
  protected:
   RoutesFixture() { start_agent(); }
@@ -56,6 +70,7 @@ class RoutesFixture : public NodeFixture {
     auto* matched = std::get_if<http::Matched>(&found);
     if (matched == nullptr) throw std::runtime_error("no route: " + method + " " + target);
     request.parameters = std::move(matched->parameters);
+    if (matched->route->streams_body) request.body_reader = std::make_shared<WholeBody>(std::move(request.body));
     return run(matched->route->handler(std::move(request)));
   }
   Answer ask(const std::string& method, const std::string& target, std::string body = "") {

@@ -20,8 +20,7 @@ namespace {
 namespace json = codec::json;
 namespace sbxlet = codec::sbxlet;
 
-constexpr std::size_t kImportBodyBytesMax = 256 * 1024 * 1024;
-constexpr std::size_t kPieceBytes = 1024 * 1024;
+constexpr std::size_t kImportBodyBytesMax = 32ULL * 1024 * 1024 * 1024;  // as a node takes it
 
 struct Api {
   ImageService& images;
@@ -159,22 +158,6 @@ Task<http::Response> pull(Api api, http::Request request) {
   co_return ok(changed(*image));
 }
 
-// A body in memory, piece by piece.
-class BodySource {
- public:
-  explicit BodySource(std::string body) : body_(std::move(body)) {}
-  Task<Result<std::optional<std::string>>> next() {
-    if (at_ >= body_.size()) co_return std::optional<std::string>();
-    std::string piece = body_.substr(at_, kPieceBytes);
-    at_ += piece.size();
-    co_return std::optional(std::move(piece));
-  }
-
- private:
-  std::string body_;
-  std::size_t at_ = 0;
-};
-
 Task<http::Response> import(Api api, http::Request request) {
   ImportImage wanted;
   wanted.reference = query_of(request, "reference");
@@ -188,8 +171,7 @@ Task<http::Response> import(Api api, http::Request request) {
   wanted.rootfs.env = queries_of(request, "env");
   wanted.rootfs.work_dir = query_of(request, "workDir");
   wanted.rootfs.user = query_of(request, "user");
-  const auto source = std::make_shared<BodySource>(std::move(request.body));
-  wanted.source = [source] { return source->next(); };
+  wanted.source = [body = request.body_reader] { return body->next(); };
   auto image = co_await api.images.import(std::move(wanted));
   if (!image) co_return service_error(image.error());
   http::Response response = ok(changed(*image));
@@ -210,6 +192,7 @@ struct ImageEntry {
   const char* pattern;
   ApiUse use;
   std::size_t body_bytes_max = limits::kHttpBodyBytesMax;
+  bool streams_body = false;
 };
 
 constexpr ImageEntry kRoutes[] = {
@@ -217,7 +200,7 @@ constexpr ImageEntry kRoutes[] = {
     {"GET", "/api/v1/images/inspect", inspect},
     {"POST", "/api/v1/images/pull", pull},
     {"DELETE", "/api/v1/images", remove},
-    {"POST", "/api/v1/images/import", import, kImportBodyBytesMax},
+    {"POST", "/api/v1/images/import", import, kImportBodyBytesMax, true},
     {"GET", "/api/v1/sandboxes/{id}/usage", usage},
 };
 
@@ -229,6 +212,7 @@ Result<void> add_image_routes(http::Router& router, ImageService& images, ports:
     route.method = entry.method;
     route.pattern = entry.pattern;
     route.body_bytes_max = entry.body_bytes_max;
+    route.streams_body = entry.streams_body;
     route.handler = [api = Api{images, clock}, use = entry.use](http::Request request) {
       return use(api, std::move(request));
     };
