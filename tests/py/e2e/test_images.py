@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
+import os
 import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,6 +160,49 @@ def test_a_root_file_system_is_imported_and_runs(
     assert platform.log_lines(name) == ["hello there", runtime]
     drop(platform, name)
     client.images.delete(reference)
+
+
+def test_an_archive_of_any_size_goes_through_without_being_in_memory(
+    platform: Instance, client: Client, tmp_path: Path
+) -> None:
+    file, piece = tmp_path / "big.tar", os.urandom(1 << 20)
+    with tarfile.open(file, "w") as tar:
+        entry = tarfile.TarInfo("big")
+        entry.size = 300 << 20
+        tar.addfile(entry, repeated(piece, 300))
+
+    def peaks() -> list[int]:
+        found = []
+        for role in ("orch", "node"):
+            status = Path(f"/proc/{platform.pid(role)}/status").read_text()
+            found.append(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")))
+        return found
+
+    before = peaks()
+    made = client.images.import_archive(file, "sandboxd.test/big:1", rootfs=True)
+    grown = [after - earlier for after, earlier in zip(peaks(), before, strict=True)]
+    client.images.delete("sandboxd.test/big:1")
+    assert made.size_bytes == file.stat().st_size
+    assert max(grown) < 64 * 1024, f"KiB more of orch and node: {grown}"
+
+
+def repeated(piece: bytes, count: int) -> io.BufferedReader:
+    """A file that has `piece` so often."""
+
+    class Repeated(io.RawIOBase):
+        left = count * len(piece)
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: object) -> int:
+            view = memoryview(buffer)  # type: ignore[arg-type]
+            size = min(len(view), len(piece), self.left)
+            view[:size] = piece[:size]
+            self.left -= size
+            return size
+
+    return io.BufferedReader(Repeated())
 
 
 def test_bad_archives_are_refused_and_leave_nothing(platform: Instance, client: Client, tmp_path: Path) -> None:
