@@ -91,6 +91,8 @@ class State {
   // The nodes that an External is bound to, by its id.
   [[nodiscard]] const std::map<std::string, NodeId>& externals() const { return externals_; }
   [[nodiscard]] KeptAnswers& answers() { return answers_; }
+  // The sandboxes of this name: at most one of each owner.
+  [[nodiscard]] std::vector<SandboxRef> named(const std::string& name) const;
   [[nodiscard]] bool name_taken(const std::string& owner, const std::string& name) const;
   // How many sandboxes are in this phase.
   [[nodiscard]] std::size_t count(model::Phase phase) const;

@@ -18,7 +18,8 @@ namespace sandboxd::orch::common {
 
 // `operations` must outlive the router. Errors: invalid_argument when another dialect owns one of the paths.
 [[nodiscard]] Result<void> add_routes(http::Router& router, Operations& operations,
-                                      std::shared_ptr<const http::Traffic> traffic);
+                                      std::shared_ptr<const http::Traffic> traffic,
+                                      std::shared_ptr<const http::Traffic> proxy);
 
 // The OpenAPI document, as it is served.
 [[nodiscard]] std::string_view openapi_document();
