@@ -175,28 +175,6 @@ Task<Session::Outcome> Session::read_header() {
   }
 }
 
-// A client that waits for leave to send its body gets it. False when it is gone.
-Task<bool> Session::send_continue() {
-  if (is_continued_ || !parser_.expects_continue() || !parser_.is_http_1_1() || !buffer_.empty()) co_return true;
-  is_continued_ = true;
-  const bool sent = co_await send(std::string(kContinue), {});
-  co_return sent;
-}
-
-Task<Session::Outcome> Session::read_body() {
-  const bool sent = co_await send_continue();
-  if (!sent) co_return Outcome::ended;
-  set_deadline(Activity::reading, server_->options.body_timeout);
-  while (true) {
-    buffer_.consume(parser_.feed(buffer_.view()));
-    if (parser_.fault() != ParseFault::none) co_return Outcome::fault;
-    if (parser_.is_done()) co_return Outcome::complete;
-    const auto failure = co_await receive(kBodyReadBytes);
-    if (is_expired_) co_return Outcome::timed_out;
-    if (failure) co_return Outcome::ended;
-  }
-}
-
 bool Session::is_whole() const { return parser_.fault() == ParseFault::none && parser_.is_done(); }
 
 // ---- one request

@@ -1,4 +1,4 @@
-// The part of a session that lets a handler read the request's body while it arrives.
+// The part of a session that reads bodies: whole, or as the handler asks for them while they arrive.
 #include "http/session.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -11,7 +11,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kPieceReadBytes = 64 * 1024;
+constexpr std::size_t kBodyReadBytes = 64 * 1024;
 constexpr std::size_t kWatchReadBytes = 1024;
 constexpr std::size_t kHeldBytesMax = 64 * 1024;  // of later requests
 
@@ -78,6 +78,28 @@ class Session::Body final : public BodyReader {
   bool is_reading_ = false;
 };
 
+// A client that waits for leave to send its body gets it. False when it is gone.
+Task<bool> Session::send_continue() {
+  if (is_continued_ || !parser_.expects_continue() || !parser_.is_http_1_1() || !buffer_.empty()) co_return true;
+  is_continued_ = true;
+  const bool sent = co_await send(std::string(kContinue), {});
+  co_return sent;
+}
+
+Task<Session::Outcome> Session::read_body() {
+  const bool sent = co_await send_continue();
+  if (!sent) co_return Outcome::ended;
+  set_deadline(Activity::reading, server_->options.body_timeout);
+  while (true) {
+    buffer_.consume(parser_.feed(buffer_.view()));
+    if (parser_.fault() != ParseFault::none) co_return Outcome::fault;
+    if (parser_.is_done()) co_return Outcome::complete;
+    const auto failure = co_await receive(kBodyReadBytes);
+    if (is_expired_) co_return Outcome::timed_out;
+    if (failure) co_return Outcome::ended;
+  }
+}
+
 Task<Result<std::optional<std::string>>> Session::read_piece() {
   bool may_feed = true;
   while (true) {
@@ -100,7 +122,7 @@ Task<Result<std::optional<std::string>>> Session::read_piece() {
       continue;
     }
     set_deadline(Activity::reading, server_->options.body_timeout);
-    const auto failure = co_await receive(kPieceReadBytes);
+    const auto failure = co_await receive(kBodyReadBytes);
     clear_deadline(Activity::handling);
     if (is_expired_) {
       body_outcome_ = Outcome::timed_out;

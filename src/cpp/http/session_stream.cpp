@@ -89,9 +89,10 @@ bool Session::count_sent(std::size_t bytes) {
 
 Task<void> Session::watch_client(std::shared_ptr<Session> self) {
   const bool drops = !self->is_whole();  // the rest of a body that nobody wants
+  const std::size_t count = drops ? kDropReadBytes : kWatchReadBytes;
   std::size_t dropped = 0;
   while (self->buffer_.size() < kHeldBytesMax && dropped < kLingerBytesMax) {
-    const auto failure = co_await self->receive(drops ? kDropReadBytes : kWatchReadBytes);
+    const auto failure = co_await self->receive(count);
     if (failure == asio::error::operation_aborted) co_return;  // the stream is at its end
     if (failure) break;
     if (!drops) continue;

@@ -35,6 +35,14 @@ constexpr Field lenient(Field row, std::string_view low, std::string_view otherw
 
 constexpr std::array kFields{
     lenient(field("listen", &C::listen, "Address and port to serve on.", "http_addr", "ORCH_HTTP_ADDR"), {}, ":8082"),
+    field("proxy_listen", &C::proxy_listen,
+          "Addresses and ports of the reverse proxy, separated by commas; the first one's port stands in sandboxes' "
+          "URLs; empty: none.",
+          {}, "PROXY_ADDR"),
+    field("base_domain", &C::base_domain, "The reverse proxy serves <sandbox name>.<base_domain>.", {}, "BASE_DOMAIN"),
+    field(
+        "trusted_proxies", &C::trusted_proxies,
+        "Addresses whose Forwarded and X-Forwarded headers the reverse proxy passes on; those of others are dropped."),
     reloadable(secret(field("token", &C::token, "Shared secret of clients; may be empty on a loopback address only.",
                             "shared_secret", "SBX_SHARED_SECRET"))),
     reloadable(secret(field("more_tokens", &C::more_tokens,
@@ -100,11 +108,6 @@ constexpr std::array kFields{
         "40")),
     field("scheduler_policy", &C::scheduler_policy,
           "How nodes are chosen: spread, pack, original (CPU alone), or a policy as JSON; @PATH reads it from a file."),
-    field("proxy_listen", &C::proxy_listen,
-          "Addresses and ports of the reverse proxy, separated by commas; the first one's port stands in sandboxes' "
-          "URLs; empty: none.",
-          {}, "PROXY_ADDR"),
-    field("base_domain", &C::base_domain, "The reverse proxy serves <sandbox name>.<base_domain>.", {}, "BASE_DOMAIN"),
     reloadable(field("opensbx_strict", &C::opensbx_strict,
                      "Opensbx routes answer as the original also where it hides failures.")),
     reloadable(field("opensbx_request_percent", &C::opensbx_request_percent,
@@ -162,10 +165,32 @@ void check_rate(std::vector<std::string>& problems, const OrchConfig& config) {
 std::span<const ConfigField<OrchConfig>> OrchConfig::fields() { return kFields; }
 std::span<const ForeignSetting> OrchConfig::foreign_settings() { return kForeign; }
 
+Result<std::vector<Endpoint>> OrchConfig::proxy_endpoints() const {
+  std::vector<Endpoint> out;
+  std::string_view rest = proxy_listen;
+  while (!rest.empty()) {
+    const std::size_t comma = rest.find(',');
+    std::string_view item = rest.substr(0, comma);
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (item.empty()) continue;
+    SBX_TRY(endpoint, parse_endpoint(item));
+    out.push_back(std::move(endpoint));
+  }
+  return out;
+}
+
 std::vector<std::string> OrchConfig::validate() const {
   std::vector<std::string> problems;
   const auto endpoint = parse_endpoint(listen);
   if (!endpoint) problems.push_back("listen: " + endpoint.error().message());
+  if (const auto proxies = proxy_endpoints(); !proxies) {
+    problems.push_back("proxy_listen: " + proxies.error().message());
+  }
+  if (base_domain.empty() || base_domain.find_first_of(" :/") != std::string::npos) {
+    problems.push_back("base_domain: \"" + base_domain + "\" is no domain name; \"localhost\" is the default");
+  }
   if (token.empty() && api_key.empty() && !more_tokens.empty()) {
     problems.emplace_back("more_tokens: there is no token that they could stand beside; set token too");
   }

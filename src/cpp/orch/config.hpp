@@ -2,15 +2,23 @@
 #pragma once
 
 #include "base/config.hpp"
+#include "base/endpoint.hpp"
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sandboxd::orch {
 
+// Where the reverse proxy listens unless somebody says otherwise; that it cannot is no reason not to start.
+inline constexpr std::string_view kDefaultProxyListen = "127.0.0.1:3000";
+
 struct OrchConfig {
   std::string listen = "127.0.0.1:8082";
+  std::string proxy_listen{kDefaultProxyListen};  // of the reverse proxy, separated by commas; empty: none
+  std::string base_domain = "localhost";
+  std::vector<std::string> trusted_proxies;
   std::string token;  // empty on a loopback listener: no authentication
   std::vector<std::string> more_tokens;
   std::string api_key;  // a token like the others, by the name that Opensbx has for it
@@ -46,8 +54,6 @@ struct OrchConfig {
   std::string node_token;        // sent to nodes; empty: `token`
   double create_rps = 0;         // 0: no limit; the bounded queue protects
   std::int64_t create_burst = 40;
-  std::string proxy_listen = "127.0.0.1:3000";
-  std::string base_domain = "localhost";
   bool opensbx_strict = false;
   std::int64_t opensbx_request_percent = 10;
 
@@ -56,6 +62,8 @@ struct OrchConfig {
   // Every problem, one sentence each, naming the field and what to change. Empty: valid.
   [[nodiscard]] std::vector<std::string> validate() const;
   [[nodiscard]] std::string database_path() const;
+  // `proxy_listen`, as addresses. Errors: invalid_argument.
+  [[nodiscard]] Result<std::vector<Endpoint>> proxy_endpoints() const;
 };
 
 }  // namespace sandboxd::orch

@@ -12,6 +12,7 @@
 #include "orch/api/common/routes.hpp"
 #include "orch/api/opensbx/errors.hpp"
 #include "orch/api/opensbx/routes.hpp"
+#include "orch/api/proxy/listeners.hpp"
 #include "orch/api/sandboxd_o/errors.hpp"
 #include "orch/api/sandboxd_o/guests.hpp"
 #include "orch/api/sandboxd_o/images.hpp"
@@ -164,7 +165,22 @@ class Orchestrator::Impl {
     server_ = std::make_unique<http::Server>(executor, std::move(router), std::move(options));
     SBX_CO_CHECK(server_->start());
     port_ = server_->port();
+    SBX_CO_CHECK(start_proxy());
     co_return Result<void>();
+  }
+
+  Result<void> start_proxy() {
+    SBX_TRY(endpoints, config_.proxy_endpoints());
+    proxy::ProxyOptions options;
+    options.base_domain = config_.base_domain;
+    options.trusted_proxies = config_.trusted_proxies;
+    options.access_log = http::parse_access_log(config_.access_log).value_or(http::AccessLog::all);
+    options.traffic = proxy_traffic_;
+    proxy_ = std::make_unique<proxy::Listeners>(
+        runtime_.context().get_executor(),
+        [this](std::string label) { return find_host_target(*engine_, std::move(label)); }, std::move(options));
+    // The port that nobody asked for may be somebody else's.
+    return proxy_->start(endpoints, config_.proxy_listen == kDefaultProxyListen);
   }
 
   Result<http::Router> make_router(std::shared_ptr<const http::Traffic> traffic) {
@@ -181,7 +197,7 @@ class Orchestrator::Impl {
       const MakeError words = opensbx::error_response;
       SBX_CHECK(router.guard("POST", "/v1/sandboxes", limit_creates(create_limit_, clock_, words)));
     }
-    SBX_CHECK(common::add_routes(router, *operations_, std::move(traffic)));
+    SBX_CHECK(common::add_routes(router, *operations_, std::move(traffic), proxy_traffic_));
     return router;
   }
 
@@ -200,10 +216,12 @@ class Orchestrator::Impl {
 
   // Callers first, then the engine, then what it uses: nothing is destroyed while somebody may still call it.
   Task<void> stop_on_core() {
+    if (proxy_) co_await proxy_->stop(config_.shutdown_timeout);
     if (server_) co_await server_->stop(config_.shutdown_timeout);
     if (images_) co_await images_->stop();
     if (engine_) co_await engine_->stop();
     if (operations_) co_await operations_->join();
+    proxy_.reset();
     server_.reset();
     opensbx_.reset();
     guests_.reset();
@@ -245,6 +263,8 @@ class Orchestrator::Impl {
   std::unique_ptr<GuestService> guests_;
   std::unique_ptr<opensbx::Context> opensbx_;
   std::unique_ptr<http::Server> server_;
+  std::shared_ptr<http::Traffic> proxy_traffic_ = std::make_shared<http::Traffic>();
+  std::unique_ptr<proxy::Listeners> proxy_;
   aio::IoRuntime runtime_{"sandboxd-orch"};
 };
 

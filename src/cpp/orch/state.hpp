@@ -102,6 +102,8 @@ class State {
   [[nodiscard]] KeptAnswers& answers() { return answers_; }
   // nullptr: none of this owner has the name.
   [[nodiscard]] SandboxRef find_named(const std::string& owner, const std::string& name) const;
+  // The sandboxes of this name: at most one of each owner.
+  [[nodiscard]] std::vector<SandboxRef> named(const std::string& name) const;
   [[nodiscard]] bool name_taken(const std::string& owner, const std::string& name) const;
   // How many sandboxes are in this phase.
   [[nodiscard]] std::size_t count(model::Phase phase) const;

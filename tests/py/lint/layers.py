@@ -14,6 +14,7 @@ TOOLS = {"ports", "aio"}
 UP_TO_PORTS = VALUES | {"codec"} | DECISIONS | TOOLS
 ADAPTERS = {"http", "store", "containerd", "cni", "network", "logs", "proc", "sim", "guestlink"}
 DIALECTS = ("orch/api/", "node/api/")
+TRANSPORTS = {"mcp"}  # folders beside the dialects that any of them may build on
 
 # The parts of orch/ and node/ that put adapters together. Everything else in those folders is core.
 ROOTS = {
@@ -89,7 +90,7 @@ def _own_include(name: str, target: str) -> str | None:
         return None
     if goal.endswith(" api") and part.endswith(" api"):
         mine, theirs = name.split("/"), target.split("/")
-        if len(mine) > 3 and len(theirs) > 3 and mine[2] != theirs[2]:
+        if len(mine) > 3 and len(theirs) > 3 and mine[2] != theirs[2] and theirs[2] not in TRANSPORTS:
             return f"dialect {mine[2]} includes dialect {theirs[2]}: what both need belongs in {folder}/api/ or below"
         return None if folder == target_folder else f"{folder} and {target_folder} never include each other"
     if goal.endswith((" api", " root")) and not part.endswith(" root") and goal != part:

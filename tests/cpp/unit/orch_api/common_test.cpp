@@ -110,7 +110,9 @@ TEST(Metrics, every_line_is_a_comment_or_a_sample_and_no_family_comes_twice) {
   traffic.answered(&route, 200);
   traffic.took(&route, std::chrono::milliseconds(3));
   traffic.answered(nullptr, 404);
-  const std::string text = metrics_text(figures, traffic, LogDrops{1, 2});
+  http::Traffic proxied;
+  proxied.answered(nullptr, 502);
+  const std::string text = metrics_text(figures, traffic, proxied, LogDrops{1, 2});
   EXPECT_THAT(text, HasSubstr("sandboxd_sandboxes{phase=\"running\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("sandboxd_nodes{state=\"Ready\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("sandboxd_http_requests_total{method=\"GET\",route=\"/api/v1/sandboxes/{id}\","
@@ -136,7 +138,7 @@ class RoutesTest : public testing::Test {
     EXPECT_TRUE(sandboxd_o::add_routes(router_, service_, clock_));
     EXPECT_TRUE(sandboxd_o::add_image_routes(router_, images_, clock_));
     EXPECT_TRUE(opensbx::add_routes(router_, opensbx_));
-    EXPECT_TRUE(add_routes(router_, operations_, std::make_shared<http::Traffic>()));
+    EXPECT_TRUE(add_routes(router_, operations_, std::make_shared<http::Traffic>(), std::make_shared<http::Traffic>()));
   }
 
   boost::asio::io_context context_;

@@ -2,6 +2,8 @@
 
 #include "orch/api/common/metrics_text.hpp"
 
+#include <map>
+
 namespace sandboxd::orch::common {
 namespace {
 
@@ -36,6 +38,26 @@ void add_connections(MetricsText& out, const http::Traffic& traffic) {
   out.one("sandboxd_http_evicted_total", "counter", "Idle connections closed to make room.", traffic.evicted);
   out.one("sandboxd_http_timeouts_total", "counter", "Requests or answers that did not get across in time.",
           traffic.timed_out);
+}
+
+// The answers are the sandboxes' own, so nothing but their statuses is told.
+void add_proxy(MetricsText& out, const http::Traffic& traffic) {
+  std::map<int, std::uint64_t> answers;
+  for (const auto& [route, counts] : traffic.routes()) {
+    for (const auto& [status, count] : counts.answers) answers[status] += count;
+  }
+  const char* name = "sandboxd_proxy_answers_total";
+  out.family(name, "counter", "Answers of the reverse proxy by status; 101 is a connection that was tunnelled.");
+  for (const auto& [status, count] : answers) {
+    const std::string text = std::to_string(status);
+    out.sample(name, {{"status", text}}, count);
+  }
+  out.one("sandboxd_proxy_connections", "gauge", "Connections to the reverse proxy that are open.",
+          traffic.connections);
+  out.one("sandboxd_proxy_streams", "gauge", "Answers and tunnels of the reverse proxy that are open.",
+          traffic.streams);
+  out.one("sandboxd_proxy_refused_total", "counter", "Connections to the reverse proxy refused: too many.",
+          traffic.refused);
 }
 
 void add_objects(MetricsText& out, const Figures& figures) {
@@ -77,12 +99,14 @@ void add_engine(MetricsText& out, const Figures& figures) {
 
 }  // namespace
 
-std::string metrics_text(const Figures& figures, const http::Traffic& traffic, const LogDrops& drops) {
+std::string metrics_text(const Figures& figures, const http::Traffic& traffic, const http::Traffic& proxy,
+                         const LogDrops& drops) {
   MetricsText out;
   add_objects(out, figures);
   add_engine(out, figures);
   add_requests(out, traffic);
   add_connections(out, traffic);
+  add_proxy(out, proxy);
   const char* name = "sandboxd_log_dropped_total";
   out.family(name, "counter", "Log lines that the writer could not take.");
   out.sample(name, {{"kind", "access"}}, drops.bulk);

@@ -14,6 +14,7 @@ namespace sandboxd::orch::common {
 
 inline constexpr std::string_view kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
 
-[[nodiscard]] std::string metrics_text(const Figures& figures, const http::Traffic& traffic, const LogDrops& drops);
+[[nodiscard]] std::string metrics_text(const Figures& figures, const http::Traffic& traffic, const http::Traffic& proxy,
+                                       const LogDrops& drops);
 
 }  // namespace sandboxd::orch::common

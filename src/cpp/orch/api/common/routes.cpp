@@ -37,10 +37,11 @@ Task<http::Response> readyz(Operations& operations, http::Request) {
   co_return response;
 }
 
-Task<http::Response> metrics(const Operations& operations, std::shared_ptr<const http::Traffic> traffic) {
+Task<http::Response> metrics(const Operations& operations, std::shared_ptr<const http::Traffic> traffic,
+                             std::shared_ptr<const http::Traffic> proxy) {
   http::Response response;
   response.content_type = kMetricsType;
-  response.body = metrics_text(operations.figures(), *traffic, log_drops());
+  response.body = metrics_text(operations.figures(), *traffic, *proxy, log_drops());
   co_return response;
 }
 
@@ -85,13 +86,16 @@ Result<void> add_document(http::Router& router) {
 
 }  // namespace
 
-Result<void> add_routes(http::Router& router, Operations& operations, std::shared_ptr<const http::Traffic> traffic) {
+Result<void> add_routes(http::Router& router, Operations& operations, std::shared_ptr<const http::Traffic> traffic,
+                        std::shared_ptr<const http::Traffic> proxy) {
   SBX_CHECK(add(
       router, "/readyz", [&operations](http::Request request) { return readyz(operations, std::move(request)); },
       false));
   SBX_CHECK(add(
       router, "/metrics",
-      [&operations, traffic = std::move(traffic)](const http::Request&) { return metrics(operations, traffic); },
+      [&operations, traffic = std::move(traffic), proxy = std::move(proxy)](const http::Request&) {
+        return metrics(operations, traffic, proxy);
+      },
       true));
   for (const Page& one : pages()) {
     const auto show = [&one](const http::Request&) { return page(one.content_type, one.body); };

@@ -19,6 +19,7 @@ namespace sandboxd::orch::common {
 // After the dialects' routes, which the OpenAPI document names. `operations` must outlive the router. Errors:
 // invalid_argument when another dialect owns one of the paths.
 [[nodiscard]] Result<void> add_routes(http::Router& router, Operations& operations,
-                                      std::shared_ptr<const http::Traffic> traffic);
+                                      std::shared_ptr<const http::Traffic> traffic,
+                                      std::shared_ptr<const http::Traffic> proxy);
 
 }  // namespace sandboxd::orch::common

@@ -1,0 +1,37 @@
+// What an MCP server offers: tools with a name, a description, a schema of their arguments and a function.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/task.hpp"
+#include "codec/json.hpp"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace sandboxd::orch::mcp {
+
+// Gets arguments that fit the schema. An error's message is what the caller is told.
+using ToolHandler = std::function<Task<Result<codec::json::value>>(codec::json::object arguments)>;
+
+struct Tool {
+  std::string name;
+  std::string description;
+  codec::json::object input_schema;  // of type "object"; see schema.hpp
+  ToolHandler handler;
+};
+
+class Tools {
+ public:
+  // Errors: already_exists; invalid_argument: no name, no function, or a schema that is of no object.
+  [[nodiscard]] Result<void> add(Tool tool);
+  [[nodiscard]] const Tool* find(std::string_view name) const;
+  // As `tools/list` shows them, by name.
+  [[nodiscard]] codec::json::array list() const;
+
+ private:
+  std::map<std::string, Tool, std::less<>> tools_;
+};
+
+}  // namespace sandboxd::orch::mcp
