@@ -146,7 +146,8 @@ class Decisions {
   void begin_delete(const model::Sandbox& sandbox, const std::string& why);
   SandboxRef begin_stop(const model::Sandbox& sandbox, model::Desired desired);
   [[nodiscard]] Result<SandboxRef> begin_start(const model::Sandbox& sandbox);
-  [[nodiscard]] Result<SandboxRef> start_anew(const model::Sandbox& sandbox);
+  SandboxRef start_there(const model::Sandbox& sandbox);
+  SandboxRef start_anew(const model::Sandbox& sandbox);
   void go_on_after_stop(const model::Sandbox& stopped);
   // Sends what its phase still needs.
   void take_up_life(const model::Sandbox& sandbox);

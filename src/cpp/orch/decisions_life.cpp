@@ -187,6 +187,10 @@ Result<SandboxRef> Decisions::begin_start(const model::Sandbox& sandbox) {
   }
   SBX_CHECK(check_node_can(sandbox, LifeVerb::start));
   SBX_CHECK(check_room(sandbox));
+  return start_there(sandbox);
+}
+
+SandboxRef Decisions::start_there(const model::Sandbox& sandbox) {
   model::Sandbox next = sandbox;
   move(next, Event::start_asked);
   next.desired = Desired::running;
@@ -199,7 +203,7 @@ Result<SandboxRef> Decisions::begin_start(const model::Sandbox& sandbox) {
 }
 
 // No node has files of it.
-Result<SandboxRef> Decisions::start_anew(const model::Sandbox& sandbox) {
+SandboxRef Decisions::start_anew(const model::Sandbox& sandbox) {
   if (!sandbox.node.empty()) state_.release(SendRemove{sandbox.id, sandbox.uid, sandbox.node});
   model::Sandbox next = sandbox;
   move(next, Event::start_anew_asked);
@@ -222,14 +226,13 @@ Result<SandboxRef> Decisions::start_anew(const model::Sandbox& sandbox) {
   return state_.find(waiting->id);
 }
 
-// A stop that was the first half of a restart.
+// A stop that was the first half of a restart. It has had its room until now.
 void Decisions::go_on_after_stop(const model::Sandbox& stopped) {
-  model::Sandbox kept = stopped;
-  kept.desired = Desired::stopped;
-  const auto started = begin_start(kept);
-  if (started) return;
-  kept.last_error = started.error().message().substr(0, limits::kErrorTextMax);
-  state_.put(std::move(kept));
+  if (stopped.running_since) {
+    start_there(stopped);
+  } else {
+    start_anew(stopped);
+  }
 }
 
 void Decisions::take_up_life(const model::Sandbox& sandbox) {

@@ -1,4 +1,4 @@
-"""Pausing, stopping and starting again real containers, under both runtimes: asked of the node."""
+"""Pausing, stopping and starting again real containers, under both runtimes, by the node and by the control plane."""
 
 from __future__ import annotations
 
@@ -85,9 +85,11 @@ def test_a_pair_with_a_port_stops_and_starts(platform: Instance, name: str, runt
     platform.wait_phase(name, "Running")
     port = platform.host_port(name)
     assert wait_page(f"http://127.0.0.1:{port}")
-    assert ask(platform, name, "stop")["phase"] == "stopped"
+    wish(platform, name, "stop")
+    platform.wait_phase(name, "Stopped")
     assert settle(platform) == []
-    start(platform, name)
+    wish(platform, name, "start")
+    platform.wait_phase(name, "Running")
     assert wait_page(f"http://127.0.0.1:{port}")
     wait_until(lambda: "life 2" in platform.log_lines(name, "side"), "its files", 20)
     assert settle(platform) == []
