@@ -72,7 +72,7 @@ struct Sandbox {
   std::optional<WallTime> expires_at;
   std::optional<WallTime> running_since;
   std::optional<WallTime> ended_at;  // of the life that began at running_since
-  std::int64_t revision = 0;  // of the change that made this version
+  std::int64_t revision = 0;         // of the change that made this version
 
   friend bool operator==(const Sandbox&, const Sandbox&) = default;
 };
