@@ -33,16 +33,6 @@ Task<void> wait_accepted(EntryPtr entry) {
   while (!entry->accepted && !entry->gone) co_await entry->changed.wait();
 }
 
-// "20260102-150405" of an RFC 3339 time.
-std::string compact(WallTime now) {
-  std::string digits;
-  for (const char c : format_rfc3339(now).substr(0, 19)) {
-    if (c == 'T') digits += '-';
-    if (c >= '0' && c <= '9') digits += c;
-  }
-  return digits;
-}
-
 }  // namespace
 
 class Agent::Impl {
@@ -65,6 +55,7 @@ class Agent::Impl {
   [[nodiscard]] std::optional<Error> degraded() const;
   [[nodiscard]] EntryPtr find(const SandboxId& id) const;
   [[nodiscard]] Result<EntryPtr> find_life(const SandboxId& id, const LifeAsk& ask) const;
+  Task<Result<model::NodeSandbox>> lead_to(model::Phase goal, SandboxId id, LifeAsk ask);
 
   AgentCore core_;
   Remover remover_;
@@ -98,6 +89,13 @@ Result<EntryPtr> Agent::Impl::find_life(const SandboxId& id, const LifeAsk& ask)
         .with_reasons({"outdated"});
   entry->order = std::max(entry->order, ask.order);
   return entry;
+}
+
+Task<Result<model::NodeSandbox>> Agent::Impl::lead_to(model::Phase goal, SandboxId id, LifeAsk ask) {
+  SBX_CO_TRY(entry, find_life(id, ask));
+  SBX_CO_CHECK(co_await life_.lead_to(entry, goal, ask.grace));
+  if (ask.until == Until::gone) SBX_CO_CHECK(co_await life_.settled(entry, goal));
+  co_return entry->record;
 }
 
 std::optional<Error> Agent::Impl::degraded() const {
@@ -178,7 +176,7 @@ Task<void> Agent::Impl::report_regularly() {
 }
 
 SandboxId Agent::Impl::draw_id() {
-  const std::string prefix = "sbx-" + compact(core_.ports.clock.wall_now()) + "-";
+  const std::string prefix = "sbx-" + compact_time(core_.ports.clock.wall_now()) + "-";
   for (;;) {
     SandboxId id(prefix + core_.random.hex(6));
     if (!core_.table.find(id)) return id;
@@ -347,22 +345,13 @@ Task<Result<void>> Agent::remove(SandboxId id, std::string uid) {
   return impl_->remove(std::move(id), std::move(uid), Until::gone);
 }
 Task<Result<model::NodeSandbox>> Agent::pause(SandboxId id, LifeAsk ask) {
-  SBX_CO_TRY(entry, impl_->find_life(id, ask));
-  SBX_CO_CHECK(co_await impl_->life_.pause(entry));
-  if (ask.until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::paused));
-  co_return entry->record;
+  return impl_->lead_to(model::Phase::paused, std::move(id), std::move(ask));
 }
 Task<Result<model::NodeSandbox>> Agent::resume(SandboxId id, LifeAsk ask) {
-  SBX_CO_TRY(entry, impl_->find_life(id, ask));
-  SBX_CO_CHECK(co_await impl_->life_.resume(entry));
-  if (ask.until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::running));
-  co_return entry->record;
+  return impl_->lead_to(model::Phase::running, std::move(id), std::move(ask));
 }
 Task<Result<model::NodeSandbox>> Agent::stop(SandboxId id, LifeAsk ask) {
-  SBX_CO_TRY(entry, impl_->find_life(id, ask));
-  SBX_CO_CHECK(co_await impl_->life_.stop(entry, ask.grace));
-  if (ask.until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::stopped));
-  co_return entry->record;
+  return impl_->lead_to(model::Phase::stopped, std::move(id), std::move(ask));
 }
 Task<Result<model::NodeSandbox>> Agent::start(SandboxId id, LifeAsk ask) {
   SBX_CO_TRY(entry, impl_->find_life(id, ask));
