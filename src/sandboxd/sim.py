@@ -81,7 +81,7 @@ class Workload:
     cordon_permille: int = 300
     ending_permille: int = 170
     restart_permille: int = 150
-    life_permille: int = 150
+    life_permille: int = 0
 
 
 class World:

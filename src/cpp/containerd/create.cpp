@@ -98,6 +98,13 @@ Task<Result<std::string>> update_record(Context* context, wire::Container record
                                             context->options.call_timeout);
 }
 
+Task<Result<std::string>> store_record(Context* context, wire::Container container, bool again) {
+  if (again) return update_record(context, std::move(container));
+  wire::CreateContainerRequest request;
+  *request.mutable_container() = std::move(container);
+  return context->channel.unary(method::kContainersCreate, request.SerializeAsString(), context->options.call_timeout);
+}
+
 // Users that are names, or whose group is not given, are looked up in the snapshot; the record then gets the new spec.
 Task<Result<void>> settle_user(Context* context, SpecInputs* inputs, std::string user, wire::Container record,
                                std::vector<std::string> layers) {
@@ -127,8 +134,12 @@ Task<Result<void>> bound_writes(Context* context, const SpecInputs* inputs, std:
   const std::vector<std::string> layers = layers_of(*snapshot);
   if (layers.empty()) co_return Error(ErrorCode::runtime_failed, "snapshot " + key + " has no layers");
   if (bounds_root(*inputs)) {
-    const auto made = request.again ? co_await context->disks.mount_root(key)
-                                    : co_await context->disks.make_root(key, request.root_bytes, layers.front());
+    Result<void> made;
+    if (request.again) {
+      made = co_await context->disks.mount_root(key);
+    } else {
+      made = co_await context->disks.make_root(key, request.root_bytes, layers.front());
+    }
     if (!made) co_return made.error().with_context("disk of container " + key);
     const std::string disk = context->disks.root_dir(key);
     redirect_writes(*snapshot, disk + "/upper", disk + "/work");
@@ -194,12 +205,8 @@ Task<Result<std::uint32_t>> create_container(Context* context, ImageStore* image
     prepare.set_parent(parent);
   }
 
-  wire::CreateContainerRequest record;
-  *record.mutable_container() = make_record(*context, inputs, handler, spec);
-  const auto stored = inputs.request.again
-                          ? co_await update_record(context, record.container())
-                          : co_await context->channel.unary(method::kContainersCreate, record.SerializeAsString(),
-                                                            context->options.call_timeout);
+  const wire::Container record = make_record(*context, inputs, handler, spec);
+  const auto stored = co_await store_record(context, record, inputs.request.again);
   // An unknown outcome may have left a record; a refusal did not.
   *recorded = stored || stored.error().code() == ErrorCode::deadline_exceeded ||
               stored.error().code() == ErrorCode::cancelled || stored.error().code() == ErrorCode::unavailable;
@@ -222,7 +229,7 @@ Task<Result<std::uint32_t>> create_container(Context* context, ImageStore* image
   }
   if (lookup) {
     const std::vector<std::string> layers = layers_of(snapshot);
-    SBX_CO_CHECK(co_await settle_user(context, &inputs, user, record.container(), layers));
+    SBX_CO_CHECK(co_await settle_user(context, &inputs, user, record, layers));
   }
   if (!is_root) SBX_CO_CHECK(co_await bound_writes(context, &inputs, std::move(volumes), &snapshot));
   if (inputs.request.set_up_guest) {

@@ -58,8 +58,10 @@ Task<Result<void>> pause_gvisor(Context* context, std::string key) {
   if (!file) co_return Error(ErrorCode::storage_failed, "cannot write " + mark);
   auto paused = co_await run_runsc(context, "pause", key);
   // A second pause is refused: then the first one holds, or died before it did anything, which a resume tells.
-  if (!paused && was_marked && co_await run_runsc(context, "resume", key))
-    paused = co_await run_runsc(context, "pause", key);
+  if (!paused && was_marked) {
+    const auto resumed = co_await run_runsc(context, "resume", key);
+    if (resumed) paused = co_await run_runsc(context, "pause", key);
+  }
   if (!paused) forget_pause(*context, key);
   co_return paused;
 }

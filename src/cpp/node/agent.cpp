@@ -28,16 +28,6 @@ Task<void> wait_accepted(EntryPtr entry) {
   while (!entry->accepted && !entry->gone) co_await entry->changed.wait();
 }
 
-// "20260102-150405" of an RFC 3339 time.
-std::string compact(WallTime now) {
-  std::string digits;
-  for (const char c : format_rfc3339(now).substr(0, 19)) {
-    if (c == 'T') digits += '-';
-    if (c >= '0' && c <= '9') digits += c;
-  }
-  return digits;
-}
-
 }  // namespace
 
 EntryPtr Agent::Impl::find(const SandboxId& id) const {
@@ -55,6 +45,13 @@ Result<EntryPtr> Agent::Impl::find_life(const SandboxId& id, const LifeAsk& ask)
         .with_reasons({"outdated"});
   entry->order = std::max(entry->order, ask.order);
   return entry;
+}
+
+Task<Result<model::NodeSandbox>> Agent::Impl::lead_to(model::Phase goal, SandboxId id, LifeAsk ask) {
+  SBX_CO_TRY(entry, find_life(id, ask));
+  SBX_CO_CHECK(co_await life_.lead_to(entry, goal, ask.grace));
+  if (ask.until == Until::gone) SBX_CO_CHECK(co_await life_.settled(entry, goal));
+  co_return entry->record;
 }
 
 std::optional<Error> Agent::Impl::degraded() const {
@@ -137,7 +134,7 @@ Task<void> Agent::Impl::report_regularly() {
 }
 
 SandboxId Agent::Impl::draw_id() {
-  const std::string prefix = "sbx-" + compact(core_.ports.clock.wall_now()) + "-";
+  const std::string prefix = "sbx-" + compact_time(core_.ports.clock.wall_now()) + "-";
   for (;;) {
     SandboxId id(prefix + core_.random.hex(6));
     if (!core_.table.find(id)) return id;

@@ -22,22 +22,13 @@ Task<Result<void>> Agent::remove(SandboxId id, std::string uid) {
   return impl_->remove(std::move(id), std::move(uid), Until::gone);
 }
 Task<Result<model::NodeSandbox>> Agent::pause(SandboxId id, LifeAsk ask) {
-  SBX_CO_TRY(entry, impl_->find_life(id, ask));
-  SBX_CO_CHECK(co_await impl_->life_.pause(entry));
-  if (ask.until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::paused));
-  co_return entry->record;
+  return impl_->lead_to(model::Phase::paused, std::move(id), std::move(ask));
 }
 Task<Result<model::NodeSandbox>> Agent::resume(SandboxId id, LifeAsk ask) {
-  SBX_CO_TRY(entry, impl_->find_life(id, ask));
-  SBX_CO_CHECK(co_await impl_->life_.resume(entry));
-  if (ask.until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::running));
-  co_return entry->record;
+  return impl_->lead_to(model::Phase::running, std::move(id), std::move(ask));
 }
 Task<Result<model::NodeSandbox>> Agent::stop(SandboxId id, LifeAsk ask) {
-  SBX_CO_TRY(entry, impl_->find_life(id, ask));
-  SBX_CO_CHECK(co_await impl_->life_.stop(entry, ask.grace));
-  if (ask.until == Until::gone) SBX_CO_CHECK(co_await impl_->life_.settled(entry, model::Phase::stopped));
-  co_return entry->record;
+  return impl_->lead_to(model::Phase::stopped, std::move(id), std::move(ask));
 }
 Task<Result<model::NodeSandbox>> Agent::start(SandboxId id, LifeAsk ask) {
   SBX_CO_TRY(entry, impl_->find_life(id, ask));

@@ -74,6 +74,15 @@ void add_default_tmp(const StorageSplit& split, model::Container& container) {
 
 }  // namespace
 
+std::string compact_time(WallTime now) {
+  std::string digits;
+  for (const char c : format_rfc3339(now).substr(0, 19)) {
+    if (c == 'T') digits += '-';
+    if (c >= '0' && c <= '9') digits += c;
+  }
+  return digits;
+}
+
 std::string handler_of(const NodeConfig& config, const model::NodeSandbox& sandbox) {
   return sandbox.spec.runtime.empty() ? config.runtime : sandbox.spec.runtime;
 }

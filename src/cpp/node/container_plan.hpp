@@ -20,6 +20,9 @@ namespace sandboxd::node {
 // "sbx-<instance>-<16 hex digits>-": the digits are the uid's first ones, or a hash of a uid of another form.
 [[nodiscard]] std::string key_prefix(const std::string& instance, const std::string& uid);
 
+// "20260102-150405", for the ids that a node draws.
+[[nodiscard]] std::string compact_time(WallTime now);
+
 // The runtime that it has.
 [[nodiscard]] std::string handler_of(const NodeConfig& config, const model::NodeSandbox& sandbox);
 

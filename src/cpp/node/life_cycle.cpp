@@ -326,6 +326,12 @@ Task<Result<void>> LifeCycle::settled(EntryPtr entry, Phase goal) {
   co_return conflict(*entry, "ended meanwhile", "not_running");
 }
 
+Task<Result<void>> LifeCycle::lead_to(EntryPtr entry, Phase goal, std::optional<Duration> grace) {
+  if (goal == Phase::paused) return pause(std::move(entry));
+  if (goal == Phase::running) return resume(std::move(entry));
+  return stop(std::move(entry), grace);
+}
+
 void LifeCycle::take_up(const EntryPtr& entry) {
   if (entry->record.phase == Phase::stopping) {
     core_.tasks.spawn("stop", run_stop(entry, core_.options.config.stop_grace, true));

@@ -39,6 +39,9 @@ class LifeCycle {
   // (it could not be paused), conflict (it ended or is deleted).
   [[nodiscard]] Task<Result<void>> settled(EntryPtr entry, model::Phase goal);
 
+  // One of the first three, by where it leads: paused, running, stopped.
+  [[nodiscard]] Task<Result<void>> lead_to(EntryPtr entry, model::Phase goal, std::optional<Duration> grace);
+
   // After a restart of the agent: goes on with what the record says is wanted.
   void take_up(const EntryPtr& entry);
 

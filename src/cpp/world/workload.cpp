@@ -180,7 +180,7 @@ Task<void> run_client(Cluster& cluster, std::uint64_t number) {
     const bool has_room = client.live.size() < static_cast<std::size_t>(load.live_max);
     if (client.live.empty() || (dice < 55 && has_room)) {
       co_await create(client, plane);
-    } else if (client.random.chance(static_cast<std::uint64_t>(load.life_permille))) {
+    } else if (load.life_permille > 0 && client.random.chance(static_cast<std::uint64_t>(load.life_permille))) {
       co_await change_life(client, plane);
     } else if (dice < 90) {
       co_await remove(client, plane);

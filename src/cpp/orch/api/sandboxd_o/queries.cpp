@@ -25,9 +25,9 @@ struct PhaseWord {
 const std::array<PhaseWord, 7>& phase_words() {
   static const std::array<PhaseWord, 7> kWords{{{"Pending", {Phase::pending}},
                                                 {"Scheduled", {Phase::scheduled, Phase::creating}},
-                                                {"Running", {Phase::running, Phase::pausing}},
+                                                {"Running", {Phase::running, Phase::pausing, Phase::stopping}},
                                                 {"Paused", {Phase::paused}},
-                                                {"Stopped", {Phase::stopping, Phase::stopped}},
+                                                {"Stopped", {Phase::stopped}},
                                                 {"Failed", {Phase::failed}},
                                                 {"Deleting", {Phase::deleting}}}};
   return kWords;

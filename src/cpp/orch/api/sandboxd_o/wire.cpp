@@ -284,9 +284,9 @@ std::string_view phase_text(model::Phase phase) {
     case model::Phase::scheduled:
     case model::Phase::creating: return "Scheduled";
     case model::Phase::running:
-    case model::Phase::pausing: return "Running";
+    case model::Phase::pausing:
+    case model::Phase::stopping: return "Running";
     case model::Phase::paused: return "Paused";
-    case model::Phase::stopping:
     case model::Phase::stopped: return "Stopped";
     case model::Phase::failed: return "Failed";
     case model::Phase::deleting: return "Deleting";
