@@ -22,7 +22,8 @@ using asio::ip::tcp;
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kHeaderReadBytes = 4 * 1024;
-constexpr std::size_t kBodyReadBytes = 64 * 1024;
+constexpr std::size_t kBodyReadBytes = 64 * 1024;      // at a time, at first
+constexpr std::size_t kBodyReadBytesMax = 512 * 1024;  // of a sender that is fast
 
 bool has_control(std::string_view text) { return std::ranges::any_of(text, is_control); }
 
@@ -158,6 +159,7 @@ void Connection::begin_exchange(const std::string& head) {
   is_head_ = head.starts_with("HEAD ");
   parser_.emplace(limits::kHttpHeaderBytesMax, !is_head_);
   buffer_.shrink(kHeaderReadBytes);
+  read_bytes_ = kBodyReadBytes;
 }
 
 Task<Result<void>> Connection::exchange_header(std::string head, std::string body) {
@@ -196,7 +198,8 @@ Task<Result<bool>> Connection::read_more() {
   boost::system::error_code error;
   std::size_t used = parser_->feed(buffer_.view());
   if (used == 0 && parser_->fault() == ParseFault::none) {
-    error = co_await receive(kBodyReadBytes);
+    error = co_await receive(read_bytes_);
+    if (buffer_.size() >= read_bytes_) read_bytes_ = std::min(2 * read_bytes_, kBodyReadBytesMax);
     used = parser_->feed(buffer_.view());
   }
   buffer_.consume(used);

@@ -87,6 +87,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<ResponseParser> parser_;
   SteadyTime deadline_ = SteadyTime::max();  // max(): none
   SteadyTime wakes_at_ = SteadyTime::max();  // when the timer expires; max(): it does not run
+  std::size_t read_bytes_ = 0;               // of the body, at a time
   bool has_timed_out_ = false;
   bool has_received_ = false;
   bool is_cut_ = false;

@@ -19,7 +19,7 @@ printf 'HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n'
 exec cat
 END
 httpd -p 8000 -h /www
-exec nc -lk -p 8001 -e /bin/sh /tmp/echo
+exec nc -ll -p 8001 -e /bin/sh /tmp/echo
 """
 
 

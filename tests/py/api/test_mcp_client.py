@@ -1,0 +1,60 @@
+"""The official MCP client against our server, which serves two tools of its own (tests/cpp/support/mcp_demo.cpp)."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Where the server listens; it ends well when its input does."""
+    found = sorted(ROOT.glob("build/**/orch_api/mcp_demo"), key=lambda path: path.stat().st_mtime)
+    assert found, "no mcp_demo in build/: build the target mcp_demo"
+    with subprocess.Popen([str(found[-1])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin and server.stdout
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}/v1/mcp"
+        server.stdin.close()
+        assert server.wait(20) == 0
+
+
+async def talk(address: str) -> dict[str, object]:
+    """One session, from hello to goodbye."""
+    said: dict[str, object] = {}
+    async with streamable_http_client(address) as streams, ClientSession(streams[0], streams[1]) as session:
+        hello = await session.initialize()
+        said["server"] = (hello.server_info.name, hello.server_info.version, hello.instructions)
+        await session.send_ping()
+        said["tools"] = [tool.name for tool in (await session.list_tools()).tools]
+        added = await session.call_tool("add", {"a": 2, "b": 40})
+        said["add"] = (added.is_error, added.content[0].text)  # type: ignore[union-attr]
+        refused = await session.call_tool("refuse", {})
+        said["refuse"] = (refused.is_error, refused.content[0].text)  # type: ignore[union-attr]
+        for name, arguments in (("nothing", {}), ("add", {"a": 1})):
+            with pytest.raises(Exception, match=r"unknown tool|missing properties") as failure:
+                await session.call_tool(name, arguments)
+            said[f"{name} fails"] = type(failure.value).__name__
+        said["prompts"] = (await session.list_prompts()).prompts
+        said["resources"] = (await session.list_resources()).resources
+    return said
+
+
+def test_the_official_client_is_served(address: str) -> None:
+    assert asyncio.run(asyncio.wait_for(talk(address), 60)) == {
+        "server": ("opensbx", "1.0.0", "Be brief."),
+        "tools": ["add", "refuse"],
+        "add": (False, '{"sum":42}'),
+        "refuse": (True, "sandbox not found"),
+        "nothing fails": "MCPError",
+        "add fails": "MCPError",
+        "prompts": [],
+        "resources": [],
+    }
