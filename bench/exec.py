@@ -3,7 +3,7 @@
     sudo python bench/exec.py [--rounds 300] [--handlers runc,runsc] [--megabytes 100]
 
 Ours: POST .../exec of `true` with a distinct argument on a kept-alive connection. Floor: what the agent measured for
-the same fork and exec (`spawn_ns` in the same answer). 20 at once: the time until all of 20 have been answered, against the
+the same fork and exec (`spawn_ns` in the same answer). 20 at once: the time until all of 20 are answered, against the
 sum of their spawns over the machine's cores. Throughput: the output of a command, and a file down and up, in MiB/s.
 Results go to bench/results/.
 """
