@@ -29,15 +29,32 @@ Problem check(const Start& start) {
 
 }  // namespace
 
-SpawnPlan plan_of(const Setup& setup, const Identity& identity, const Names& names) {
+SpawnPlan plan_of(const Setup& setup, const Identity& identity, const std::string& home) {
   SpawnPlan plan;
   plan.argv = setup.argv;
   plan.env = setup.env;
   plan.cwd = setup.cwd.empty() ? "/" : setup.cwd;
   plan.identity = identity;
   plan.no_new_privileges = setup.no_new_privileges;
-  if (!find_env(plan.env, "HOME")) plan.env.push_back("HOME=" + names.home(identity.uid));
+  if (!find_env(plan.env, "HOME")) plan.env.push_back("HOME=" + home);
   return plan;
+}
+
+Problem Commands::plan_for(const Start& start, SpawnPlan& plan) const {
+  Identity identity = setup_.identity;
+  std::string home = home_;
+  if (!start.user.empty()) {
+    const Names names;
+    if (Problem wrong = names.resolve(start.user, setup_.identity, identity)) return wrong;
+    home = names.home(identity.uid);
+  }
+  if (Problem refused = may_become(own_, identity)) return refused;
+  plan = plan_of(setup_, identity, home);
+  plan.argv = start.argv;
+  plan.env = merge_env(std::move(plan.env), start.env);
+  if (start.terminal && !find_env(plan.env, "TERM")) plan.env.emplace_back("TERM=xterm-256color");
+  if (!start.cwd.empty()) plan.cwd = start.cwd.front() == '/' ? start.cwd : plan.cwd + "/" + start.cwd;
+  return {};
 }
 
 Problem Commands::start(const Start& start, Started& started) {
@@ -46,15 +63,8 @@ Problem Commands::start(const Start& start, Started& started) {
   if (commands_.size() >= kCommandsMax) {
     return {EAGAIN, "there are " + std::to_string(kCommandsMax) + " commands: forget finished ones"};
   }
-  const Names names;
-  Identity identity;
-  if (Problem wrong = names.resolve(start.user, setup_.identity, identity)) return wrong;
-  if (Problem refused = may_become(own_, identity)) return refused;
-  SpawnPlan plan = plan_of(setup_, identity, names);
-  plan.argv = start.argv;
-  plan.env = merge_env(std::move(plan.env), start.env);
-  if (start.terminal && !find_env(plan.env, "TERM")) plan.env.emplace_back("TERM=xterm-256color");
-  if (!start.cwd.empty()) plan.cwd = start.cwd.front() == '/' ? start.cwd : plan.cwd + "/" + start.cwd;
+  SpawnPlan plan;
+  if (Problem wrong = plan_for(start, plan)) return wrong;
   const auto command = std::make_shared<Command>(loop_, start, [this](Command& over) {
     if (on_exited_) on_exited_(over.exited());
   });

@@ -13,7 +13,8 @@ namespace sandboxd::agent {
 
 class Commands {
  public:
-  Commands(Loop& loop, const Setup& setup, const Rights& own) : loop_(loop), setup_(setup), own_(own) {}
+  Commands(Loop& loop, const Setup& setup, const Rights& own)
+      : loop_(loop), setup_(setup), own_(own), home_(Names().home(setup.identity.uid)) {}
 
   void set_on_exited(std::function<void(const Exited&)> on_exited) { on_exited_ = std::move(on_exited); }
   [[nodiscard]] Problem start(const Start& start, Started& started);
@@ -29,15 +30,18 @@ class Commands {
   void signal_all(int number) const;  // to their groups
 
  private:
+  [[nodiscard]] Problem plan_for(const Start& start, SpawnPlan& plan) const;
+
   Loop& loop_;
   const Setup& setup_;
   const Rights& own_;
+  std::string home_;  // of the setup's user: most commands need no look at the image's files
   std::function<void(const Exited&)> on_exited_;
   std::map<std::string, std::shared_ptr<Command>> commands_;
   std::map<pid_t, std::shared_ptr<Command>> running_;
 };
 
 // The plan of a process as the setup and a user decide it.
-[[nodiscard]] SpawnPlan plan_of(const Setup& setup, const Identity& identity, const Names& names);
+[[nodiscard]] SpawnPlan plan_of(const Setup& setup, const Identity& identity, const std::string& home);
 
 }  // namespace sandboxd::agent

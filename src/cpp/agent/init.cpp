@@ -63,7 +63,7 @@ int Init::run() {
 }
 
 void Init::start_main() {
-  SpawnPlan plan = plan_of(setup_, setup_.identity, Names());
+  SpawnPlan plan = plan_of(setup_, setup_.identity, Names().home(setup_.identity.uid));
   plan.is_terminal = ::isatty(0) == 1;
   const Spawned spawned = spawn(plan);
   if (spawned.problem) return on_unstarted(spawned.problem);

@@ -123,6 +123,11 @@ Rights own_rights() {
   if (::syscall(SYS_capget, &header, data) == 0) {
     own.capabilities = std::uint64_t{data[1].permitted} << 32U | data[0].permitted;
   }
+  for (int number = 0; number < 64; ++number) {
+    const int is_there = ::prctl(PR_CAPBSET_READ, number, 0, 0, 0);
+    if (is_there < 0) break;  // past the last
+    if (is_there == 1) own.bounding |= std::uint64_t{1} << static_cast<unsigned>(number);
+  }
   return own;
 }
 

@@ -49,6 +49,7 @@ struct Rights {
   std::uint32_t gid = 0;
   std::vector<std::uint32_t> groups;
   std::uint64_t capabilities = 0;  // permitted
+  std::uint64_t bounding = 0;
 };
 [[nodiscard]] Rights own_rights();
 // Nothing, or why a process of that identity cannot be made.
