@@ -47,9 +47,17 @@ bool is_id(std::string_view text) {
          });
 }
 
+// A NUL would be six characters in a text.
+bool is_text(const std::string& bytes) {
+  unsigned char high = 0;
+  for (const char c : bytes) high |= static_cast<unsigned char>(c);
+  if (has_nul(bytes)) return false;
+  return high < 0x80 || valid_utf8(bytes) == bytes;
+}
+
 // Bytes that are no text go under another name, so that nobody takes their digits for what was written.
 void put_bytes(json::object& out, std::string_view name, const std::string& bytes) {
-  if (valid_utf8(bytes) == bytes) {
+  if (is_text(bytes)) {
     out[name] = bytes;
   } else {
     out[std::string(name) + "_base64"] = encode_base64(bytes);

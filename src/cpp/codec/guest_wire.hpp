@@ -7,9 +7,8 @@
 //   DELETE /commands/{command}            204; 409 while it runs
 //   POST   /commands/{command}/signal     {"signal": 15, "group": true, "wait_ms": 0} -> {"command": Command}
 //   POST   /commands/{command}/resize     {"rows": 24, "columns": 80} -> 204
-//   GET    /commands/{command}/output     {"stdout", "stderr", "stdout_begin", "stderr_begin"}; bytes that are not
-//   UTF-8
-//                                         come in "stdout_base64" and "stderr_base64" instead
+//   GET    /commands/{command}/output     {"stdout", "stderr", "stdout_begin", "stderr_begin"}; bytes that are no UTF-8
+//             or hold NULs come in "stdout_base64" and "stderr_base64" instead
 //   GET    /commands/{command}/output?stream=true[&stdout_from=N&stderr_from=N]
 //             application/x-ndjson, a line each: {"stream": "stdout", "position": 0, "data": "..."} ("data_base64"), at
 //             the end {"command": Command}, or {"error": "...", "code": "..."}

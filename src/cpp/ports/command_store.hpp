@@ -27,7 +27,7 @@ struct StoredCommand {
 // How much is kept of one sandbox's finished commands; beyond it the oldest go first.
 struct CommandLimits {
   std::size_t commands = 2000;
-  std::int64_t output_bytes = 64LL << 20;  // the commands stay when their output goes
+  std::int64_t output_bytes = 16LL << 20;  // the commands stay when their output goes
 };
 
 class CommandStore {

@@ -1,5 +1,6 @@
 #include "store/sqlite_command_store.hpp"
 
+#include "base/log.hpp"
 #include "codec/guest_wire.hpp"
 #include "store/migrations.hpp"
 #include "store/statement.hpp"
@@ -12,6 +13,7 @@ namespace {
 
 namespace guest = codec::guest;
 
+constexpr Log kLog("store");
 constexpr std::string_view kColumns = "SELECT record, uid, key FROM commands ";
 
 constexpr std::string_view kFinish = R"sql(
@@ -63,8 +65,13 @@ struct SqliteCommandStore::Connection {
     SBX_TRY(statement, database.prepare(std::string(kColumns) + where));
     std::vector<ports::StoredCommand> found;
     SBX_CHECK(statement.each(bind, [&found](const Row& row) -> Result<void> {
-      SBX_TRY(command, read(row));
-      found.push_back(std::move(command));
+      auto command = read(row);
+      // Not worth more than a word: nothing on the machine is found by it.
+      if (command) {
+        found.push_back(*std::move(command));
+      } else {
+        kLog.warn("damaged record of a command left out", {{"error", command.error().message()}});
+      }
       return {};
     }));
     return found;

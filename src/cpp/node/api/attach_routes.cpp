@@ -53,7 +53,8 @@ Task<void> send_output(AttachedPtr attached, SocketPtr socket) {
   for (;;) {
     const auto piece = co_await attached->follow->next();
     if (piece && *piece) {
-      const auto sent = co_await socket->write(message((*piece)->is_stderr ? kStderr : kStdout, (*piece)->bytes));
+      const char kind = (*piece)->is_stderr ? kStderr : kStdout;
+      const auto sent = co_await socket->write(message(kind, (*piece)->bytes));
       if (!sent) co_return;
       continue;
     }

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "node/agent.hpp"
+#include "sim/memory_commands.hpp"
 #include "sim/memory_gauge.hpp"
+#include "sim/memory_guest.hpp"
 #include "sim/memory_library.hpp"
 #include "sim/memory_meter.hpp"
 #include "sim/memory_network.hpp"
@@ -116,10 +118,16 @@ class NodeFixture : public testing::Test {
     options.config = config_;
     options.host = {4, std::int64_t{4} << 30};
     options.seed = ++seed_;
-    agent_ = std::make_unique<Agent>(context_.get_executor(),
-                                     AgentPorts{clock_, store(), *runtime_, *network_, *output_, prober_, nullptr,
-                                                &steps_, &gauge_, &library_, &meter_},
-                                     options);
+    AgentPorts ports{clock_, store(), *runtime_, *network_, *output_, prober_, nullptr, &steps_, &gauge_};
+    ports.images = &library_;
+    ports.usage = &meter_;
+    if (guest_machine_) {
+      guests_ = std::make_unique<sim::MemoryGuests>(guest_machine_);
+      commands_ = std::make_unique<sim::MemoryCommands>(command_rows_);
+      ports.guests = guests_.get();
+      ports.commands = commands_.get();
+    }
+    agent_ = std::make_unique<Agent>(context_.get_executor(), ports, options);
     const auto started = run(agent_->start());
     ASSERT_TRUE(started) << started.error().message();
   }
@@ -163,6 +171,8 @@ class NodeFixture : public testing::Test {
       std::make_shared<sim::MemoryRuntimeMachine>(context_.get_executor(), clock_, sim::MemoryRuntimeOptions{});
   std::shared_ptr<sim::MemoryNetworkMachine> network_machine_ = std::make_shared<sim::MemoryNetworkMachine>();
   std::shared_ptr<sim::MemoryOutputMachine> output_machine_ = std::make_shared<sim::MemoryOutputMachine>();
+  std::shared_ptr<sim::GuestMachine> guest_machine_;  // set before start_agent(): with in-sandbox agents
+  std::shared_ptr<sim::MemoryCommands::Rows> command_rows_ = std::make_shared<sim::MemoryCommands::Rows>();
   sim::MemoryProber prober_{clock_};
   Failpoint steps_;
   sim::MemoryGauge gauge_;
@@ -174,6 +184,8 @@ class NodeFixture : public testing::Test {
   std::unique_ptr<sim::MemoryRuntime> runtime_;
   std::unique_ptr<sim::MemoryNetwork> network_;
   std::unique_ptr<sim::MemoryOutput> output_;
+  std::unique_ptr<sim::MemoryGuests> guests_;
+  std::unique_ptr<sim::MemoryCommands> commands_;
   std::unique_ptr<Agent> agent_;
 };
 
