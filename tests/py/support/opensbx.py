@@ -17,7 +17,7 @@ class Opensbx:
     def __init__(self, instance: Instance) -> None:
         self.http: httpx.Client = instance.client
 
-    def call(self, method: str, path: str, status: int, body: Any = None, **query: str) -> httpx.Response:
+    def call(self, method: str, path: str, status: int, body: Any = None, /, **query: str) -> httpx.Response:
         """A request whose status must be this one. A body that is text is sent as it is."""
         content = body if isinstance(body, str | bytes | None) else json.dumps(body)
         answer = self.http.request(method, f"/v1{path}", content=content, params=query or None)
@@ -25,7 +25,7 @@ class Opensbx:
         return answer
 
     def error(
-        self, method: str, path: str, status: int, code: str, message: str, body: Any = None, **query: str
+        self, method: str, path: str, status: int, code: str, message: str, body: Any = None, /, **query: str
     ) -> None:
         """A request that is refused with exactly this body."""
         answer = self.call(method, path, status, body, **query)
@@ -44,12 +44,12 @@ class Box:
     def __init__(self, api: Opensbx, id: str, made: dict[str, Any]) -> None:
         self.api, self.id, self.made = api, id, made
 
-    def call(self, method: str, path: str, status: int, body: Any = None, **query: str) -> httpx.Response:
+    def call(self, method: str, path: str, status: int, body: Any = None, /, **query: str) -> httpx.Response:
         """The same below the sandbox's path."""
         return self.api.call(method, f"/sandboxes/{self.id}{path}", status, body, **query)
 
     def error(
-        self, method: str, path: str, status: int, code: str, message: str, body: Any = None, **query: str
+        self, method: str, path: str, status: int, code: str, message: str, body: Any = None, /, **query: str
     ) -> None:
         """The same, refused."""
         self.api.error(method, f"/sandboxes/{self.id}{path}", status, code, message, body, **query)

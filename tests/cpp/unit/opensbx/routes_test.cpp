@@ -9,7 +9,7 @@ namespace {
 using testing::HasSubstr;
 
 constexpr const char* kImages =
-    R"({"items":[{"digest":"sha256:ab","names":["docker.io/library/node:22"],"size_bytes":7}]})";
+    R"({"items":[{"digest":"sha256:ab","names":["docker.io/library/node:22"],"sizeBytes":7}]})";
 constexpr const char* kCommand =
     R"({"command":{"id":"cmd_1","sandbox_id":"ID","container":"main","argv":["pwd"],"labels":{"opensbx/args":"null"},)"
     R"("started_at":"2026-01-02T03:04:05Z"}})";
