@@ -11,6 +11,7 @@
 #include "orch/api/common/rate_limit.hpp"
 #include "orch/api/common/routes.hpp"
 #include "orch/api/opensbx/errors.hpp"
+#include "orch/api/opensbx/mcp_tools.hpp"
 #include "orch/api/opensbx/routes.hpp"
 #include "orch/api/proxy/listeners.hpp"
 #include "orch/api/sandboxd_o/errors.hpp"
@@ -194,6 +195,7 @@ class Orchestrator::Impl {
     }
     if (serves(config_, opensbx::kDialect)) {
       SBX_CHECK(opensbx::add_routes(router, *opensbx_));
+      SBX_CHECK(opensbx::add_mcp_routes(router, *opensbx_));
       const MakeError words = opensbx::error_response;
       SBX_CHECK(router.guard("POST", "/v1/sandboxes", limit_creates(create_limit_, clock_, words)));
     }

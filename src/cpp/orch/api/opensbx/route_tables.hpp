@@ -7,6 +7,7 @@
 
 namespace sandboxd::orch::opensbx {
 
+[[nodiscard]] std::span<const Entry> main_routes();  // health, and creation
 [[nodiscard]] std::span<const Entry> sandbox_routes();
 [[nodiscard]] std::span<const Entry> life_routes();
 [[nodiscard]] std::span<const Entry> command_routes();

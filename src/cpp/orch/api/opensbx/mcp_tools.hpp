@@ -1,0 +1,15 @@
+// The 26 tools of the original's MCP server, at /v1/mcp. Each is a route of this dialect under another name: its
+// arguments become the route's request, its answer's body the tool's result, and the message of a refusal the tool's
+// error. So both say the same of everything, and a rule stands in one place.
+#pragma once
+
+#include "base/result.hpp"
+#include "http/router.hpp"
+#include "orch/api/opensbx/context.hpp"
+
+namespace sandboxd::orch::opensbx {
+
+// `context` must outlive the router.
+[[nodiscard]] Result<void> add_mcp_routes(http::Router& router, const Context& context);
+
+}  // namespace sandboxd::orch::opensbx
