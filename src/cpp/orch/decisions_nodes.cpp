@@ -228,6 +228,8 @@ void Decisions::observe_status(const model::Node& node, Stream& stream, const mo
 void Decisions::apply_status(const model::Node& node, const Stream& stream, const model::Sandbox& sandbox,
                              const model::NodeSandboxStatus& status) {
   if (is_old_end(sandbox, status)) return take_up_life(sandbox);
+  // Asked for and not so: the call may have been answered by a life of the agent that went on otherwise.
+  if (sandbox.phase == Phase::pausing && status.phase == Phase::running) take_up_life(sandbox);
   auto event = event_of(status.phase);
   // A look at a polled node may fall into a moment in which its runtime did not answer.
   const bool is_alive_after_all = stream.polled && event == lifecycle::Event::node_running &&
