@@ -42,7 +42,6 @@ class HttpNodeTransport final : public ports::NodeTransport {
   [[nodiscard]] Task<Result<void>> reconcile(model::NodeAddress node) override;
 
   // For calls whose bodies are passed through.
-  [[nodiscard]] http::Client& client() { return client_; }
   // With the node's address and our token, and the time limit of an operation.
   [[nodiscard]] http::ClientRequest request(const model::NodeAddress& node, std::string method,
                                             std::string target) const;

@@ -184,11 +184,17 @@ class Orchestrator::Impl {
     return proxy_->start(endpoints, config_.proxy_listen == kDefaultProxyListen);
   }
 
+  sandboxd_o::NodeDoor node_door() {
+    return {*client_, [this](const model::NodeAddress& node, std::string method, std::string target) {
+              return transport_->request(node, std::move(method), std::move(target));
+            }};
+  }
+
   Result<http::Router> make_router(std::shared_ptr<const http::Traffic> traffic) {
     http::Router router;
     if (serves(config_, "sandboxd_o")) {
       SBX_CHECK(sandboxd_o::add_routes(router, *service_, clock_));
-      SBX_CHECK(sandboxd_o::add_guest_routes(router, *service_, *transport_));
+      SBX_CHECK(sandboxd_o::add_guest_routes(router, *service_, node_door()));
       SBX_CHECK(sandboxd_o::add_image_routes(router, *images_, clock_));
       const MakeError words = sandboxd_o::error_response;
       SBX_CHECK(router.guard("POST", "/api/v1/sandboxes", limit_creates(create_limit_, clock_, words)));

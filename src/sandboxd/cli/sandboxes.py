@@ -170,15 +170,19 @@ def run(
                 if remove:
                     sandbox.delete()
                 raise
-        if json:
-            _output.print_json({"sandbox": sandbox.info.raw})
-        else:
-            _output.out.print(sandbox.id)
-            for number in sandbox.ports:
-                _output.out.print(f"  port {number}: {sandbox.url(number)}")
+        _show(sandbox, json)
         if remove:
             _wait_for_interrupt()
             sandbox.delete()
+
+
+def _show(sandbox: Sandbox, json: bool) -> None:
+    if json:
+        _output.print_json({"sandbox": sandbox.info.raw})
+        return
+    _output.out.print(sandbox.id)
+    for number in sandbox.ports:
+        _output.out.print(f"  port {number}: {sandbox.url(number)}")
 
 
 def _container_words(context: typer.Context, image: str, words: list[str]) -> list[str]:

@@ -39,8 +39,8 @@ constexpr Entry kRoutes[] = {
 std::span<const Entry> main_routes() { return kRoutes; }
 
 Result<void> add_routes(http::Router& router, const Context& context) {
-  for (const std::span<const Entry> table : {main_routes(), sandbox_routes(), life_routes(),
-                                             command_routes(), file_routes(), image_routes()}) {
+  for (const std::span<const Entry> table :
+       {main_routes(), sandbox_routes(), life_routes(), command_routes(), file_routes(), image_routes()}) {
     for (const Entry& entry : table) {
       http::Route route;
       route.method = entry.method;

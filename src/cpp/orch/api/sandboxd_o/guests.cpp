@@ -6,6 +6,7 @@
 
 #include <array>
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -60,7 +61,7 @@ void copy_header(const http::Headers& from, const char* name, std::vector<std::p
   if (found != from.end()) to.emplace_back(name, found->second);
 }
 
-http::ClientRequest at_node(HttpNodeTransport& nodes, const model::NodeAddress& address, const http::Request& request) {
+http::ClientRequest at_node(const NodeDoor& nodes, const model::NodeAddress& address, const http::Request& request) {
   http::ClientRequest out = nodes.request(address, request.method, node_target(request));
   for (const char* name : {"Content-Type", "Accept"}) copy_header(request.headers, name, out.headers);
   out.timeout = kQuiet;
@@ -79,14 +80,15 @@ http::Response answer_of(std::unique_ptr<http::ClientStream> stream) {
   return response;
 }
 
-Task<http::Response> pass(SandboxService& service, HttpNodeTransport& nodes, http::Request request) {
+Task<http::Response> pass(SandboxService& service, std::shared_ptr<const NodeDoor> door, http::Request request) {
+  const NodeDoor& nodes = *door;
   const std::string id = request.parameter("id");
   if (auto valid = validate_id(id, "sandbox id is required"); !valid) co_return invalid_input(valid.error());
   auto node = co_await service.node_of(SandboxId(id));
   if (!node) co_return error_response(node.error());
   http::ClientRequest call = at_node(nodes, (*node)->address, request);
   if (http::wants_web_socket(request)) {
-    auto socket = co_await nodes.client().open_web_socket(std::move(call), http::WebSocketOptions{});
+    auto socket = co_await nodes.client.open_web_socket(std::move(call), http::WebSocketOptions{});
     if (!socket) co_return error_response(socket.error());
     co_return http::accept_web_socket(
         std::move(request),
@@ -97,21 +99,22 @@ Task<http::Response> pass(SandboxService& service, HttpNodeTransport& nodes, htt
   }
   const bool has_body = request.body_reader && request.body_reader->length() != 0;
   if (has_body) call.body_stream = request.body_reader;
-  auto stream = co_await nodes.client().open_stream(std::move(call));
+  auto stream = co_await nodes.client.open_stream(std::move(call));
   if (!stream) co_return error_response(stream.error());
   co_return answer_of(*std::move(stream));
 }
 
 }  // namespace
 
-Result<void> add_guest_routes(http::Router& router, SandboxService& service, HttpNodeTransport& nodes) {
+Result<void> add_guest_routes(http::Router& router, SandboxService& service, NodeDoor door) {
+  const auto shared = std::make_shared<const NodeDoor>(std::move(door));
   for (const GuestRoute& entry : kRoutes) {
     http::Route route;
     route.method = entry.method;
     route.pattern = "/api/v1/sandboxes/{id}" + std::string(entry.rest);
     route.body_bytes_max = kBodyBytesMax;
     route.streams_body = true;
-    route.handler = [&service, &nodes](http::Request request) { return pass(service, nodes, std::move(request)); };
+    route.handler = [&service, shared](http::Request request) { return pass(service, shared, std::move(request)); };
     SBX_CHECK(router.add(std::move(route)));
   }
   return {};

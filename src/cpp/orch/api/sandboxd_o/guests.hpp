@@ -4,13 +4,23 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "http/client.hpp"
 #include "http/router.hpp"
-#include "orch/http_node_transport.hpp"
+#include "model/node.hpp"
 #include "orch/service.hpp"
+
+#include <functional>
+#include <string>
 
 namespace sandboxd::orch::sandboxd_o {
 
-// Both must outlive the router.
-[[nodiscard]] Result<void> add_guest_routes(http::Router& router, SandboxService& service, HttpNodeTransport& nodes);
+// The way to nodes: a client, and a request with a node's address and what it wants to know us by.
+struct NodeDoor {
+  http::Client& client;
+  std::function<http::ClientRequest(const model::NodeAddress& node, std::string method, std::string target)> request;
+};
+
+// `service` and the door's client must outlive the router.
+[[nodiscard]] Result<void> add_guest_routes(http::Router& router, SandboxService& service, NodeDoor door);
 
 }  // namespace sandboxd::orch::sandboxd_o
