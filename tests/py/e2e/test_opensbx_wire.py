@@ -6,12 +6,14 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 from support import images
 from support.instance import Instance
 from support.opensbx import TEXT, Box, Opensbx
+from support.registry import push, registry
 
 REQUIRED = "Key: '{0}.{1}' Error:Field validation for '{1}' failed on the 'required' tag"
 
@@ -240,9 +242,17 @@ def test_images_are_listed_and_inspected(api: Opensbx) -> None:
     api.error("POST", "/images/pull", 400, "BAD_REQUEST", REQUIRED.format("ImagePullRequest", "Image"), "{}")
 
 
-def test_a_pull_echoes_the_image(api: Opensbx) -> None:
-    pulled = api.call("POST", "/images/pull", 200, {"image": images.BOX})
-    assert pulled.text == json.dumps({"status": "pulled", "image": images.BOX}, separators=(",", ":"))
+def test_a_pull_echoes_the_image(api: Opensbx, tmp_path: Path) -> None:
+    with registry(tmp_path / "store") as address:
+        reference = f"{address}/team/box:7"
+        archive = images.write_archive(tmp_path / "box.tar", reference, ["/bin/true"])
+        push(address, archive, "team/box:7")
+        pulled = api.call("POST", "/images/pull", 200, {"image": reference})
+        assert pulled.text == json.dumps({"status": "pulled", "image": reference}, separators=(",", ":"))
+    assert api.call("GET", f"/images/{reference}", 200).json()["tags"] == [reference]
+    assert api.call("DELETE", f"/images/{reference}", 204).text == ""
+    refused = api.call("POST", "/images/pull", 500, {"image": reference}).json()
+    assert refused["code"] == "INTERNAL_ERROR" and refused["message"].startswith(f"pull {reference}: ")
 
 
 def test_a_create_that_cannot_start_leaves_nothing_behind(api: Opensbx) -> None:
@@ -266,6 +276,8 @@ def test_names_are_unique_among_creates_at_once(api: Opensbx) -> None:
 
 def test_with_a_key_everything_but_health_wants_it(make_instance: object) -> None:
     instance = make_instance(environment={"API_KEY": "hush"})  # type: ignore[operator]
+    for client in (instance.client, instance.node_client):
+        client.headers["Authorization"] = "Bearer hush"
     instance.up()
     with httpx.Client(base_url=instance.url, trust_env=False, timeout=60) as stranger:
         assert stranger.get("/v1/health").status_code == 200

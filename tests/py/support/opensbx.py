@@ -30,7 +30,8 @@ class Opensbx:
         """A request that is refused with exactly this body."""
         answer = self.call(method, path, status, body, **query)
         assert answer.headers["content-type"] == TEXT["content-type"]
-        assert answer.text == json.dumps({"code": code, "message": message}, separators=(",", ":"))
+        text = json.dumps({"code": code, "message": message}, separators=(",", ":"))
+        assert answer.text == text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
     def create(self, image: str, **more: Any) -> Box:
         """A running sandbox."""

@@ -1,4 +1,4 @@
-#include "orch/dialects.hpp"
+#include "orch/api/dialects.hpp"
 
 #include "orch/api/opensbx/auth.hpp"
 #include "orch/api/opensbx/errors.hpp"
