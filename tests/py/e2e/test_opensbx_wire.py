@@ -13,6 +13,7 @@ import pytest
 from support import images
 from support.instance import Instance
 from support.opensbx import TEXT, Box, Opensbx
+from support.waiting import wait_until
 from support.registry import push, registry
 
 REQUIRED = "Key: '{0}.{1}' Error:Field validation for '{1}' failed on the 'required' tag"
@@ -181,11 +182,18 @@ def test_a_log_stream_is_live_and_ends_with_the_command(api: Opensbx, box: Box) 
     assert sorted(one["data"] for one in got[1:]) == ["three\n", "two\n"]
 
 
+def open_streams(api: Opensbx) -> int:
+    (line,) = [one for one in api.http.get("/metrics").text.splitlines() if one.startswith("sandboxd_http_streams ")]
+    return int(float(line.split()[1]))
+
+
 def test_a_quiet_streams_header_comes_at_once_and_a_client_that_leaves_is_noticed(api: Opensbx, box: Box) -> None:
     command = box.start("sleep", "100")
     path = f"/v1/sandboxes/{box.id}/cmd/{command['id']}/logs"
+    before = open_streams(api)
     with api.http.stream("GET", path, params={"stream": "true"}, timeout=5) as answer:
-        assert answer.status_code == 200
+        assert answer.status_code == 200 and open_streams(api) == before + 1
+    wait_until(lambda: open_streams(api) == before, "the stream of a client that left to end", 20)
     box.call("POST", f"/cmd/{command['id']}/kill", 200, {"signal": 9})
 
 
