@@ -278,7 +278,7 @@ class Sandbox(BaseSandbox):
         return self._change("resume")
 
     def stop(self) -> SandboxInfo:
-        """End its processes; its files stay, for `start`. Its CPU, memory and ports are free meanwhile.
+        """End its processes; its files stay, for `start`, but for /tmp, which is memory. Its CPU and memory are free.
 
         Returns when that is certain to happen; `wait_phase` tells when it has.
 

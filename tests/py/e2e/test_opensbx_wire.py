@@ -13,8 +13,8 @@ import pytest
 from support import images
 from support.instance import Instance
 from support.opensbx import TEXT, Box, Opensbx
-from support.waiting import wait_until
 from support.registry import push, registry
+from support.waiting import wait_until
 
 REQUIRED = "Key: '{0}.{1}' Error:Field validation for '{1}' failed on the 'required' tag"
 
