@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::size_t kPieceBytes = 64 * 1024;
 constexpr int kFailuresMax = 5;
+constexpr Duration kRetryPause = std::chrono::milliseconds(100);
 
 // What lies at and behind `position` of what is kept.
 std::optional<model::OutputPiece> next_of(const std::string& bytes, std::uint64_t begin, std::uint64_t& position) {
@@ -21,10 +22,10 @@ std::optional<model::OutputPiece> next_of(const std::string& bytes, std::uint64_
   return piece;
 }
 
-// Of the connection, not of the command.
+// Of the connection, not of the command; or somebody else has just left its stdin.
 bool is_passing(const Error& error) {
   return error.code() == ErrorCode::unavailable || error.code() == ErrorCode::protocol_error ||
-         error.code() == ErrorCode::not_found;
+         error.code() == ErrorCode::not_found || error.code() == ErrorCode::conflict;
 }
 
 }  // namespace
@@ -60,6 +61,8 @@ Task<Result<std::optional<model::OutputPiece>>> LiveFollow::next() {
       may_consume_ = false;  // somebody else makes the room
     } else if (++failures_ > kFailuresMax || !is_passing(piece.error())) {
       co_return piece.error();
+    } else {
+      co_await commands_.core_.ports.clock.sleep_for(kRetryPause);
     }
   }
 }
