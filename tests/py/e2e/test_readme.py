@@ -17,7 +17,7 @@ FENCES = re.findall(r"^```(bash|python) run\n(.*?)^```$", (ROOT / "README.md").r
 
 
 def test_the_readme_has_its_tours() -> None:
-    assert [language for language, _ in FENCES] == ["bash", "python", "python"]
+    assert [language for language, _ in FENCES] == ["bash", "python", "python", "bash"]
 
 
 @pytest.mark.parametrize(("language", "code"), FENCES, ids=[language for language, _ in FENCES])
@@ -32,6 +32,9 @@ def test_the_tour_runs(platform: Instance, tmp_path: Path, language: str, code: 
     assert done.returncode == 0, done.stdout + done.stderr
     if "hold=True" in code:
         assert done.stdout.splitlines() == ["2 /tmp/notes/today.txt", "", "1", "2", "3", "0 ['today.txt']"]
+        return
+    if "/cmd?wait=true" in code:
+        assert '"args":["Hello from inside a sandbox"]' in done.stdout and '"exit_code":0' in done.stdout
         return
     assert "Hello from inside a sandbox" in done.stdout
     assert "serving on port 8000" in done.stdout
