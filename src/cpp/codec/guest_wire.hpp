@@ -16,7 +16,8 @@
 //   GET    /commands/{command}/attach     WebSocket; binary messages of one stream byte and payload: 0 stdin (empty:
 //             end), 1 stdout, 2 stderr, 3 JSON: {"resize": {...}} in, {"command": Command} at the end, out
 //   POST   /exec                          CommandSpec -> 200 {"command": Command, "stdout", "stderr", ...}: runs it to
-//             its end with at most keep_bytes of each stream, and forgets it; ends it when the client goes away
+//             its end with at most keep_bytes of each stream, and forgets it; ends it when the client goes away;
+//             "input" or "input_base64" is its stdin
 //
 //   GET    /files?path=P[&offset=N&length=N]         raw bytes; X-File-Mode, X-File-Size
 //   PUT    /files?path=P[&mode=0644&parents=false]   raw bytes -> {"file": FileInfo}
@@ -38,6 +39,7 @@
 #include "codec/json.hpp"
 #include "model/command.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -49,6 +51,13 @@ namespace sandboxd::codec::guest {
 //  "wait_for_reader": false, "keep_bytes", "timeout_ms", "labels": {}}. Errors: invalid_argument naming the member.
 [[nodiscard]] Result<model::CommandSpec> decode_spec(std::string_view body);
 [[nodiscard]] std::string encode_spec(const model::CommandSpec& spec);
+
+// The same, and what it reads on its stdin: {"input": "text"}, or {"input_base64": "..."} for any bytes.
+struct ExecRequest {
+  model::CommandSpec spec;
+  std::optional<std::string> input;  // then spec.has_stdin is true
+};
+[[nodiscard]] Result<ExecRequest> decode_exec(std::string_view body);
 [[nodiscard]] Result<model::TerminalSize> decode_size(std::string_view body);
 struct SignalRequest {
   int number = 0;

@@ -173,13 +173,14 @@ Task<Result<std::unique_ptr<ports::GuestAttachment>>> Commands::open_stdin(Sandb
   co_return co_await core_.ports.guests->attach(live->record.key, std::move(how));
 }
 
-Task<Result<std::unique_ptr<Exec>>> Commands::exec(SandboxId id, model::CommandSpec spec) {
+Task<Result<std::unique_ptr<Exec>>> Commands::exec(SandboxId id, model::CommandSpec spec,
+                                                   std::optional<std::string> input) {
   SBX_CO_TRY(to, target(id, spec.container));
   SBX_CO_TRY(entry, entry_of(id));
   if (spec.container.empty()) spec.container = entry->record.containers.front().name;
   spec.id = std::string(kExecPrefix) + core_.random.hex(kIdDigits);
   auto exec = std::make_unique<LiveExec>(*this, std::move(to.key), to_command(id, spec, core_.ports.clock.wall_now()));
-  SBX_CO_CHECK(co_await exec->start(std::move(spec)));
+  SBX_CO_CHECK(co_await exec->start(std::move(spec), std::move(input)));
   co_return exec;
 }
 

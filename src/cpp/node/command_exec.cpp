@@ -15,6 +15,13 @@ Task<void> forget(ports::GuestAgents* guests, std::string key, std::string comma
   if (!dropped) kLog.debug("ended command left to its agent", {{"error", dropped.error().message()}});
 }
 
+// A command that reads nothing, or ends, ends this too.
+Task<void> feed(std::shared_ptr<ports::GuestAttachment> attachment, std::string input) {
+  auto done = co_await attachment->write_stdin(std::move(input));
+  if (done) done = co_await attachment->close_stdin();
+  if (!done) kLog.debug("input not taken", {{"error", done.error().message()}});
+}
+
 void put_end(model::Command& command, const ports::GuestCommandState& state, WallTime now) {
   command.finished_at = std::clamp(state.ended_at, command.started_at, std::max(command.started_at, now));
   command.exit_code = state.exit_code;
@@ -43,16 +50,18 @@ LiveExec::~LiveExec() {
   }
 }
 
-Task<Result<void>> LiveExec::start(model::CommandSpec spec) {
+Task<Result<void>> LiveExec::start(model::CommandSpec spec, std::optional<std::string> input) {
   ports::GuestAgents& guests = *commands_.core_.ports.guests;
   ports::GuestAttach how;
   how.command = spec.id;
   how.consume = true;
+  how.has_stdin = input.has_value();
   tail_ = OutputTail(static_cast<std::size_t>(spec.keep_bytes));
   SBX_CO_TRY(started, co_await guests.start(key_, std::move(spec)));
   outcome_.spawn_ns = started.spawn_ns;
   SBX_CO_TRY(attached, co_await guests.attach(key_, std::move(how)));
   attachment_ = std::move(attached);
+  if (input) commands_.core_.tasks.spawn("command input", feed(attachment_, *std::move(input)));
   co_return Result<void>();
 }
 

@@ -17,7 +17,7 @@ class LiveExec final : public Exec {
   LiveExec(const LiveExec&) = delete;
   LiveExec& operator=(const LiveExec&) = delete;
 
-  [[nodiscard]] Task<Result<void>> start(model::CommandSpec spec);
+  [[nodiscard]] Task<Result<void>> start(model::CommandSpec spec, std::optional<std::string> input);
   [[nodiscard]] Task<Result<ExecOutcome>> finish() override;
 
  private:
@@ -26,7 +26,7 @@ class LiveExec final : public Exec {
   std::string key_;
   ExecOutcome outcome_;
   OutputTail tail_{0};
-  std::unique_ptr<ports::GuestAttachment> attachment_;
+  std::shared_ptr<ports::GuestAttachment> attachment_;
   bool is_over_ = false;
 };
 

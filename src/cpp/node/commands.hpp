@@ -99,8 +99,9 @@ class Commands {
   [[nodiscard]] Task<Result<std::unique_ptr<CommandFollow>>> follow(SandboxId id, std::string command, FollowFrom from);
   // The way to its stdin; nobody else has it meanwhile.
   [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestAttachment>>> open_stdin(SandboxId id, std::string command);
-  // Started, without a record.
-  [[nodiscard]] Task<Result<std::unique_ptr<Exec>>> exec(SandboxId id, model::CommandSpec spec);
+  // Started, without a record. `input` is what it reads on its stdin; spec.has_stdin is true then.
+  [[nodiscard]] Task<Result<std::unique_ptr<Exec>>> exec(SandboxId id, model::CommandSpec spec,
+                                                         std::optional<std::string> input);
 
   // The container of that name, or the first.
   [[nodiscard]] Result<GuestTarget> target(const SandboxId& id, const std::string& container) const;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import time
 from collections.abc import Iterator
 
@@ -72,6 +73,22 @@ def test_stdin_reaches_the_command(box: Box) -> None:
     assert box.output(id)["stdout"] == "one\ntwo\nend"
     late = box.http.post(f"{box.path}/commands/{id}/stdin", content=b"x")
     assert late.status_code == 409, late.text
+
+
+def test_what_is_given_with_a_command_is_its_stdin(box: Box) -> None:
+    data = bytes(range(256)) * 2000
+    answer = box.http.post(
+        f"{box.path}/exec", json={"argv": ["busybox", "md5sum"], "input_base64": base64.b64encode(data).decode()}
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["stdout"].split()[0] == hashlib.md5(data).hexdigest()
+    # Longer than any pipe, back and forth at once; and one that reads nothing of it.
+    text = "x" * 400_000
+    there = box.http.post(f"{box.path}/exec", json={"argv": ["cat"], "input": text}).json()
+    assert there["stdout"] == text and there["command"]["exit_code"] == 0
+    assert box.http.post(f"{box.path}/exec", json={"argv": ["true"], "input": text}).json()["command"]["exit_code"] == 0
+    wrong = box.http.post(f"{box.path}/exec", json={"argv": ["cat"], "input_base64": "!"})
+    assert wrong.status_code == 400 and "input_base64" in wrong.json()["error"]
 
 
 def test_signals(box: Box) -> None:

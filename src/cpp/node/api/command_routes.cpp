@@ -59,9 +59,9 @@ class LateExec final : public LateAnswer {
 };
 
 Task<http::Response> exec(ApiPtr api, http::Request request) {
-  auto spec = guest::decode_spec(request.body);
-  if (!spec) co_return guest_failure(spec.error());
-  auto started = co_await api->agent.commands().exec(id_of(request), *std::move(spec));
+  auto asked = guest::decode_exec(request.body);
+  if (!asked) co_return guest_failure(asked.error());
+  auto started = co_await api->agent.commands().exec(id_of(request), std::move(asked->spec), std::move(asked->input));
   if (!started) co_return guest_failure(started.error());
   co_return co_await answer_late(&api->agent.clock(), std::make_shared<LateExec>(*std::move(started)));
 }

@@ -65,6 +65,22 @@ TEST(GuestWire, BadSpecsNameTheMember) {
   }
 }
 
+TEST(GuestWire, InputOfAnExecIsTextOrBase64) {
+  const auto text = decode_exec(R"({"argv":["cat"],"input":""})");
+  ASSERT_TRUE(text);
+  EXPECT_EQ(text->input, "");
+  EXPECT_TRUE(text->spec.has_stdin);
+  const auto bytes = decode_exec(R"({"argv":["cat"],"input_base64":"AP8="})");
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(bytes->input, std::string("\0\xFF", 2));
+  const auto none = decode_exec(R"({"argv":["cat"]})");
+  ASSERT_TRUE(none);
+  EXPECT_FALSE(none->input || none->spec.has_stdin);
+  EXPECT_FALSE(decode_exec(R"({"argv":["cat"],"input_base64":"x"})"));
+  EXPECT_FALSE(decode_exec(R"({"argv":["cat"],"input":"a","input_base64":"AP8="})"));
+  EXPECT_FALSE(decode_exec(R"({"argv":["cat"],"input":"a","terminal":{"rows":1,"columns":1}})"));
+}
+
 TEST(GuestWire, CommandsGoThereAndBack) {
   model::Command command;
   command.id = "one";

@@ -147,7 +147,7 @@ TEST_F(CommandsTest, AFinishedOneIsFollowedFromAPosition) {
 TEST_F(CommandsTest, AnExecLeavesNoRecordAndItsCallerTakesItAlong) {
   model::CommandSpec spec;
   spec.argv = {"true"};
-  auto exec = run(commands().exec(id_, spec));
+  auto exec = run(commands().exec(id_, spec, std::nullopt));
   ASSERT_TRUE(exec);
   EXPECT_TRUE(command_rows_->empty());
   EXPECT_EQ(guest_machine_->containers[key_].commands.size(), 1U);
@@ -158,7 +158,7 @@ TEST_F(CommandsTest, AnExecLeavesNoRecordAndItsCallerTakesItAlong) {
 TEST_F(CommandsTest, AnExecRunsToItsEnd) {
   model::CommandSpec spec;
   spec.argv = {"true"};
-  auto exec = run(commands().exec(id_, spec));
+  auto exec = run(commands().exec(id_, spec, std::nullopt));
   ASSERT_TRUE(exec);
   const std::string command = guest_machine_->containers[key_].commands.begin()->first;
   guest_machine_->print(key_, command, "said");
