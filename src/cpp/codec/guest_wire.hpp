@@ -28,7 +28,6 @@
 //   POST   /files/rename?path=P&to=Q                 {"file": FileInfo}
 //   GET    /files/archive?path=P                     application/x-tar
 //   PUT    /files/archive?path=P                     a tar archive, unpacked there -> {"file": FileInfo}
-//   GET    /files/watch?path=P[&recursive=true]      server-sent events
 //   GET    /listening                                {"items": [{"protocol", "address", "port", "pid"}]}
 //   GET    /processes                                {"items": [...]}
 //

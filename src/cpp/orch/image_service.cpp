@@ -106,6 +106,19 @@ bool is_named(const std::string& name, const std::string& reference) {
   return name == reference + ":latest";
 }
 
+// Coroutines that have the calls as a parameter: those of a temporary would outlive it.
+Task<Result<std::vector<model::Image>>> list_of(NodeImageCalls calls, model::NodeAddress node) {
+  co_return co_await calls.list(std::move(node));
+}
+Task<Result<model::Image>> pull_to(NodeImageCalls calls, model::NodeAddress node, PullImage request,
+                                   PullObserver tell) {
+  co_return co_await calls.pull(std::move(node), std::move(request.image), std::move(request.credentials),
+                                std::move(tell));
+}
+Task<Result<bool>> remove_from(NodeImageCalls calls, model::NodeAddress node, RemoveImage request) {
+  co_return co_await calls.remove(std::move(node), std::move(request.reference), request.force);
+}
+
 }  // namespace
 
 Task<Result<std::vector<NodeRef>>> ImageService::targets(NodeId node) {
@@ -127,7 +140,7 @@ Task<Result<FleetImages>> ImageService::list() {
   auto nodes = co_await targets(NodeId());
   if (!nodes && nodes.error().code() == ErrorCode::unavailable) co_return out;  // no node, no image
   if (!nodes) co_return nodes.error();
-  const auto ask = [this](const NodeRef& node) { return NodeImageCalls(transport_, clock_).list(node->address); };
+  const auto ask = [this](const NodeRef& node) { return list_of({transport_, clock_}, node->address); };
   const auto all = co_await ask_all<std::vector<model::Image>>(*std::move(nodes), ask);
   std::map<std::string, FleetImage> images;
   for (const auto& asked : all) {
@@ -205,7 +218,7 @@ Task<Result<FleetImageChange>> ImageService::pull(PullImage request) {
   const auto ask = [this, sum, &request](const NodeRef& node) {
     PullObserver tell;
     if (sum->observer) tell = [sum, id = node->id](const model::PullProgress& progress) { sum->tell(id, progress); };
-    return NodeImageCalls(transport_, clock_).pull(node->address, request.image, request.credentials, std::move(tell));
+    return pull_to({transport_, clock_}, node->address, request, std::move(tell));
   };
   const auto all = co_await ask_all<model::Image>(std::move(nodes), ask);
   co_return merge_change(all);
@@ -235,7 +248,7 @@ Task<void> ImageService::run(PullImage request, std::shared_ptr<WatchedPull> wat
 Task<Result<void>> ImageService::remove(RemoveImage request) {
   SBX_CO_TRY(nodes, co_await targets(request.node));
   const auto ask = [this, &request](const NodeRef& node) {
-    return NodeImageCalls(transport_, clock_).remove(node->address, request.reference, request.force);
+    return remove_from({transport_, clock_}, node->address, request);
   };
   const auto all = co_await ask_all<bool>(std::move(nodes), ask);
   bool is_removed = false;
@@ -273,7 +286,7 @@ Task<Result<FleetImageChange>> ImageService::import(ImportImage request) {
   const auto archive = std::make_shared<SharedSource>(executor_, std::move(request.source), nodes.size());
   const std::string query = import_query(request);
   const auto ask = [this, archive, &query](const NodeRef& node) {
-    return import_to(NodeImageCalls(transport_, clock_), node->address, query, archive);
+    return import_to({transport_, clock_}, node->address, query, archive);
   };
   const auto all = co_await ask_all<model::Image>(std::move(nodes), ask);
   co_return merge_change(all);

@@ -34,7 +34,6 @@ class NodeImageCalls {
   [[nodiscard]] Task<Result<model::SandboxUsage>> usage(model::NodeAddress node, SandboxId id) const;
 
  private:
-  // A value: the coroutines outlive the object.
   ports::NodeTransport* transport_;
   ports::Clock* clock_;
 };

@@ -411,7 +411,11 @@ TEST_F(Commands, processes_and_ports_are_told) {
   Start start = AgentHost::command({"sleep", "60"});
   start.command = "sleeper";
   const auto started = host.ask(Type::start, start).as<Started>();
-  const auto list = host.ask(Type::processes, Empty{}).as<ProcessList>();
+  // Between fork and the end of exec a process has no arguments.
+  auto list = host.ask(Type::processes, Empty{}).as<ProcessList>();
+  const auto is_dressed = [&](const Process& one) { return one.pid == started.pid && !one.argv.empty(); };
+  for (int i = 0; i < 1000 && std::none_of(list.processes.begin(), list.processes.end(), is_dressed); ++i)
+    list = host.ask(Type::processes, Empty{}).as<ProcessList>();
   EXPECT_GE(list.active_ns, started.at_ns);
   const auto found = std::find_if(list.processes.begin(), list.processes.end(),
                                   [&](const Process& one) { return one.pid == started.pid; });

@@ -6,6 +6,7 @@
 #include "orch/api/common/rate_limit.hpp"
 #include "orch/api/common/routes.hpp"
 #include "orch/api/opensbx/routes.hpp"
+#include "orch/api/sandboxd_o/guests.hpp"
 #include "orch/api/sandboxd_o/images.hpp"
 #include "orch/api/sandboxd_o/routes.hpp"
 #include "orch/engine.hpp"
@@ -136,6 +137,8 @@ class RoutesTest : public testing::Test {
  protected:
   RoutesTest() {
     EXPECT_TRUE(sandboxd_o::add_routes(router_, service_, clock_));
+    const auto request = [](const model::NodeAddress&, std::string, std::string) { return http::ClientRequest(); };
+    EXPECT_TRUE(sandboxd_o::add_guest_routes(router_, service_, {client_, request}));
     EXPECT_TRUE(sandboxd_o::add_image_routes(router_, images_, clock_));
     EXPECT_TRUE(opensbx::add_routes(router_, opensbx_));
     EXPECT_TRUE(add_routes(router_, operations_, std::make_shared<http::Traffic>(), std::make_shared<http::Traffic>()));
@@ -147,6 +150,7 @@ class RoutesTest : public testing::Test {
   std::unique_ptr<sim::SimStore> store_ = *sim::SimStore::open(std::make_shared<sim::StoreDisk>(), clock_);
   Engine engine_{context_.get_executor(), *store_, transport_, clock_, OrchConfig(), 1};
   SandboxService service_{engine_, transport_, clock_};
+  http::Client client_{context_.get_executor()};
   Operations operations_{context_.get_executor(), engine_, clock_};
   ImageService images_{context_.get_executor(), service_, transport_, clock_};
   GuestService guests_{service_, transport_};

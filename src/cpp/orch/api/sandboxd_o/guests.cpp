@@ -44,7 +44,6 @@ constexpr auto kRoutes = std::to_array<GuestRoute>({
     {"POST", "/files/rename"},
     {"GET", "/files/archive"},
     {"PUT", "/files/archive"},
-    {"GET", "/files/watch"},
     {"GET", "/listening"},
     {"GET", "/processes"},
 });
