@@ -26,7 +26,7 @@ def test_every_field_has_a_sentence_a_kind_and_a_default_that_can_be_set(role: _
 def test_secrets_are_marked_and_masked() -> None:
     for role in _config.ROLES:
         loaded = _config.load(role, environ={}, arguments={"token": "hidden"})
-        assert {row.name for row in _config.fields(role) if "token" in row.name} == {
+        assert {row.name for row in _config.fields(role) if "token" in row.name or row.name == "api_key"} == {
             row.name for row in _config.fields(role) if row.is_secret
         }
         assert "hidden" not in repr([item.shown for item in loaded.settings])

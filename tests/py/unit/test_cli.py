@@ -101,7 +101,7 @@ def test_importing_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
 def test_importing_without_a_platform_says_how_to_start_it(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(b"")
     done = sandboxd("image", "import", str(tmp_path / "x.tar"), "--run-dir", str(tmp_path))
-    assert done.returncode == 1 and "sandboxd up" in done.stderr
+    assert done.returncode == 3 and "sandboxd up" in done.stderr
 
 
 @pytest.mark.parametrize("command", [platform.up, platform.down])
