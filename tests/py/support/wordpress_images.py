@@ -66,6 +66,6 @@ def _build(cache: Path, folder: Path) -> None:
                     check=True,
                 ).stdout
                 archive = Path(work, "image.tar")
-                images.write_archive(archive, name, ["docker-entrypoint.sh"], content, Env=[_PATH], **config)
+                images.write_archive(archive, name, ["docker-entrypoint.sh"], content=content, Env=[_PATH], **config)
                 push(address, archive, name)
         made.rename(folder)
