@@ -39,7 +39,9 @@ def outside() -> Iterator[str]:
 
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_page_through_the_published_port(platform: Instance, name: str, handler: str, outside: str) -> None:
-    platform.create(name, image=WEB, ports=(8000,), runtime=handler, readiness_probe=probe("http", 8000))
+    # With 10m a page of gVisor's takes a second or two, and on a busy machine as long as anybody waits.
+    probing = probe("http", 8000)
+    platform.create(name, image=WEB, ports=(8000,), runtime=handler, cpu="100m", readiness_probe=probing)
     platform.wait_phase(name, "Running")
     port = platform.host_port(name)
     assert fetch(f"http://127.0.0.1:{port}/") == PAGE
