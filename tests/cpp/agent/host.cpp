@@ -13,6 +13,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -91,6 +92,7 @@ void AgentHost::spawn(bool as_init) {
       }
       ::_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
     }
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // whoever ends the one that waits ends this too
     ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
     ::mount("proc", "/proc", "proc", 0, nullptr);
   }
