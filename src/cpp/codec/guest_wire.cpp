@@ -196,9 +196,8 @@ Result<std::vector<T>> decode_items(std::string_view body, Read read) {
 
 }  // namespace
 
-namespace {
-
-Result<model::CommandSpec> read_spec(const json::value& value) {
+Result<model::CommandSpec> decode_spec(std::string_view body) {
+  SBX_TRY(value, read_json(body));
   ReadErrors errors;
   const Reader in(value, errors);
   model::CommandSpec spec;
@@ -221,39 +220,6 @@ Result<model::CommandSpec> read_spec(const json::value& value) {
   spec.timeout = std::chrono::milliseconds(timeout_ms);
   SBX_CHECK(check_spec(spec));
   return spec;
-}
-
-}  // namespace
-
-Result<model::CommandSpec> decode_spec(std::string_view body) {
-  SBX_TRY(value, read_json(body));
-  return read_spec(value);
-}
-
-Result<ExecRequest> decode_exec(std::string_view body) {
-  SBX_TRY(value, read_json(body));
-  ExecRequest out;
-  SBX_TRY(spec, read_spec(value));
-  out.spec = std::move(spec);
-  std::string text;
-  std::string encoded;
-  ReadErrors errors;
-  const Reader in(value, errors);
-  in.read("input", text);
-  in.read("input_base64", encoded);
-  SBX_CHECK(errors.status());
-  const json::object* members = value.if_object();
-  const bool has_text = members != nullptr && members->contains("input");
-  const bool has_encoded = members != nullptr && members->contains("input_base64");
-  if (has_text && has_encoded) return wrong("input: give it as text or as base64, not both");
-  if (has_text) out.input = std::move(text);
-  if (has_encoded) {
-    out.input = decode_base64(encoded);
-    if (!out.input) return wrong("input_base64: this is no base64 with padding (RFC 4648)");
-  }
-  if (out.input && out.spec.terminal) return wrong("input: a command with a terminal is given input by attaching");
-  if (out.input) out.spec.has_stdin = true;
-  return out;
 }
 
 std::string encode_spec(const model::CommandSpec& spec) {
