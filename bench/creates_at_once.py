@@ -112,7 +112,7 @@ def measure(instance: Instance, floor_path: Path, handler: str, rounds: int, cou
     try:
         for number in range(rounds + 1):
             one = ours(instance, handler, number, count)
-            other = floor.measure(*((f"floor-{number}-{at}", space) for at, space in enumerate(spaces)))
+            other = floor.measure(*((f"floor-{number}-{at:03}", space) for at, space in enumerate(spaces)))
             sys.stderr.write(f"{handler} {number}/{rounds}: ours {one['answering_ms']:.0f} ms, floor {other:.0f} ms\n")
             if number > 0:  # the first warms both
                 mine.append(one)
