@@ -29,6 +29,7 @@ from support.instance import Instance
 from support.waiting import wait_until
 
 MIB = 1024
+SETTLED_S = 35  # the node agent gives back every 30 s what a burst of creates left with its allocator
 
 
 def sizes(pid: int) -> dict[str, float]:
@@ -138,6 +139,7 @@ def main() -> None:
         results["memory_empty"] = {role: sizes(pid) for role, pid in pids.items() if pid}
         ids = start_all(instance, arguments.sandboxes)
         samples = answers(instance, ids, arguments.rounds)
+        time.sleep(SETTLED_S)
         results["memory"] = {role: sizes(pid) for role, pid in pids.items() if pid}
         samples |= deletes(instance, ids, arguments.deletes)
         results["ms"] = {name: figures(values) for name, values in samples.items()}

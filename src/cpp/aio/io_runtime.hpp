@@ -1,4 +1,5 @@
-// The core thread of a role: one io_context, one thread. All state of the role lives on it.
+// The core thread of a role: one io_context, one thread. All state of the role lives on it. As root it comes before
+// other threads (nice -10), and what it starts does not.
 #pragma once
 
 #include "base/task.hpp"

@@ -26,6 +26,7 @@ namespace {
 
 constexpr Log kLog("node");
 constexpr Duration kMemoryInterval = std::chrono::seconds(30);
+constexpr int kArenas = 2;
 
 codec::sbxlet::NodeFacts facts_of(const NodeConfig& config) {
   codec::sbxlet::NodeFacts facts;
@@ -110,6 +111,8 @@ Result<void> NodeDaemon::Impl::start() {
   if (state_ != State::fresh) return Error(ErrorCode::conflict, "this node agent was started before");
   SBX_TRY(data_lock, lock_data_dir(config_.data_dir));
   lock_ = std::move(data_lock);
+  // Nearly all work is one thread's; the allocator would keep an arena for each of the threads of its libraries.
+  mallopt(M_ARENA_MAX, kArenas);
   runtime_.start();
   Result<void> started = Error();
   runtime_.run(start_on_core(started));

@@ -7,7 +7,10 @@
 #include <gtest/gtest.h>
 
 #include <stdexcept>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 namespace sandboxd::aio {
 namespace {
@@ -54,6 +57,30 @@ TEST(IoRuntime, runs_tasks_on_its_own_thread_and_stops_twice) {
   EXPECT_NE(core, std::this_thread::get_id());
   runtime.stop();
   runtime.stop();
+}
+
+struct Niceness {
+  int core = 0;
+  int child = 0;
+};
+
+Task<void> note_niceness(Niceness& out) {
+  out.core = getpriority(PRIO_PROCESS, 0);
+  const pid_t child = fork();
+  if (child == 0) _exit(getpriority(PRIO_PROCESS, 0) == 0 ? 0 : 1);
+  waitpid(child, &out.child, 0);
+  co_return;
+}
+
+TEST(IoRuntime, comes_before_other_threads_as_root_and_what_it_starts_does_not) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  IoRuntime runtime("test-core");
+  runtime.start();
+  Niceness niceness;
+  runtime.run(note_niceness(niceness));
+  runtime.stop();
+  EXPECT_LT(niceness.core, 0);
+  EXPECT_EQ(niceness.child, 0);
 }
 
 }  // namespace
