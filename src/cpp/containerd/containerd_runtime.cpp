@@ -6,6 +6,7 @@
 #include "containerd/cpu_limit.hpp"
 #include "containerd/create.hpp"
 #include "containerd/event_feed.hpp"
+#include "containerd/exec_process.hpp"
 #include "containerd/exit_watch.hpp"
 #include "containerd/handler.hpp"
 #include "containerd/image_import.hpp"
@@ -56,7 +57,7 @@ std::string label(const wire::Container& container, const char* name) {
 class ContainerdRuntime::Impl {
  public:
   Impl(boost::asio::any_io_executor executor, ports::Clock& clock, Options options)
-      : context(std::move(executor), clock, std::move(options)), images(context), feed(context) {}
+      : context(std::move(executor), clock, std::move(options)), images(context), execs(context), feed(context) {}
 
   // True when the container is ours. Events name only ids, so an unknown one is looked up once.
   [[nodiscard]] Task<Result<bool>> is_known(std::string key);
@@ -65,6 +66,7 @@ class ContainerdRuntime::Impl {
 
   Context context;
   ImageStore images;
+  Execs execs;
   EventFeed feed;
   ExitWatch exits;
   std::set<std::string> known;
@@ -185,6 +187,13 @@ Task<Result<void>> ContainerdRuntime::set_cpu_limit(std::string key, std::int64_
   const std::string group = impl_->context.options.cgroup_parent + "/" + key;
   co_return co_await impl_->context.files.run([group, milli] { return write_cpu_limit(group, milli); });
 }
+
+Task<Result<std::shared_ptr<ports::RuntimeProcess>>> ContainerdRuntime::start_process(
+    ports::RuntimeExecRequest request) {
+  return impl_->execs.start(std::move(request));
+}
+
+Task<Result<void>> ContainerdRuntime::end_left_processes() { return impl_->execs.end_left(); }
 
 Task<Result<void>> ContainerdRuntime::pause(std::string key) { return pause_task(&impl_->context, std::move(key)); }
 Task<Result<void>> ContainerdRuntime::resume(std::string key) { return resume_task(&impl_->context, std::move(key)); }
