@@ -62,12 +62,14 @@ class ContainerdRuntime::Impl {
   [[nodiscard]] Task<Result<bool>> is_known(std::string key);
   [[nodiscard]] Task<Result<std::map<std::string, wire::Process>>> tasks();
   [[nodiscard]] Task<Result<std::vector<wire::Container>>> records();
+  [[nodiscard]] Task<void> sweep_disks(std::set<std::string> keys, std::set<std::string> idle);
 
   Context context;
   ImageStore images;
   EventFeed feed;
   ExitWatch exits;
   std::set<std::string> known;
+  bool has_swept = false;
 };
 
 Result<std::unique_ptr<ContainerdRuntime>> ContainerdRuntime::make(boost::asio::any_io_executor executor,
@@ -231,10 +233,6 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
   SBX_CO_TRY(records, co_await impl_->records());
   SBX_CO_TRY(tasks, co_await impl_->tasks());
   Context& context = impl_->context;
-  std::set<std::string> keys;
-  for (const wire::Container& record : records) keys.insert(record.id());
-  const auto swept = co_await context.disks.sweep(std::move(keys));
-  if (!swept) log.warn("disks left for later", {{"cause", swept.error().message()}});
   std::vector<FoundContainer> out;
   for (const wire::Container& record : records) {
     FoundContainer found;
@@ -259,7 +257,21 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
     if (lives && record.runtime().name() == kRunscRuntime) impl_->exits.watch(found.key, found.pid);
     out.push_back(std::move(found));
   }
+  std::set<std::string> keys, idle;
+  for (const FoundContainer& one : out) {
+    keys.insert(one.key);
+    if (one.task == FoundContainer::Task::none) idle.insert(one.key);
+  }
+  co_await impl_->sweep_disks(std::move(keys), std::move(idle));
   co_return out;
+}
+
+// Disks are left mounted by an earlier life only: in this one each end of a task unmounts its own.
+Task<void> ContainerdRuntime::Impl::sweep_disks(std::set<std::string> keys, std::set<std::string> idle) {
+  if (has_swept) idle.clear();
+  const auto swept = co_await context.disks.sweep(std::move(keys), std::move(idle));
+  has_swept = has_swept || swept;
+  if (!swept) log.warn("disks left for later", {{"cause", swept.error().message()}});
 }
 
 Task<Result<bool>> ContainerdRuntime::Impl::is_known(std::string key) {
