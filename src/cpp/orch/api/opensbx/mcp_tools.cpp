@@ -139,6 +139,7 @@ http::Request request_of(const ToolRow& row, const json::object& arguments) {
   http::Request request;
   request.method = row.method;
   request.target = request.path = row.pattern;
+  request.parameters[kTool] = row.name;
   const std::string_view pattern = row.pattern;
   const std::string id = arguments.contains("sandbox_id") ? text_of(arguments, "sandbox_id") : text_of(arguments, "id");
   if (pattern.find("{id}") != std::string_view::npos) request.parameters["id"] = id;
