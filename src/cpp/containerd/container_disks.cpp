@@ -18,6 +18,7 @@ namespace {
 
 const Log log("containerd");
 
+constexpr const char* kSuffixes[] = {".root", ".volumes"};
 constexpr std::size_t kBlanksMax = 64;
 constexpr Duration kMkfsLimit = std::chrono::seconds(30);
 
@@ -27,6 +28,15 @@ Result<void> make_directory(const std::string& path) {
   if (ec) return errno_error(ec.value(), "make directory " + path, ErrorCode::storage_failed);
   return {};
 }
+
+std::set<std::string> names_in(const std::string& folder) {
+  std::set<std::string> names;
+  std::error_code ec;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ec)) names.insert(entry.path().filename());
+  return names;
+}
+
+std::string key_of(const std::string& name) { return name.substr(0, name.rfind('.')); }
 
 Result<void> make_upper(const std::string& disk, const std::string& like) {
   struct stat info{};
@@ -52,10 +62,12 @@ Task<Result<void>> ContainerDisks::make_volumes(std::string key, std::int64_t sh
 }
 
 Task<Result<void>> ContainerDisks::mount_root(std::string key) {
+  own_.insert(key);
   co_return co_await pool_.run([this, name = key + ".root"] { return mount_now(name); });
 }
 
 Task<Result<void>> ContainerDisks::mount_volumes(std::string key) {
+  own_.insert(key);
   co_return co_await pool_.run([this, name = key + ".volumes"] { return mount_now(name); });
 }
 
@@ -120,24 +132,39 @@ Result<void> ContainerDisks::mount_now(const std::string& name) const {
   SBX_CHECK(make_directory(directory));
   const bool known = stat(directory.c_str(), &inside) == 0 && stat(mount_dir_.c_str(), &outside) == 0;
   if (known && inside.st_dev != outside.st_dev) return {};
-  return mount_disk(file, directory);
+  return mount_disk_again(file, directory);
 }
 
-Result<void> ContainerDisks::remove_now(const std::string& name) const {
-  const std::string file = image_dir_ + "/" + name, directory = mount_dir_ + "/" + name;
+Result<void> ContainerDisks::release_now(const std::string& name) const {
+  const std::string directory = mount_dir_ + "/" + name;
   // Lazily: a process of the container that is about to die may still hold it.
   while (umount2(directory.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
   }
   if (errno != EINVAL && errno != ENOENT) return errno_error(errno, "unmount " + directory, ErrorCode::storage_failed);
   if (rmdir(directory.c_str()) != 0 && errno != ENOENT)
     return errno_error(errno, "remove " + directory, ErrorCode::storage_failed);
+  return {};
+}
+
+Result<void> ContainerDisks::remove_now(const std::string& name) const {
+  SBX_CHECK(release_now(name));
+  const std::string file = image_dir_ + "/" + name;
   if (unlink(file.c_str()) != 0 && errno != ENOENT)
     return errno_error(errno, "remove " + file, ErrorCode::storage_failed);
   return {};
 }
 
+Task<Result<void>> ContainerDisks::release(std::string key) {
+  for (const char* suffix : kSuffixes) {
+    const std::string name = key + suffix;
+    SBX_CO_CHECK(co_await pool_.run([this, name] { return release_now(name); }));
+  }
+  own_.erase(key);
+  co_return Result<void>();
+}
+
 Task<Result<void>> ContainerDisks::remove(std::string key) {
-  for (const char* suffix : {".root", ".volumes"}) {
+  for (const char* suffix : kSuffixes) {
     const std::string name = key + suffix;
     SBX_CO_CHECK(co_await pool_.run([this, name] { return remove_now(name); }));
   }
@@ -145,23 +172,23 @@ Task<Result<void>> ContainerDisks::remove(std::string key) {
   co_return Result<void>();
 }
 
-Task<Result<void>> ContainerDisks::sweep(std::set<std::string> keys) {
-  keys.insert(own_.begin(), own_.end());
-  co_return co_await pool_.run([this, keys] { return sweep_now(keys); });
-}
-
-Result<void> ContainerDisks::sweep_now(const std::set<std::string>& keep) const {
-  std::set<std::string> names;
-  std::error_code ec;
-  for (const std::string& folder : {image_dir_, mount_dir_}) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder, ec)) names.insert(entry.path().filename());
+// The names first, what is this life's own afterwards: what was made in between is in neither.
+Task<Result<void>> ContainerDisks::sweep(std::set<std::string> keys, std::set<std::string> idle) {
+  auto images = co_await pool_.run([this] { return names_in(image_dir_); });
+  const auto mounted = co_await pool_.run([this] { return names_in(mount_dir_); });
+  images.insert(mounted.begin(), mounted.end());
+  for (const std::string& name : images) {
+    const std::string key = key_of(name);
+    if (own_.contains(key)) continue;
+    if (!keys.contains(key)) {
+      log.info("removing a disk that no container owns", {{"disk", name}});
+      SBX_CO_CHECK(co_await pool_.run([this, name] { return remove_now(name); }));
+    } else if (idle.contains(key) && mounted.contains(name)) {
+      log.info("unmounting the disk of a container that does not run", {{"disk", name}});
+      SBX_CO_CHECK(co_await pool_.run([this, name] { return release_now(name); }));
+    }
   }
-  for (const std::string& name : names) {
-    if (keep.contains(name.substr(0, name.rfind('.')))) continue;
-    log.info("removing a disk that no container owns", {{"disk", name}});
-    SBX_CHECK(remove_now(name));
-  }
-  return {};
+  co_return Result<void>();
 }
 
 Result<void> check_disk_tools() {

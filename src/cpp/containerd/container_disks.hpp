@@ -1,9 +1,9 @@
 // The bounded disks of containers: each is a sparse file with a file system of its own (disk_image.hpp), mounted by a
 // loop device. Private to this folder.
 //
-//   <image_dir>/<key>.root      what the container writes to its root file system (runc; runsc bounds it by itself)
+//   <image_dir>/<key>.root      what the container writes to its root file system
 //   <image_dir>/<key>.volumes   the directories that the image declares as volumes (both handlers)
-//   <mount_dir>/<name>/         where they are mounted, from the create to the removal
+//   <mount_dir>/<name>/         where they are mounted, while the container has a task
 //
 // Names come from the container's key, so whatever a crash leaves is found by it. Used on the adapter's one thread;
 // what blocks is done on threads of its own.
@@ -39,16 +39,19 @@ class ContainerDisks {
   // The same at volumes_dir(), empty.
   [[nodiscard]] Task<Result<void>> make_volumes(std::string key, std::int64_t share);
 
-  // Those that a make_...() of the same key left, mounted again where the machine was restarted. Errors: not_found
-  // (there is none), storage_failed.
+  // Those that a make_...() of the same key left, mounted again. Errors: not_found (there is none), storage_failed.
   [[nodiscard]] Task<Result<void>> mount_root(std::string key);
   [[nodiscard]] Task<Result<void>> mount_volumes(std::string key);
+
+  // Unmounts both, which frees their loop devices, and keeps what is on them. Success also when there is nothing.
+  [[nodiscard]] Task<Result<void>> release(std::string key);
 
   // Unmounts and deletes both. Success also when there is nothing.
   [[nodiscard]] Task<Result<void>> remove(std::string key);
 
-  // Removes the disks that an earlier life of this instance made for containers which are not among `keys`.
-  [[nodiscard]] Task<Result<void>> sweep(std::set<std::string> keys);
+  // What an earlier life of this instance left: removes the disks of containers which are not among `keys`, and
+  // releases those of `idle` ones, which have no task.
+  [[nodiscard]] Task<Result<void>> sweep(std::set<std::string> keys, std::set<std::string> idle);
 
   // For other blocking work on the disks.
   [[nodiscard]] aio::BlockingPool& pool() { return pool_; }
@@ -58,14 +61,14 @@ class ContainerDisks {
   Task<Result<std::shared_ptr<const BlankDisk>>> blank_of(std::int64_t size);
   Result<void> make_now(const std::string& name, const BlankDisk& blank) const;
   Result<void> mount_now(const std::string& name) const;
+  Result<void> release_now(const std::string& name) const;
   Result<void> remove_now(const std::string& name) const;
-  Result<void> sweep_now(const std::set<std::string>& keep) const;
 
   std::string image_dir_;
   std::string mount_dir_;
   ports::ProcessRunner* runner_;
   std::map<std::int64_t, std::shared_ptr<const BlankDisk>> blanks_;
-  std::set<std::string> own_;  // keys whose disks this life made, and drafts of blank disks: not for sweep()
+  std::set<std::string> own_;  // keys whose disks this life mounted, and drafts of blank disks: not for sweep()
   std::uint64_t drafts_ = 0;
   aio::BlockingPool pool_{2};  // a container's many unwritten pages do not hold up another's create
 };

@@ -6,6 +6,7 @@
 #include "containerd/cpu_limit.hpp"
 #include "containerd/create.hpp"
 #include "containerd/event_feed.hpp"
+#include "containerd/exec_process.hpp"
 #include "containerd/exit_watch.hpp"
 #include "containerd/handler.hpp"
 #include "containerd/image_import.hpp"
@@ -56,18 +57,21 @@ std::string label(const wire::Container& container, const char* name) {
 class ContainerdRuntime::Impl {
  public:
   Impl(boost::asio::any_io_executor executor, ports::Clock& clock, Options options)
-      : context(std::move(executor), clock, std::move(options)), images(context), feed(context) {}
+      : context(std::move(executor), clock, std::move(options)), images(context), execs(context), feed(context) {}
 
   // True when the container is ours. Events name only ids, so an unknown one is looked up once.
   [[nodiscard]] Task<Result<bool>> is_known(std::string key);
   [[nodiscard]] Task<Result<std::map<std::string, wire::Process>>> tasks();
   [[nodiscard]] Task<Result<std::vector<wire::Container>>> records();
+  [[nodiscard]] Task<void> sweep_disks(std::set<std::string> keys, std::set<std::string> idle);
 
   Context context;
   ImageStore images;
+  Execs execs;
   EventFeed feed;
   ExitWatch exits;
   std::set<std::string> known;
+  bool has_swept = false;
 };
 
 Result<std::unique_ptr<ContainerdRuntime>> ContainerdRuntime::make(boost::asio::any_io_executor executor,
@@ -186,6 +190,13 @@ Task<Result<void>> ContainerdRuntime::set_cpu_limit(std::string key, std::int64_
   co_return co_await impl_->context.files.run([group, milli] { return write_cpu_limit(group, milli); });
 }
 
+Task<Result<std::shared_ptr<ports::RuntimeProcess>>> ContainerdRuntime::start_process(
+    ports::RuntimeExecRequest request) {
+  return impl_->execs.start(std::move(request));
+}
+
+Task<Result<void>> ContainerdRuntime::end_left_processes() { return impl_->execs.end_left(); }
+
 Task<Result<void>> ContainerdRuntime::pause(std::string key) { return pause_task(&impl_->context, std::move(key)); }
 Task<Result<void>> ContainerdRuntime::resume(std::string key) { return resume_task(&impl_->context, std::move(key)); }
 Task<Result<void>> ContainerdRuntime::ask_to_stop(std::string key) {
@@ -231,10 +242,6 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
   SBX_CO_TRY(records, co_await impl_->records());
   SBX_CO_TRY(tasks, co_await impl_->tasks());
   Context& context = impl_->context;
-  std::set<std::string> keys;
-  for (const wire::Container& record : records) keys.insert(record.id());
-  const auto swept = co_await context.disks.sweep(std::move(keys));
-  if (!swept) log.warn("disks left for later", {{"cause", swept.error().message()}});
   std::vector<FoundContainer> out;
   for (const wire::Container& record : records) {
     FoundContainer found;
@@ -259,7 +266,21 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
     if (lives && record.runtime().name() == kRunscRuntime) impl_->exits.watch(found.key, found.pid);
     out.push_back(std::move(found));
   }
+  std::set<std::string> keys, idle;
+  for (const FoundContainer& one : out) {
+    keys.insert(one.key);
+    if (one.task == FoundContainer::Task::none) idle.insert(one.key);
+  }
+  co_await impl_->sweep_disks(std::move(keys), std::move(idle));
   co_return out;
+}
+
+// Disks are left mounted by an earlier life only: in this one each end of a task unmounts its own.
+Task<void> ContainerdRuntime::Impl::sweep_disks(std::set<std::string> keys, std::set<std::string> idle) {
+  if (has_swept) idle.clear();
+  const auto swept = co_await context.disks.sweep(std::move(keys), std::move(idle));
+  has_swept = has_swept || swept;
+  if (!swept) log.warn("disks left for later", {{"cause", swept.error().message()}});
 }
 
 Task<Result<bool>> ContainerdRuntime::Impl::is_known(std::string key) {

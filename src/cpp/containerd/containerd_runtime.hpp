@@ -1,4 +1,5 @@
-// ports::SandboxRuntime and ports::ImageLibrary on a containerd daemon (1.6 to 2.x), over its gRPC socket.
+// ports::SandboxRuntime, ports::ImageLibrary and ports::RuntimeExec on a containerd daemon (1.6 to 2.x), over its gRPC
+// socket.
 //
 // Names: everything is in containerd's namespace k8s.io, because images pulled through CRI land there. A container's
 // record, snapshot and task all carry the key that the caller chose. Labels on the record say which instance, sandbox
@@ -11,6 +12,7 @@
 // Files of its own, below Options::run_dir:
 //   runsc.toml            the gVisor shim's configuration (handler.hpp)
 //   disks/<key>.*/        where the bounded disks of <disk_dir> are mounted (container_disks.hpp); removed with it
+//   execs/<key>/*/        pipes of processes that were started beside a container's own (exec_process.hpp)
 //   pods/<key>/rootfs/    what a pod's root container runs from: the pause executable alone; removed with it
 // Name resolution files and volumes come as mounts of the request (ports::SandboxFiles).
 //
@@ -23,6 +25,7 @@
 #include "ports/disk_gauge.hpp"
 #include "ports/image_library.hpp"
 #include "ports/process_runner.hpp"
+#include "ports/runtime_exec.hpp"
 #include "ports/sandbox_runtime.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -58,7 +61,7 @@ struct Options {
   std::int64_t pull_reserve_bytes = 0;  // of that disk, which pulls leave free
 };
 
-class ContainerdRuntime final : public ports::SandboxRuntime, public ports::ImageLibrary {
+class ContainerdRuntime final : public ports::SandboxRuntime, public ports::ImageLibrary, public ports::RuntimeExec {
  public:
   // Writes runsc.toml; does not connect. Errors: storage_failed or permission_denied, naming the path.
   [[nodiscard]] static Result<std::unique_ptr<ContainerdRuntime>> make(boost::asio::any_io_executor executor,
@@ -91,6 +94,9 @@ class ContainerdRuntime final : public ports::SandboxRuntime, public ports::Imag
   [[nodiscard]] Task<Result<void>> remove(std::string key) override;
   [[nodiscard]] Task<Result<std::vector<ports::FoundContainer>>> list() override;
   [[nodiscard]] Task<Result<ports::RuntimeEvent>> next_event() override;
+  [[nodiscard]] Task<Result<std::shared_ptr<ports::RuntimeProcess>>> start_process(
+      ports::RuntimeExecRequest request) override;
+  [[nodiscard]] Task<Result<void>> end_left_processes() override;
 
  private:
   class Impl;

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
 #include <linux/loop.h>
+#include <optional>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -69,16 +72,47 @@ Result<LoopDevice> attach(int image, const std::string& name) {
   return errno_error(failure, "attach " + name + " to a loop device", ErrorCode::storage_failed);
 }
 
+// The device that an image is attached to; none when there is none.
+std::optional<LoopDevice> attached_device(int image, const std::string& name) {
+  struct stat info{};
+  if (fstat(image, &info) != 0) return std::nullopt;
+  const std::string file = std::filesystem::path(name).filename();
+  std::error_code ec;
+  for (const auto& entry : std::filesystem::directory_iterator("/sys/block", ec)) {
+    std::string backing;
+    std::getline(std::ifstream(entry.path() / "loop/backing_file"), backing);
+    if (std::filesystem::path(backing).filename() != file) continue;
+    const std::string path = "/dev/" + entry.path().filename().string();
+    Descriptor device(open(path.c_str(), O_RDWR | O_CLOEXEC));
+    loop_info64 status{};
+    // One that is being cleared has no status any more.
+    if (device.get() < 0 || ioctl(device.get(), LOOP_GET_STATUS64, &status) != 0) continue;
+    if (status.lo_inode == info.st_ino) return LoopDevice{std::move(device), path};
+  }
+  return std::nullopt;
+}
+
+Result<void> mount_device(const LoopDevice& device, const std::string& image, const std::string& directory) {
+  if (mount(device.path.c_str(), directory.c_str(), "ext4", MS_NOSUID | MS_NODEV, kOptions) != 0)
+    return errno_error(errno, "mount " + image + " by " + device.path, ErrorCode::storage_failed);
+  return {};
+}
+
 }  // namespace
 
 Result<void> mount_disk(const std::string& image, const std::string& directory) {
   const Descriptor file(open(image.c_str(), O_RDWR | O_CLOEXEC));
   if (file.get() < 0) return errno_error(errno, "open " + image, ErrorCode::storage_failed);
   SBX_TRY(device, attach(file.get(), image));
-  if (mount(device.path.c_str(), directory.c_str(), "ext4", MS_NOSUID | MS_NODEV, kOptions) != 0) {
-    return errno_error(errno, "mount " + image + " by " + device.path, ErrorCode::storage_failed);
-  }
-  return {};
+  return mount_device(device, image, directory);
+}
+
+Result<void> mount_disk_again(const std::string& image, const std::string& directory) {
+  const Descriptor file(open(image.c_str(), O_RDWR | O_CLOEXEC));
+  if (file.get() < 0) return errno_error(errno, "open " + image, ErrorCode::storage_failed);
+  if (const auto device = attached_device(file.get(), image)) return mount_device(*device, image, directory);
+  SBX_TRY(device, attach(file.get(), image));
+  return mount_device(device, image, directory);
 }
 
 Result<void> check_loop_devices() {

@@ -20,6 +20,10 @@ inline constexpr const char* kTasksKill = "/containerd.services.tasks.v1.Tasks/K
 inline constexpr const char* kTasksPause = "/containerd.services.tasks.v1.Tasks/Pause";
 inline constexpr const char* kTasksResume = "/containerd.services.tasks.v1.Tasks/Resume";
 inline constexpr const char* kTasksWait = "/containerd.services.tasks.v1.Tasks/Wait";
+inline constexpr const char* kTasksExec = "/containerd.services.tasks.v1.Tasks/Exec";
+inline constexpr const char* kTasksDeleteProcess = "/containerd.services.tasks.v1.Tasks/DeleteProcess";
+inline constexpr const char* kTasksResizePty = "/containerd.services.tasks.v1.Tasks/ResizePty";
+inline constexpr const char* kTasksCloseIo = "/containerd.services.tasks.v1.Tasks/CloseIO";
 
 inline constexpr const char* kSnapshotsPrepare = "/containerd.services.snapshots.v1.Snapshots/Prepare";
 inline constexpr const char* kSnapshotsMounts = "/containerd.services.snapshots.v1.Snapshots/Mounts";

@@ -197,7 +197,9 @@ Task<Result<std::optional<int>>> end_recorded(Context* context, std::string key,
 Task<Result<std::optional<int>>> end_task_of(Context* context, std::string key) {
   SBX_CO_TRY(record, co_await own_record(context, key));
   if (!record) co_return std::optional<int>();
-  co_return co_await end_recorded(context, key, gvisor_root_of(*record));
+  SBX_CO_TRY(exit_code, co_await end_recorded(context, key, gvisor_root_of(*record)));
+  SBX_CO_CHECK(co_await context->disks.release(key));
+  co_return exit_code;
 }
 
 Task<Result<void>> remove_container(Context* context, std::string key) {

@@ -119,14 +119,12 @@ Task<Result<void>> HostNetwork::bring_up() {
       co_await system_pool_.run([this] { return prepare_bridge(options_.bridge, subnet_, gateway_address()); });
   if (!prepared) co_return std::move(prepared).error();
   if (enforced_) co_return co_await rebuild();
-  SBX_CO_CHECK(co_await adopt_tables());
-  enforced_ = true;
   if (!watching_) {
     SBX_CO_TRY(watch, RulesetWatch::open(executor_, table_));
     watching_ = true;
     tasks_.spawn("nftables watch", watch_tables(std::move(watch)));
   }
-  co_return Result<void>();
+  co_return co_await adopt_tables();
 }
 
 Task<Result<ports::NetworkSlot>> HostNetwork::assemble_slot(std::string name) {

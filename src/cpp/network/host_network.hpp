@@ -11,8 +11,8 @@
 // trusted zone.
 //
 // What is found again after a restart: namespaces by their names, everything else from the kernel's own tables, so
-// there is no file to be out of date. The ledger (ledger.hpp) mirrors the tables' elements in memory; when somebody
-// flushes the machine's ruleset, the tables are rebuilt from it at once.
+// there is no file to be out of date. The ledger (ledger.hpp) mirrors the tables' elements in memory; when another
+// program changes anything in the tables, they are rebuilt from it at once.
 //
 // Threads: methods on the core thread. libnftables has one thread of its own (its context is not thread-safe, and the
 // order of batches is the order of calls); netlink and namespace work has a small pool.
@@ -106,7 +106,7 @@ class HostNetwork final : public ports::SandboxNetwork {
   [[nodiscard]] Task<Result<void>> set_hooks(std::vector<std::string> chains);
   [[nodiscard]] Task<Result<void>> adopt_tables();
   [[nodiscard]] Task<void> watch_tables(std::shared_ptr<RulesetWatch> watch);
-  [[nodiscard]] Task<Result<bool>> tables_exist();
+  [[nodiscard]] Task<void> repair();
 
   [[nodiscard]] Result<void> check_name(const std::string& name) const;
   [[nodiscard]] Result<void> check_slot(const ports::NetworkSlot& slot) const;
@@ -129,6 +129,7 @@ class HostNetwork final : public ports::SandboxNetwork {
   LoopbackForwarder forwarder_;
   bool enforced_ = false;  // between start() and teardown()
   bool watching_ = false;
+  std::int64_t repairs_ = 0;  // of what other programs did to the tables
 };
 
 }  // namespace sandboxd::network

@@ -147,6 +147,13 @@ std::string text_at(const json::value& value, std::string_view key) {
 
 std::string table_name(std::string_view instance) { return "sandboxd_" + std::string(instance); }
 
+std::string announcement_name(std::string_view table) { return std::string(table) + "_own"; }
+
+std::string announcement_text(std::string_view table) {
+  const std::string name = announcement_name(table);
+  return "add table inet " + name + "\ndelete table inet " + name + "\n";
+}
+
 std::string removal_text(std::string_view table) {
   std::string text;
   // `add` first: this nft has no delete that forgives.

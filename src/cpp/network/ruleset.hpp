@@ -29,6 +29,11 @@ struct RulesetOptions {
 // "sandboxd_<instance>"
 [[nodiscard]] std::string table_name(std::string_view instance);
 
+// A table that comes and goes within one transaction: nobody ever sees it, but the transaction's notifications tell the
+// watch (ruleset_watch.hpp) that it is ours.
+[[nodiscard]] std::string announcement_name(std::string_view table);
+[[nodiscard]] std::string announcement_text(std::string_view table);
+
 // Replaces the tables, with empty sets. Atomic together with the elements that the caller appends to the text.
 [[nodiscard]] std::string ruleset_text(const RulesetOptions& options);
 // Removes the tables, whether they are there or not.

@@ -1,30 +1,37 @@
 #include "network/ruleset_watch.hpp"
 
 #include "network/netlink_socket.hpp"
+#include "network/ruleset.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <cerrno>
 #include <cstring>
+#include <endian.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 namespace sandboxd::network {
 namespace {
 
 namespace asio = boost::asio;
 
-constexpr int kDeletedTable = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE;
+// Room for the notifications of a rebuild with thousands of elements; a limit, not memory that is taken.
+constexpr int kReceiveBytes = 16 << 20;
 
-bool names_table(const nlmsghdr& header, const std::string& table) {
-  bool found = false;
-  for_each_attribute(attributes_of(header, sizeof(nfgenmsg)), [&](int type, std::span<const char> data) {
-    if (type == NFTA_TABLE_NAME && !data.empty()) found = std::string_view(data.data(), data.size() - 1) == table;
-  });
-  return found;
+// Every message about a table, or about something in one, names it in its first attribute.
+constexpr int kTableName = NFTA_TABLE_NAME;
+static_assert(NFTA_CHAIN_TABLE == kTableName && NFTA_RULE_TABLE == kTableName && NFTA_SET_TABLE == kTableName &&
+              NFTA_SET_ELEM_LIST_TABLE == kTableName);
+
+bool is_our_family(const nlmsghdr& header) {
+  const auto family = reinterpret_cast<const nfgenmsg*>(NLMSG_DATA(&header))->nfgen_family;
+  return family == NFPROTO_INET || family == NFPROTO_BRIDGE || family == NFPROTO_NETDEV;
 }
 
 }  // namespace
@@ -41,33 +48,81 @@ Result<std::shared_ptr<RulesetWatch>> RulesetWatch::open(asio::any_io_executor e
   const int group = NFNLGRP_NFTABLES;
   if (::setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
     return errno_error(errno, "watch nftables", ErrorCode::network_failed);
+  // Without the right to go beyond the system's limit it stays at that.
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBytes, sizeof kReceiveBytes) != 0)
+    static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceiveBytes, sizeof kReceiveBytes));
   return std::make_shared<RulesetWatch>(std::move(socket), std::move(table));
 }
 
 RulesetWatch::RulesetWatch(asio::posix::stream_descriptor socket, std::string table)
     : socket_(std::move(socket)), table_(std::move(table)) {}
 
-bool RulesetWatch::drain() {
+void RulesetWatch::take_change(const nlmsghdr& header) {
+  if (!is_our_family(header)) return;
+  for_each_attribute(attributes_of(header, sizeof(nfgenmsg)), [&](int type, std::span<const char> data) {
+    if (type != kTableName || data.empty()) return;
+    const std::string_view name(data.data(), data.size() - 1);
+    open_.touches = open_.touches || name == table_;
+    open_.announces = open_.announces || name == announcement_name(table_);
+  });
+}
+
+// The kernel ends each transaction's notifications with the new generation and who made it.
+void RulesetWatch::take_end(const nlmsghdr& header) {
+  const Transaction ended = std::exchange(open_, Transaction{});
+  std::uint32_t thread = 0;
+  std::string program = "unknown";
+  for_each_attribute(attributes_of(header, sizeof(nfgenmsg)), [&](int type, std::span<const char> data) {
+    std::uint32_t number = 0;
+    if (type == NFTA_GEN_PROC_PID && data.size() == sizeof number) {
+      std::memcpy(&number, data.data(), sizeof number);
+      thread = be32toh(number);
+    }
+    if (type == NFTA_GEN_PROC_NAME && !data.empty()) program.assign(data.data(), data.size() - 1);
+  });
+  if (ended.announces) {
+    own_thread_ = thread;
+    other_.reset();
+  } else if (ended.touches && own_thread_ != thread) {
+    other_ = program + " (process " + std::to_string(thread) + ")";
+  }
+}
+
+void RulesetWatch::take(const nlmsghdr& header) {
+  if (header.nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || header.nlmsg_len < NLMSG_LENGTH(sizeof(nfgenmsg))) return;
+  // Another maker: the end of the transaction before was lost.
+  if (header.nlmsg_pid != open_.port) open_ = Transaction{header.nlmsg_pid};
+  if ((header.nlmsg_type & 0xff) == NFT_MSG_NEWGEN) {
+    take_end(header);
+  } else {
+    take_change(header);
+  }
+}
+
+std::optional<std::string> RulesetWatch::drain() {
   alignas(nlmsghdr) char buffer[65536];
-  bool deleted = false;
   for (;;) {
     const ssize_t n = ::recv(socket_.native_handle(), buffer, sizeof buffer, 0);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return deleted || errno == ENOBUFS;  // lost some: assume the worst
+    if (n < 0 && errno == ENOBUFS) {
+      other_ = "unknown (notifications were lost)";
+      continue;
+    }
+    if (n < 0) return std::exchange(other_, std::nullopt);
     std::span<const char> bytes(buffer, static_cast<std::size_t>(n));
     while (bytes.size() >= sizeof(nlmsghdr)) {
       const auto& header = *reinterpret_cast<const nlmsghdr*>(bytes.data());
       if (header.nlmsg_len < sizeof header || header.nlmsg_len > bytes.size()) break;
-      if (header.nlmsg_type == kDeletedTable && names_table(header, table_)) deleted = true;
+      take(header);
       bytes = bytes.subspan(std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), bytes.size()));
     }
   }
 }
 
-Task<void> RulesetWatch::table_deleted() {
+Task<std::string> RulesetWatch::changed_by_another() {
   for (;;) {
     co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
-    if (drain()) co_return;
+    if (auto other = drain()) co_return *std::move(other);
   }
 }
 

@@ -1,5 +1,10 @@
-// Notices when somebody removes our tables (`nft flush ruleset`, a firewall service that restarts): without them the
-// sandboxes would have the host's default forwarding.
+// Notices when somebody else changes our tables in any way: deletes one (`nft flush ruleset`, a firewall service that
+// restarts), flushes a chain, takes away a rule or an element, or adds one. Without them the sandboxes would have the
+// host's default forwarding.
+//
+// Costs nothing but reading the kernel's notifications, whose last one of each transaction names the thread that made
+// it. Our own thread is known by the announcement (ruleset.hpp) in its transactions, not by its number here: the kernel
+// counts in the first PID namespace.
 #pragma once
 
 #include "base/result.hpp"
@@ -8,28 +13,46 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include <cstdint>
+#include <linux/netlink.h>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace sandboxd::network {
 
 class RulesetWatch {
  public:
-  // Subscribes to the kernel's nftables notifications of the calling thread's network namespace.
+  // Subscribes to the kernel's nftables notifications of the calling thread's network namespace. To be open before our
+  // first transaction.
   [[nodiscard]] static Result<std::shared_ptr<RulesetWatch>> open(boost::asio::any_io_executor executor,
                                                                   std::string table);
 
-  // Returns when a table of that name was deleted by anybody, ourselves included, or when notifications were lost.
-  // Throws operation_aborted when cancelled.
-  [[nodiscard]] Task<void> table_deleted();
+  // Returns when a table of that name was changed by another program, or when notifications were lost: who it was, for
+  // people. Forgotten is what happened before our latest announcement, which put everything back. Throws
+  // operation_aborted when cancelled.
+  [[nodiscard]] Task<std::string> changed_by_another();
 
   explicit RulesetWatch(boost::asio::posix::stream_descriptor socket, std::string table);
 
  private:
-  [[nodiscard]] bool drain();
+  // What was seen of a transaction that has not ended.
+  struct Transaction {
+    std::uint32_t port = 0;  // the netlink address of its maker
+    bool touches = false;
+    bool announces = false;
+  };
+
+  [[nodiscard]] std::optional<std::string> drain();
+  void take(const nlmsghdr& header);
+  void take_change(const nlmsghdr& header);
+  void take_end(const nlmsghdr& header);
 
   boost::asio::posix::stream_descriptor socket_;
   std::string table_;
+  Transaction open_;
+  std::optional<std::uint32_t> own_thread_;
+  std::optional<std::string> other_;
 };
 
 }  // namespace sandboxd::network

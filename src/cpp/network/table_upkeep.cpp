@@ -3,13 +3,17 @@
 #include "network/host_network.hpp"
 #include "network/ruleset.hpp"
 
-#include <array>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <chrono>
 #include <utility>
 
 namespace sandboxd::network {
 namespace {
 
 constexpr Log kLog("network");
+constexpr std::chrono::seconds kRepairPause{1};
 
 struct Listings {
   std::string inet;
@@ -35,7 +39,7 @@ Task<Result<void>> HostNetwork::rebuild() {
   rules.bridge = options_.bridge;
   rules.subnet = subnet_;
   rules.resolvers = options_.dns_servers;
-  const std::string text = ruleset_text(rules) + ledger_.elements();
+  const std::string text = announcement_text(table_) + ruleset_text(rules) + ledger_.elements();
   auto done = co_await nft_pool_.run([this, text] { return nft_.run(text); });
   if (!done) co_return std::move(done).error();
   co_return co_await set_hooks(options_.forward_hook_chains);
@@ -58,28 +62,28 @@ Task<Result<void>> HostNetwork::adopt_tables() {
   });
   if (!listed) co_return std::move(listed).error();
   SBX_CO_CHECK(ledger_.load(listed->inet, listed->bridge));
+  enforced_ = true;
   co_return co_await rebuild();
-}
-
-Task<Result<bool>> HostNetwork::tables_exist() {
-  co_return co_await nft_pool_.run([this]() -> Result<bool> {
-    for (const char* family : {"inet", "bridge", "netdev"}) {
-      SBX_TRY(listing, nft_.list_table(family, table_));
-      if (listing.empty()) return false;
-    }
-    return true;
-  });
 }
 
 Task<void> HostNetwork::watch_tables(std::shared_ptr<RulesetWatch> watch) {
   for (;;) {
-    co_await watch->table_deleted();
-    // Our own rebuild deletes and adds: look what is there.
-    auto there = co_await tables_exist();
-    if (!enforced_ || (there && *there)) continue;
-    kLog.warn("the firewall tables were removed by another program: rebuilding them", {{"table", table_}});
+    const std::string program = co_await watch->changed_by_another();
+    if (!enforced_) continue;
+    kLog.warn("the firewall tables were changed by another program: rebuilding them",
+              {{"table", table_}, {"program", program}, {"times", ++repairs_}});
+    co_await repair();
+  }
+}
+
+Task<void> HostNetwork::repair() {
+  boost::asio::steady_timer pause(executor_);
+  while (enforced_) {
     auto rebuilt = co_await rebuild();
-    if (!rebuilt) kLog.error("the firewall tables cannot be rebuilt", {{"error", rebuilt.error().message()}});
+    if (rebuilt) co_return;
+    kLog.error("the firewall tables cannot be rebuilt", {{"error", rebuilt.error().message()}});
+    pause.expires_after(kRepairPause);
+    co_await pause.async_wait(boost::asio::use_awaitable);
   }
 }
 

@@ -94,7 +94,7 @@ Task<Result<void>> Agent::Impl::start() {
   core_.loaded = true;
   core_.reported = core_.table.usage();
   SBX_CO_CHECK(co_await commands_.start());
-  core_.tasks.spawn("commands", commands_.follow_agents());
+  commands_.follow();
 
   const MonoTime give_up = core_.ports.clock.mono_now() + core_.options.runtime_wait;
   for (;;) {

@@ -29,6 +29,7 @@
 #include "ports/node_transport.hpp"
 #include "ports/output_collector.hpp"
 #include "ports/prober.hpp"
+#include "ports/runtime_exec.hpp"
 #include "ports/sandbox_files.hpp"
 #include "ports/sandbox_network.hpp"
 #include "ports/sandbox_runtime.hpp"
@@ -50,7 +51,7 @@ class Commands;
 class Images;
 class UsageReader;
 
-// All outlive the agent. The pointers may be null; with `guests` comes `commands`.
+// All outlive the agent. The pointers may be null; with `guests` and with `exec` comes `commands`.
 struct AgentPorts {
   ports::Clock& clock;
   ports::NodeStore& store;
@@ -62,6 +63,7 @@ struct AgentPorts {
   ports::StepObserver* steps = nullptr;
   ports::DiskGauge* disk = nullptr;
   ports::GuestAgents* guests = nullptr;
+  ports::RuntimeExec* exec = nullptr;
   ports::CommandStore* commands = nullptr;
   ports::ImageLibrary* images = nullptr;
   ports::UsageMeter* usage = nullptr;

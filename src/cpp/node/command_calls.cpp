@@ -42,27 +42,49 @@ Result<EntryPtr> Commands::entry_of(const SandboxId& id) const {
   return entry;
 }
 
+ports::GuestCommands* Commands::host_of(const Entry& entry) {
+  if (has_agent(core_, entry)) return core_.ports.guests;
+  return through_runtime_ ? &*through_runtime_ : nullptr;
+}
+
+Result<std::string> Commands::key_of(const Entry& entry, const std::string& container) const {
+  if (entry.record.phase != model::Phase::running) return not_running(entry);
+  const auto& all = entry.record.containers;
+  auto at = std::ranges::find_if(all, [&](const auto& one) { return container.empty() || one.name == container; });
+  if (at == all.end())
+    return Error(ErrorCode::not_found, "no container " + container + " in sandbox " + entry.id().str());
+  return at->key;
+}
+
+Result<CommandTarget> Commands::command_target(const SandboxId& id, const std::string& container) {
+  SBX_TRY(entry, entry_of(id));
+  SBX_TRY(key, key_of(*entry, container));
+  ports::GuestCommands* const host = host_of(*entry);
+  if (host == nullptr || core_.ports.commands == nullptr)
+    return Error(ErrorCode::unsupported, "commands in sandboxes without the in-sandbox agent are not to be had here");
+  return CommandTarget{*host, std::move(key)};
+}
+
 Result<GuestTarget> Commands::target(const SandboxId& id, const std::string& container) const {
   SBX_TRY(entry, entry_of(id));
-  if (entry->record.phase != model::Phase::running) return not_running(*entry);
-  const auto& all = entry->record.containers;
-  auto at = std::ranges::find_if(all, [&](const auto& one) { return container.empty() || one.name == container; });
-  if (at == all.end()) return Error(ErrorCode::not_found, "no container " + container + " in sandbox " + id.str());
+  SBX_TRY(key, key_of(*entry, container));
   if (!has_agent(core_, *entry))
-    return Error(ErrorCode::unsupported, "sandbox " + id.str() + " was made without the in-sandbox agent");
-  return GuestTarget{*core_.ports.guests, at->key};
+    return Error(ErrorCode::unsupported,
+                 "sandbox " + id.str() + " was made without the in-sandbox agent, which files, ports and processes " +
+                     "need: make it with \"agent\": true, or run a command in it");
+  return GuestTarget{*core_.ports.guests, std::move(key)};
 }
 
 Task<Result<model::Command>> Commands::begin(SandboxId id, model::CommandSpec spec) {
   if (spec.id.starts_with(kExecPrefix))
     co_return Error(ErrorCode::invalid_argument, "id: \"exec_\" is what unrecorded commands begin with");
-  SBX_CO_TRY(to, target(id, spec.container));
+  SBX_CO_TRY(to, command_target(id, spec.container));
   SBX_CO_TRY(entry, entry_of(id));
   if (spec.id.empty()) spec.id = "cmd_" + core_.random.hex(kIdDigits);
   if (spec.container.empty()) spec.container = entry->record.containers.front().name;
   if (find_live(id, spec.id)) co_return Error(ErrorCode::already_exists, "command " + spec.id + " is there");
   const LivePtr live =
-      insert({to_command(id, spec, core_.ports.clock.wall_now()), entry->record.uid, std::move(to.key)});
+      insert({to_command(id, spec, core_.ports.clock.wall_now()), entry->record.uid, std::move(to.key)}, &to.host);
   live->keep_bytes = spec.keep_bytes;
   // Shielded: what was recorded is also started, or not there.
   co_return co_await aio::shield(begin_recorded(live, std::move(spec)));
@@ -76,7 +98,7 @@ Task<Result<model::Command>> Commands::begin_recorded(LivePtr live, model::Comma
       co_return Error(ErrorCode::already_exists, "command " + spec.id + " is there");
     co_return recorded.error();
   }
-  auto started = co_await core_.ports.guests->start(live->record.key, std::move(spec));
+  auto started = co_await live->host->start(live->record.key, std::move(spec));
   if (!started) {
     const model::Command& command = live->record.command;
     auto erased = co_await core_.ports.commands->erase(command.sandbox, command.id);
@@ -136,14 +158,14 @@ Task<Result<LivePtr>> Commands::running(SandboxId id, std::string command) const
 Task<Result<model::Command>> Commands::signal(SandboxId id, std::string command, int number, bool group,
                                               Duration wait) {
   SBX_CO_TRY(live, co_await running(id, command));
-  SBX_CO_CHECK(co_await core_.ports.guests->signal(live->record.key, command, number, group));
+  SBX_CO_CHECK(co_await live->host->signal(live->record.key, command, number, group));
   co_return co_await get(std::move(id), std::move(command), wait);
 }
 
 Task<Result<void>> Commands::resize(SandboxId id, std::string command, model::TerminalSize size) {
   SBX_CO_TRY(live, co_await running(std::move(id), command));
   if (!live->record.command.terminal) co_return Error(ErrorCode::conflict, "command " + command + " has no terminal");
-  co_return co_await core_.ports.guests->resize(live->record.key, std::move(command), size);
+  co_return co_await live->host->resize(live->record.key, std::move(command), size);
 }
 
 Task<Result<model::CommandOutput>> Commands::output(SandboxId id, std::string command) {
@@ -151,7 +173,7 @@ Task<Result<model::CommandOutput>> Commands::output(SandboxId id, std::string co
   const LivePtr live = find_live(id, command);
   if (live && !live->is_settling) {
     const auto permit = co_await collecting_.acquire();
-    co_return co_await collect(live->record.key, command, live->keep_bytes);
+    co_return co_await collect(live);
   }
   if (live) SBX_CO_CHECK(co_await wait_finished(live));
   if (core_.ports.commands == nullptr) co_return Error(ErrorCode::not_found, "no command " + command);
@@ -170,16 +192,16 @@ Task<Result<std::unique_ptr<ports::GuestAttachment>>> Commands::open_stdin(Sandb
   how.from_stdout = kAllPositions;
   how.from_stderr = kAllPositions;
   how.has_stdin = true;
-  co_return co_await core_.ports.guests->attach(live->record.key, std::move(how));
+  co_return co_await live->host->attach(live->record.key, std::move(how));
 }
 
 Task<Result<std::unique_ptr<Exec>>> Commands::exec(SandboxId id, model::CommandSpec spec,
                                                    std::optional<std::string> input) {
-  SBX_CO_TRY(to, target(id, spec.container));
+  SBX_CO_TRY(to, command_target(id, spec.container));
   SBX_CO_TRY(entry, entry_of(id));
   if (spec.container.empty()) spec.container = entry->record.containers.front().name;
   spec.id = std::string(kExecPrefix) + core_.random.hex(kIdDigits);
-  auto exec = std::make_unique<LiveExec>(*this, std::move(to.key), to_command(id, spec, core_.ports.clock.wall_now()));
+  auto exec = std::make_unique<LiveExec>(*this, std::move(to), to_command(id, spec, core_.ports.clock.wall_now()));
   SBX_CO_CHECK(co_await exec->start(std::move(spec), std::move(input)));
   co_return exec;
 }

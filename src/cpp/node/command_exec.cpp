@@ -10,8 +10,8 @@ namespace {
 
 constexpr Log kLog("node");
 
-Task<void> forget(ports::GuestAgents* guests, std::string key, std::string command) {
-  auto dropped = co_await guests->drop(std::move(key), std::move(command));
+Task<void> forget(ports::GuestCommands* host, std::string key, std::string command) {
+  auto dropped = co_await host->drop(std::move(key), std::move(command));
   if (!dropped) kLog.debug("ended command left to its agent", {{"error", dropped.error().message()}});
 }
 
@@ -33,8 +33,8 @@ void put_end(model::Command& command, const ports::GuestCommandState& state, Wal
 
 }  // namespace
 
-LiveExec::LiveExec(Commands& commands, std::string key, model::Command command)
-    : commands_(commands), key_(std::move(key)) {
+LiveExec::LiveExec(Commands& commands, CommandTarget target, model::Command command)
+    : commands_(commands), host_(target.host), key_(std::move(target.key)) {
   outcome_.command = std::move(command);
   commands_.execs_.insert({key_, outcome_.command.id});
 }
@@ -44,22 +44,21 @@ LiveExec::~LiveExec() {
   commands_.execs_.erase({key_, id});
   attachment_.reset();
   if (is_over_) {
-    commands_.core_.tasks.spawn("forget command", forget(commands_.core_.ports.guests, key_, id));
+    commands_.core_.tasks.spawn("forget command", forget(&host_, key_, id));
   } else {
-    commands_.core_.tasks.spawn("end command", commands_.end_stranger(key_, id));
+    commands_.core_.tasks.spawn("end command", commands_.end_stranger(&host_, key_, id));
   }
 }
 
 Task<Result<void>> LiveExec::start(model::CommandSpec spec, std::optional<std::string> input) {
-  ports::GuestAgents& guests = *commands_.core_.ports.guests;
   ports::GuestAttach how;
   how.command = spec.id;
   how.consume = true;
   how.has_stdin = input.has_value();
   tail_ = OutputTail(static_cast<std::size_t>(spec.keep_bytes));
-  SBX_CO_TRY(started, co_await guests.start(key_, std::move(spec)));
+  SBX_CO_TRY(started, co_await host_.start(key_, std::move(spec)));
   outcome_.spawn_ns = started.spawn_ns;
-  SBX_CO_TRY(attached, co_await guests.attach(key_, std::move(how)));
+  SBX_CO_TRY(attached, co_await host_.attach(key_, std::move(how)));
   attachment_ = std::move(attached);
   if (input) commands_.core_.tasks.spawn("command input", feed(attachment_, *std::move(input)));
   co_return Result<void>();

@@ -12,7 +12,7 @@ namespace sandboxd::node {
 
 class LiveExec final : public Exec {
  public:
-  LiveExec(Commands& commands, std::string key, model::Command command);
+  LiveExec(Commands& commands, CommandTarget target, model::Command command);
   ~LiveExec() override;
   LiveExec(const LiveExec&) = delete;
   LiveExec& operator=(const LiveExec&) = delete;
@@ -23,6 +23,7 @@ class LiveExec final : public Exec {
  private:
   // The caller's waiting may be cancelled and go on in another coroutine; what was read so far stays.
   Commands& commands_;
+  ports::GuestCommands& host_;
   std::string key_;
   ExecOutcome outcome_;
   OutputTail tail_{0};

@@ -71,14 +71,14 @@ Task<Result<void>> LiveFollow::attach() {
   const auto permit = co_await attaching_.acquire();
   if (attachment_) co_return Result<void>();
   const LivePtr live = commands_.find_live(command_.sandbox, command_.id);
-  if (!live) co_return Error(ErrorCode::conflict, "the command has ended");
+  if (!live || live->is_settling) co_return Error(ErrorCode::conflict, "the command has ended");
   ports::GuestAttach how;
   how.command = command_.id;
   how.from_stdout = from_.stdout_position;
   how.from_stderr = from_.stderr_position;
   how.consume = may_consume_;
   how.has_stdin = from_.has_stdin;
-  SBX_CO_TRY(attached, co_await commands_.core_.ports.guests->attach(live->record.key, std::move(how)));
+  SBX_CO_TRY(attached, co_await live->host->attach(live->record.key, std::move(how)));
   attachment_ = std::move(attached);
   co_return Result<void>();
 }

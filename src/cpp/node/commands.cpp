@@ -35,22 +35,28 @@ WallTime between(WallTime at, WallTime first, WallTime last) { return std::clamp
 }  // namespace
 
 Commands::Commands(AgentCore& core)
-    : core_(core), collecting_(core.executor, kCollectMax), ending_strangers_(core.executor, kStrangersMax) {}
+    : core_(core), collecting_(core.executor, kCollectMax), ending_strangers_(core.executor, kStrangersMax) {
+  if (core.ports.exec != nullptr)
+    through_runtime_.emplace(core.executor, core.ports.clock, core.tasks, *core.ports.exec);
+}
 
 Task<Result<void>> Commands::start() {
-  if (core_.ports.guests == nullptr) co_return Result<void>();
+  if (core_.ports.commands == nullptr) co_return Result<void>();
   SBX_CO_TRY(kept, co_await core_.ports.commands->sandboxes());
   for (const SandboxId& id : kept) {
     if (!core_.table.find(id)) SBX_CO_CHECK(co_await core_.ports.commands->erase_sandbox(id));
   }
   SBX_CO_TRY(unfinished, co_await core_.ports.commands->unfinished());
   for (auto& stored : unfinished) {
-    const LivePtr live = insert(std::move(stored));
+    const EntryPtr entry = core_.table.find_by_container(stored.key);
+    const bool may_run = entry && entry->record.uid == stored.uid && may_have_agents(*entry);
+    ports::GuestCommands* const host = may_run ? core_.ports.guests : nullptr;
+    const LivePtr live = insert(std::move(stored), host);
     live->keep_bytes = kKeepMax;
     live->is_started = true;
-    const EntryPtr entry = core_.table.find_by_container(live->record.key);
-    if (!entry || entry->record.uid != live->record.uid || !may_have_agents(*entry)) begin_settling_lost(live);
+    if (host == nullptr) begin_settling_lost(live);
   }
+  if (core_.ports.guests == nullptr) co_return Result<void>();
   std::vector<std::string> keys;
   for (const auto& [id, entry] : core_.table.entries()) {
     if (!may_have_agents(*entry)) continue;
@@ -65,8 +71,8 @@ Task<Result<void>> Commands::start() {
   co_return Result<void>();
 }
 
-LivePtr Commands::insert(ports::StoredCommand stored) {
-  auto live = std::make_shared<LiveCommand>(core_.executor, std::move(stored));
+LivePtr Commands::insert(ports::StoredCommand stored, ports::GuestCommands* host) {
+  auto live = std::make_shared<LiveCommand>(core_.executor, std::move(stored), host);
   live_[{live->record.command.sandbox, live->record.command.id}] = live;
   by_container_[{live->record.key, live->record.command.id}] = live;
   return live;
@@ -88,10 +94,16 @@ LivePtr Commands::find_in(const std::string& key, const std::string& command) co
   return at == by_container_.end() ? nullptr : at->second;
 }
 
-Task<void> Commands::follow_agents() {
-  if (core_.ports.guests == nullptr) co_return;
+void Commands::follow() {
+  if (core_.ports.guests != nullptr) core_.tasks.spawn("commands of agents", take_events(core_.ports.guests));
+  if (!through_runtime_) return;
+  core_.tasks.spawn("commands of the runtime", take_events(&*through_runtime_));
+  core_.tasks.spawn("commands of the last run", through_runtime_->end_left());
+}
+
+Task<void> Commands::take_events(ports::GuestCommands* from) {
   for (;;) {
-    auto event = co_await core_.ports.guests->next_event();
+    auto event = co_await from->next_event();
     if (event) take(*event);
   }
 }
@@ -149,13 +161,14 @@ Task<Result<void>> read_all(ports::GuestAttachment* from, OutputTail* into, std:
 }  // namespace
 
 // As much as can be had: an agent that is gone takes its output along.
-Task<model::CommandOutput> Commands::collect(std::string key, std::string command, std::int64_t keep_bytes) {
-  const auto keep = static_cast<std::size_t>(std::clamp<std::int64_t>(keep_bytes, 0, kKeepMax));
+Task<model::CommandOutput> Commands::collect(LivePtr live) {
+  const std::string command = live->record.command.id;
+  const auto keep = static_cast<std::size_t>(std::clamp<std::int64_t>(live->keep_bytes, 0, kKeepMax));
   OutputTail tail(keep);
   ports::GuestAttach how;
   how.command = command;
   how.follow = false;
-  auto attached = co_await core_.ports.guests->attach(key, std::move(how));
+  auto attached = co_await live->host->attach(live->record.key, std::move(how));
   if (attached) {
     // Twice two rings: an honest agent has no more.
     auto read = co_await aio::with_deadline(core_.ports.clock, kCollectLimit,
@@ -168,7 +181,7 @@ Task<model::CommandOutput> Commands::collect(std::string key, std::string comman
 Task<void> Commands::settle(LivePtr live, ports::GuestCommandState state) {
   const auto permit = co_await collecting_.acquire();
   model::Command& command = live->record.command;
-  auto output = co_await collect(live->record.key, command.id, live->keep_bytes);
+  auto output = co_await collect(live);
   command.exit_code = state.exit_code;
   command.signal = state.signal;
   command.timed_out = state.timed_out;
@@ -176,7 +189,7 @@ Task<void> Commands::settle(LivePtr live, ports::GuestCommandState state) {
   command.stdout_bytes = output.stdout_begin + output.stdout_bytes.size();
   command.stderr_bytes = output.stderr_begin + output.stderr_bytes.size();
   co_await record_end(live, std::move(output));
-  auto dropped = co_await core_.ports.guests->drop(live->record.key, command.id);
+  auto dropped = co_await live->host->drop(live->record.key, command.id);
   if (!dropped) kLog.debug("finished command left to the agent", {{"error", dropped.error().message()}});
 }
 
@@ -226,7 +239,8 @@ Task<Result<void>> Commands::compare_once(std::string key) {
     known.insert(state.id);
     const LivePtr live = find_in(key, state.id);
     if (live && live->is_started && state.is_over) begin_settling(live, state);
-    if (!live && !execs_.contains({key, state.id})) core_.tasks.spawn("end command", end_stranger(key, state.id));
+    if (!live && !execs_.contains({key, state.id}))
+      core_.tasks.spawn("end command", end_stranger(core_.ports.guests, key, state.id));
   }
   for (const LivePtr& live : ours) {
     if (!known.contains(live->record.command.id)) begin_settling_lost(live);
@@ -235,19 +249,18 @@ Task<Result<void>> Commands::compare_once(std::string key) {
 }
 
 // Left by a caller that is gone, or by a crash between its start and its record.
-Task<void> Commands::end_stranger(std::string key, std::string command) {
+Task<void> Commands::end_stranger(ports::GuestCommands* host, std::string key, std::string command) {
   const auto permit = co_await ending_strangers_.acquire();
-  ports::GuestAgents& guests = *core_.ports.guests;
-  auto killed = co_await guests.signal(key, command, kKill, true);
+  auto killed = co_await host->signal(key, command, kKill, true);
   ports::GuestAttach how;
   how.command = command;
-  auto attached = co_await guests.attach(key, std::move(how));
+  auto attached = co_await host->attach(key, std::move(how));
   if (!attached) co_return;
   OutputTail nothing(0);
   auto ended = co_await aio::with_deadline(core_.ports.clock, kCollectLimit,
                                            read_all(attached->get(), &nothing, UINT64_MAX), "end of a command");
   attached->reset();
-  auto dropped = co_await guests.drop(key, command);
+  auto dropped = co_await host->drop(key, command);
   if (!killed || !ended || !dropped) kLog.debug("a command was left to its agent", {{"container", key}});
 }
 

@@ -12,6 +12,7 @@
 #include "aio/notifier.hpp"
 #include "aio/semaphore.hpp"
 #include "node/agent_core.hpp"
+#include "node/runtime_commands.hpp"
 #include "ports/guest_agents.hpp"
 
 #include <map>
@@ -26,9 +27,10 @@ namespace sandboxd::node {
 
 // A command that has not finished.
 struct LiveCommand {
-  LiveCommand(const boost::asio::any_io_executor& executor, ports::StoredCommand stored)
-      : record(std::move(stored)), changed(executor) {}
+  LiveCommand(const boost::asio::any_io_executor& executor, ports::StoredCommand stored, ports::GuestCommands* runs_it)
+      : record(std::move(stored)), host(runs_it), changed(executor) {}
   ports::StoredCommand record;
+  ports::GuestCommands* host;  // null: of the last run, and gone with it
   std::int64_t keep_bytes = model::kCommandKeepBytes;
   bool is_started = false;
   bool is_settling = false;
@@ -38,7 +40,13 @@ struct LiveCommand {
 };
 using LivePtr = std::shared_ptr<LiveCommand>;
 
-// A container that can be asked, and how.
+// A container in which commands can run, and how.
+struct CommandTarget {
+  ports::GuestCommands& host;
+  std::string key;
+};
+
+// A container with an in-sandbox agent.
 struct GuestTarget {
   ports::GuestAgents& guests;
   std::string key;
@@ -81,11 +89,11 @@ class Commands {
 
   // After the records of the sandboxes were loaded: takes up the commands of the last run and listens for the agents.
   [[nodiscard]] Task<Result<void>> start();
-  // Takes in what agents tell; ends when cancelled.
-  [[nodiscard]] Task<void> follow_agents();
+  // Takes in what agents and runtime tell; ends when its task group does.
+  void follow();
 
-  // Errors of all: not_found (sandbox, container, command), conflict (the sandbox does not run), unsupported (it has no
-  // agent), unavailable, and the agent's own.
+  // Errors of all: not_found (sandbox, container, command), conflict (the sandbox does not run), unsupported (nothing
+  // here runs commands), unavailable, and the agent's or the runtime's own.
   [[nodiscard]] Task<Result<model::Command>> begin(SandboxId id, model::CommandSpec spec);
   [[nodiscard]] Task<Result<std::vector<model::Command>>> list(SandboxId id);
   // As it is now, or when it has finished, or after `wait`.
@@ -103,7 +111,7 @@ class Commands {
   [[nodiscard]] Task<Result<std::unique_ptr<Exec>>> exec(SandboxId id, model::CommandSpec spec,
                                                          std::optional<std::string> input);
 
-  // The container of that name, or the first.
+  // The agent of the container of that name, or of the first. Errors: also unsupported (it has none).
   [[nodiscard]] Result<GuestTarget> target(const SandboxId& id, const std::string& container) const;
 
  private:
@@ -111,27 +119,32 @@ class Commands {
   friend class LiveExec;
   using Key = std::pair<SandboxId, std::string>;
 
+  [[nodiscard]] ports::GuestCommands* host_of(const Entry& entry);
+  [[nodiscard]] Result<std::string> key_of(const Entry& entry, const std::string& container) const;
+  [[nodiscard]] Result<CommandTarget> command_target(const SandboxId& id, const std::string& container);
   [[nodiscard]] Result<EntryPtr> entry_of(const SandboxId& id) const;
   [[nodiscard]] LivePtr find_live(const SandboxId& id, const std::string& command) const;
   [[nodiscard]] Task<Result<LivePtr>> running(SandboxId id, std::string command) const;
   [[nodiscard]] LivePtr find_in(const std::string& key, const std::string& command) const;
-  LivePtr insert(ports::StoredCommand stored);
+  LivePtr insert(ports::StoredCommand stored, ports::GuestCommands* host);
   void drop(const LivePtr& live);
 
   Task<Result<model::Command>> begin_recorded(LivePtr live, model::CommandSpec spec);
   Task<Result<void>> wait_finished(LivePtr live) const;
-  Task<model::CommandOutput> collect(std::string key, std::string command, std::int64_t keep_bytes);
+  Task<model::CommandOutput> collect(LivePtr live);
+  Task<void> take_events(ports::GuestCommands* from);
   Task<void> settle(LivePtr live, ports::GuestCommandState state);
   Task<void> settle_lost(LivePtr live);
   Task<void> record_end(LivePtr live, model::CommandOutput output);
   Task<void> compare(std::string key);
   Task<Result<void>> compare_once(std::string key);
-  Task<void> end_stranger(std::string key, std::string command);
+  Task<void> end_stranger(ports::GuestCommands* host, std::string key, std::string command);
   void take(const ports::GuestEvent& event);
   void begin_settling(const LivePtr& live, ports::GuestCommandState state);
   void begin_settling_lost(const LivePtr& live);
 
   AgentCore& core_;
+  std::optional<RuntimeCommands> through_runtime_;  // for containers without an agent
   std::map<Key, LivePtr> live_;
   std::map<std::pair<std::string, std::string>, LivePtr> by_container_;  // container key, command id
   std::set<std::pair<std::string, std::string>> execs_;

@@ -187,6 +187,7 @@ AgentPorts Machine::ports() {
           .steps = failpoint_ ? &*failpoint_ : nullptr,
           .disk = &disk_,
           .guests = guests_.get(),
+          .exec = runtime_.get(),
           .commands = commands_.get(),
           .images = runtime_.get(),
           .usage = meter_.get()};

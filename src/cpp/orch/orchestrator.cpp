@@ -201,7 +201,8 @@ class Orchestrator::Impl {
     }
     if (serves(config_, opensbx::kDialect)) {
       SBX_CHECK(opensbx::add_routes(router, *opensbx_));
-      SBX_CHECK(opensbx::add_mcp_routes(router, *opensbx_));
+      SBX_TRY(mcp, opensbx::add_mcp_routes(router, runtime_.context().get_executor(), *opensbx_));
+      mcp_ = std::move(mcp);
       const MakeError words = opensbx::error_response;
       SBX_CHECK(router.guard("POST", "/v1/sandboxes", limit_creates(create_limit_, clock_, words)));
     }
@@ -226,11 +227,13 @@ class Orchestrator::Impl {
   Task<void> stop_on_core() {
     if (proxy_) co_await proxy_->stop(config_.shutdown_timeout);
     if (server_) co_await server_->stop(config_.shutdown_timeout);
+    if (mcp_) co_await mcp_->stop();
     if (images_) co_await images_->stop();
     if (engine_) co_await engine_->stop();
     if (operations_) co_await operations_->join();
     proxy_.reset();
     server_.reset();
+    mcp_.reset();
     opensbx_.reset();
     guests_.reset();
     operations_.reset();
@@ -270,6 +273,7 @@ class Orchestrator::Impl {
   std::unique_ptr<Operations> operations_;
   std::unique_ptr<GuestService> guests_;
   std::unique_ptr<opensbx::Context> opensbx_;
+  std::shared_ptr<mcp::McpServer> mcp_;
   std::unique_ptr<http::Server> server_;
   std::shared_ptr<http::Traffic> proxy_traffic_ = std::make_shared<http::Traffic>();
   std::unique_ptr<proxy::Listeners> proxy_;

@@ -1,4 +1,4 @@
-// An MCP server with two tools, for tests with other people's clients: prints its port, then serves until its input
+// An MCP server with three tools, for tests with other people's clients: prints its port, then serves until its input
 // ends.
 #include "aio/io_runtime.hpp"
 #include "aio/system_clock.hpp"
@@ -21,6 +21,12 @@ Task<Result<json::value>> add(json::object arguments) {
   co_return json::value(out);
 }
 
+// Never ends by itself.
+Task<Result<json::value>> wait(ports::Clock* clock) {
+  co_await clock->sleep_for(std::chrono::hours(24));
+  co_return json::value("woke up");
+}
+
 Task<Result<json::value>> refuse(json::object) { co_return Error(ErrorCode::not_found, "sandbox not found"); }
 
 }  // namespace
@@ -28,19 +34,22 @@ Task<Result<json::value>> refuse(json::object) { co_return Error(ErrorCode::not_
 int main() {
   aio::IoRuntime runtime("mcp-demo");
   aio::SystemClock clock;
-  const auto tools = std::make_shared<orch::mcp::Tools>();
+  const auto offer = std::make_shared<orch::mcp::Offer>();
+  offer->info = {"opensbx", "1.0.0", "Be brief."};
+  orch::mcp::Tools& tools = offer->tools;
   const json::object numbers =
       json::parse(R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},
         "required":["a","b"],"additionalProperties":false})")
           .as_object();
   json::object nothing;
   nothing["type"] = "object";
-  if (!tools->add({"add", "Adds two numbers.", numbers, add})) return 1;
-  if (!tools->add({"refuse", "Always fails.", nothing, refuse})) return 1;
+  if (!tools.add({"add", "Adds two numbers.", numbers, add})) return 1;
+  if (!tools.add({"refuse", "Always fails.", nothing, refuse})) return 1;
+  if (!tools.add({"wait", "Never ends.", nothing, [&clock](json::object) { return wait(&clock); }})) return 1;
   orch::mcp::McpOptions options;
-  options.info = {"opensbx", "1.0.0", "Be brief."};
-  const auto server =
-      std::make_shared<orch::mcp::McpServer>(tools, clock, [] { return Random(seed_from_system()).hex(32); }, options);
+  options.intervals.progress = std::chrono::milliseconds(20);
+  const auto server = std::make_shared<orch::mcp::McpServer>(
+      offer, runtime.context().get_executor(), clock, [] { return Random(seed_from_system()).hex(32); }, options);
   http::Router router;
   if (!server->add_routes(router, "/v1/mcp")) return 1;
   http::Server listener(runtime.context().get_executor(), std::move(router), {});
@@ -51,6 +60,7 @@ int main() {
   while (std::getchar() != EOF) {
   }
   runtime.run(listener.stop(Duration::zero()));
+  runtime.run(server->stop());
   runtime.stop();
   return 0;
 }

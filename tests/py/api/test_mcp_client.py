@@ -1,4 +1,4 @@
-"""The official MCP client against our server, which serves two tools of its own (tests/cpp/support/mcp_demo.cpp)."""
+"""The official MCP client against our server, which serves three tools of its own (tests/cpp/support/mcp_demo.cpp)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def talk(address: str) -> dict[str, object]:
 def test_the_official_client_is_served(address: str) -> None:
     assert asyncio.run(asyncio.wait_for(talk(address), 60)) == {
         "server": ("opensbx", "1.0.0", "Be brief."),
-        "tools": ["add", "refuse"],
+        "tools": ["add", "refuse", "wait"],
         "add": (False, '{"sum":42}'),
         "refuse": (True, "sandbox not found"),
         "nothing fails": "MCPError",
@@ -58,3 +58,30 @@ def test_the_official_client_is_served(address: str) -> None:
         "prompts": [],
         "resources": [],
     }
+
+
+async def give_up(address: str) -> list[tuple[float, str | None]]:
+    """Progress of a call that never ends, until it is given up. The session goes on."""
+    seen: list[tuple[float, str | None]] = []
+    enough = asyncio.Event()
+
+    async def progressed(progress: float, total: float | None, message: str | None) -> None:
+        assert total is None
+        seen.append((progress, message))
+        if len(seen) == 3:
+            enough.set()
+
+    async with streamable_http_client(address) as streams, ClientSession(streams[0], streams[1]) as session:
+        await session.initialize()
+        call = asyncio.create_task(session.call_tool("wait", {}, progress_callback=progressed))
+        await enough.wait()
+        call.cancel()  # the client tells the server
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert not (await session.call_tool("add", {"a": 1, "b": 2})).is_error
+    return seen
+
+
+def test_a_call_tells_its_progress_and_can_be_given_up(address: str) -> None:
+    seen = asyncio.run(asyncio.wait_for(give_up(address), 60))
+    assert seen[0] == (0, "wait: 0 s")  # told every 20 ms

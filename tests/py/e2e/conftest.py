@@ -39,10 +39,9 @@ def end(instance: Instance) -> None:
     assert not problems, "left behind:\n" + "\n".join(problems)
 
 
-@pytest.fixture(scope="module")
-def platform() -> Iterator[Instance]:
-    """A running instance shared by the tests of a module; at its end nothing but what the API lists may exist."""
-    instance = Instance()
+def shared(runtime: str) -> Iterator[Instance]:
+    """A running instance for several tests; at its end nothing but what the API lists may exist."""
+    instance = Instance(runtime=runtime)
     try:
         instance.up()
         yield instance
@@ -53,6 +52,18 @@ def platform() -> Iterator[Instance]:
         assert not problems, "leaked:\n" + "\n".join(problems)
     finally:
         end(instance)
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Instance]:
+    """An instance shared by the tests of a module."""
+    yield from shared("runsc")
+
+
+@pytest.fixture(scope="module", params=["runsc", "runc"])
+def each_platform(request: pytest.FixtureRequest) -> Iterator[Instance]:
+    """The same under both handlers, one after the other."""
+    yield from shared(request.param)
 
 
 @pytest.fixture

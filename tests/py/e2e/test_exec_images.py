@@ -124,7 +124,9 @@ def test_without_an_agent_it_is_as_before(platform: Instance, name: str, runtime
     )
     assert made.status_code == 202, made.text
     wait_until(lambda: platform.node_get(f"/v1/sandboxes/{name}")["sandbox"]["phase"] == "running", "running", 60)
-    assert Box(platform, name).exec("true", status=501)["error"]
+    box = Box(platform, name)
+    assert box.exec("echo", "by the runtime")["stdout"] == "by the runtime\n"
+    assert box.http.get(f"{box.path}/files", params={"path": "/etc/hosts"}).status_code == 501
     assert node.delete(f"/v1/sandboxes/{name}").status_code == 200
 
 

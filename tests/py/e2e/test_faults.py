@@ -48,7 +48,7 @@ def test_a_container_writes_ten_megabytes_while_the_node_agent_is_down(make_inst
         instance.create(handler, shell=script, ports=(8000,), runtime=handler, cpu="500m")
         instance.wait_phase(handler, "Running")
     addresses = {handler: (instance.sandbox(handler) or {})["status"]["ip"] for handler in ("runc", "runsc")}
-    with instance.held_supervisor():
+    with instance.held("up"):
         instance.kill("node")
         for address in addresses.values():  # the host reaches its sandboxes' published ports without the agent
             command = ["busybox", "nc", "-w", "2", address, "8000"]
@@ -73,7 +73,7 @@ def test_containerd_away_at_start_of_the_node_and_dying_later(make_instance: Mak
     instance.create("old", args=SLEEP, runtime="runc")
     instance.wait_phase("old", "Running")
     pids = instance.task_pids()
-    with instance.held_supervisor():
+    with instance.held("up"):
         instance.kill("containerd")
         body = {"id": "new", "spec": make_spec(args=SLEEP)}
         answer = instance.client.post("/api/v1/sandboxes", json=body)

@@ -1,17 +1,20 @@
-"""The MCP server of the Opensbx dialect, through the official client, on a real sandbox."""
+"""The MCP server of the Opensbx dialect, through the official client, on real sandboxes."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from mcp import ClientSession
+from mcp import ClientSession, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from support.images import BOX
 from support.instance import Instance
+from support.opensbx import open_streams
+from support.waiting import wait_until
 
 TOOLS = [
     "command_exec",
@@ -127,6 +130,71 @@ def test_a_model_works_in_a_sandbox(platform: Instance) -> None:
         assert await call("sandbox_get", id=id) == "sandbox not found"
 
     talk(platform, work)
+
+
+def test_models_can_read_how_it_works(platform: Instance) -> None:
+    async def work(mcp: ClientSession, call: Call) -> None:
+        listed = (await mcp.list_resources()).resources
+        assert {str(one.uri): one.name for one in listed} == {
+            "opensbx://docs/how-it-works": "opensbx-how-it-works",
+            "opensbx://docs/quickstart": "opensbx-quickstart",
+        }
+        assert (await mcp.list_resource_templates()).resource_templates == []
+        for one in listed:
+            (content,) = (await mcp.read_resource(one.uri)).contents
+            assert content.mime_type == "text/markdown"
+            text = content.text  # type: ignore[union-attr]
+            tools = set(re.findall(r"`([a-z]+_[a-z_]+)`", text)) - {"sandbox_id", "exit_code"}
+            assert tools and tools <= set(TOOLS)
+        with pytest.raises(MCPError) as unknown:
+            await mcp.read_resource("opensbx://docs/nothing")
+        assert (unknown.value.code, unknown.value.data) == (-32002, {"uri": "opensbx://docs/nothing"})
+
+        (prompt,) = (await mcp.list_prompts()).prompts
+        assert prompt.name == "sandbox_workflow"
+        assert [(one.name, bool(one.required)) for one in prompt.arguments or []] == [
+            ("goal", True),
+            ("sandbox_id", False),
+        ]
+        for arguments, sandbox in (({"goal": "build it"}, "<create_one_first>"), ({"sandbox_id": "abc"}, "abc")):
+            (said,) = (await mcp.get_prompt("sandbox_workflow", arguments)).messages
+            assert said.role == "user"
+            text = said.content.text  # type: ignore[union-attr]
+            assert sandbox in text and arguments.get("goal", "") in text
+        with pytest.raises(MCPError, match='unknown prompt "nothing"'):
+            await mcp.get_prompt("nothing")
+
+    talk(platform, work)
+
+
+def test_a_call_that_waits_tells_so_and_can_be_given_up(platform: Instance) -> None:
+    async def work(mcp: ClientSession, call: Call) -> None:
+        id = (await call("sandbox_create", image=BOX))["id"]
+        progress: list[float] = []
+        enough = asyncio.Event()
+
+        async def progressed(seconds: float, _total: float | None, message: str | None) -> None:
+            assert message == f"command_exec: {int(seconds)} s"
+            progress.append(seconds)
+            if len(progress) == 2:
+                enough.set()
+
+        arguments = {"sandbox_id": id, "command": "sleep", "args": ["600"], "wait": True}
+        waiting = asyncio.create_task(mcp.call_tool("command_exec", arguments, progress_callback=progressed))
+        await enough.wait()
+        assert progress == [1, 2] and open_streams(platform) >= 1
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        # Only the waiting ends, as when a client of the HTTP routes leaves; the command goes on.
+        (command,) = (await call("command_list", id=id))["commands"]
+        assert "exit_code" not in command
+        await call("command_kill", sandbox_id=id, command_id=command["id"], signal=9)
+        await call("sandbox_delete", id=id)
+
+    before = open_streams(platform)
+    talk(platform, work)
+    wait_until(lambda: open_streams(platform) == before, "the stream of the call that was given up to end", 20)
 
 
 def test_what_is_wrong_is_told_in_the_originals_words(platform: Instance) -> None:

@@ -1,4 +1,4 @@
-"""Opensbx: every route with its errors, status, headers and exact body shape."""
+"""Opensbx: every route with its errors, status, headers and exact body shape, under runsc and runc."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx
 import pytest
 from support import images
 from support.instance import Instance
-from support.opensbx import TEXT, Box, Opensbx
+from support.opensbx import TEXT, Box, Opensbx, open_streams
 from support.registry import push, registry
 from support.waiting import wait_until
 
@@ -20,9 +20,9 @@ REQUIRED = "Key: '{0}.{1}' Error:Field validation for '{1}' failed on the 'requi
 
 
 @pytest.fixture(scope="module")
-def api(platform: Instance) -> Opensbx:
+def api(each_platform: Instance) -> Opensbx:
     """The routes of the shared platform."""
-    return Opensbx(platform)
+    return Opensbx(each_platform)
 
 
 @pytest.fixture(scope="module")
@@ -182,18 +182,13 @@ def test_a_log_stream_is_live_and_ends_with_the_command(api: Opensbx, box: Box) 
     assert sorted(one["data"] for one in got[1:]) == ["three\n", "two\n"]
 
 
-def open_streams(api: Opensbx) -> int:
-    (line,) = [one for one in api.http.get("/metrics").text.splitlines() if one.startswith("sandboxd_http_streams ")]
-    return int(float(line.split()[1]))
-
-
 def test_a_quiet_streams_header_comes_at_once_and_a_client_that_leaves_is_noticed(api: Opensbx, box: Box) -> None:
     command = box.start("sleep", "100")
     path = f"/v1/sandboxes/{box.id}/cmd/{command['id']}/logs"
-    before = open_streams(api)
+    before = open_streams(api.instance)
     with api.http.stream("GET", path, params={"stream": "true"}, timeout=5) as answer:
-        assert answer.status_code == 200 and open_streams(api) == before + 1
-    wait_until(lambda: open_streams(api) == before, "the stream of a client that left to end", 20)
+        assert answer.status_code == 200 and open_streams(api.instance) == before + 1
+    wait_until(lambda: open_streams(api.instance) == before, "the stream of a client that left to end", 20)
     box.call("POST", f"/cmd/{command['id']}/kill", 200, {"signal": 9})
 
 

@@ -268,9 +268,9 @@ class Instance:
         self.wait_back()
 
     @contextlib.contextmanager
-    def held_supervisor(self) -> Iterator[None]:
-        """Within the block nothing that dies is restarted."""
-        pid = self.pid("up")
+    def held(self, role: str) -> Iterator[None]:
+        """Within the block that process does nothing. Without "up", nothing that dies is restarted."""
+        pid = self.pid(role)
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         try:

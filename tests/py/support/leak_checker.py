@@ -258,8 +258,10 @@ def check(instance: Instance) -> list[str]:
         problems.append(f"shims: {shims(instance)}, containers: {len(want.containers)}")
     roots = [point for point in mounts(instance.run_dir) if point.endswith("/rootfs")]
     kinds = disks(instance)
-    for kind, names in kinds.items():
-        problems += _differ(f"disks: {kind}", kinds["files"], names)
+    # Those of stopped sandboxes are files only.
+    in_use = {name for name in kinds["files"] if name.rsplit(".", 1)[0] in want.containers}
+    for kind in ("mounts", "mount points", "loop devices"):
+        problems += _differ(f"disks: {kind}", in_use, kinds[kind])
     if strange := {name for name in kinds["files"] if name.rsplit(".", 1)[0] not in want.containers | want.kept}:
         problems.append(f"disks: leaked {sorted(strange)}")
     if len(roots) != want.roots:

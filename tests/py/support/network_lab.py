@@ -179,7 +179,10 @@ class Machine:
 
     @contextlib.contextmanager
     def rules_removed(self) -> Iterator[None]:
-        """Within the block nothing is refused; afterwards the tables are deleted, and the agent must put them back."""
+        """Within the block nothing is refused; afterwards the tables are deleted, and the agent must put them back.
+
+        It would do so at once, so that it stands still within the block. Sandboxes and their ports do without it.
+        """
         ports = [line.split(":")[1].split("@")[0].strip() for line in self._bridge_ports()]
         local = Path(f"/proc/sys/net/ipv4/conf/{self.bridge}/route_localnet")
         text = "".join(f"flush chain inet {self.table} {chain}\n" for chain in _DECIDING)
@@ -192,19 +195,20 @@ class Machine:
         text += "add table ip sbxt_back\n"
         text += "add chain ip sbxt_back post { type nat hook postrouting priority 99; }\n"
         text += f'add rule ip sbxt_back post ip saddr {self.instance.subnet} oifname "{self.bridge}" masquerade\n'
-        _nft(text)
-        local.write_text("1")
-        for port in ports:
-            run(*f"bridge link set dev {port} isolated off flood on bcast_flood on".split())
-        try:
-            yield
-        finally:
+        families = ("inet", "bridge", "netdev")
+        with self.instance.held("node"):
+            _nft(text)
+            local.write_text("1")
             for port in ports:
-                run(*f"bridge link set dev {port} isolated on flood off bcast_flood off".split())
-            local.write_text("0")
-            families = ("inet", "bridge", "netdev")
-            _nft("delete table ip sbxt_back\n" + "".join(f"delete table {one} {self.table}\n" for one in families))
-            wait_until(lambda: all(self._whole(one) for one in families), "the tables put back", 10)
+                run(*f"bridge link set dev {port} isolated off flood on bcast_flood on".split())
+            try:
+                yield
+            finally:
+                for port in ports:
+                    run(*f"bridge link set dev {port} isolated on flood off bcast_flood off".split())
+                local.write_text("0")
+                _nft("delete table ip sbxt_back\n" + "".join(f"delete table {one} {self.table}\n" for one in families))
+        wait_until(lambda: all(self._whole(one) for one in families), "the tables put back", 10)
 
     def _bridge_ports(self) -> list[str]:
         return run("ip", "-o", "link", "show", "master", self.bridge).splitlines()

@@ -11,10 +11,18 @@ from support.instance import Instance
 TEXT = {"content-type": "application/json; charset=utf-8"}
 
 
+def open_streams(instance: Instance) -> int:
+    """How many answers the control plane is in the middle of."""
+    lines = instance.client.get("/metrics").text.splitlines()
+    (line,) = [one for one in lines if one.startswith("sandboxd_http_streams ")]
+    return int(float(line.split()[1]))
+
+
 class Opensbx:
     """The routes of one control plane."""
 
     def __init__(self, instance: Instance) -> None:
+        self.instance = instance
         self.http: httpx.Client = instance.client
 
     def call(self, method: str, path: str, status: int, body: Any = None, /, **query: str) -> httpx.Response:

@@ -1,12 +1,15 @@
 // What a container writes to the disk has a bound, under both handlers, and leaves nothing behind.
+#include "containerd/loop_mount.hpp"
 #include "integration/containerd/containerd_fixture.hpp"
 #include "proc/posix_runner.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <thread>
 
 namespace sandboxd::test {
 namespace {
@@ -15,6 +18,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::SizeIs;
 
 constexpr std::int64_t kMiB = 1024 * 1024;
 
@@ -194,6 +198,84 @@ TEST_P(Storage, DisksOfAnEarlierLifeAreRemovedWhenNoContainerOwnsThem) {
   EXPECT_TRUE(fs::exists(options_.disk_dir + "/" + container.key + ".volumes"));
 }
 
+class StoppedDisk : public Storage {
+ protected:
+  // A container that keeps its files, after a word was written to its root and its volume and its task ended.
+  ports::ContainerRequest stopped(const std::string& name) {
+    auto container = shell(name, "cat /word /data/word 2>/dev/null; echo kept | tee /word >/data/word; sleep 600");
+    container.image.volumes = {"/data/"};
+    container.keeps_files = true;
+    create(container);
+    start(container.key);
+    wait_for_word(container.key);
+    const auto ended = run(runtime_->end_task(container.key));
+    EXPECT_TRUE(ended) << ended.error().message();
+    return container;
+  }
+  void wait_for_word(const std::string& key) const {
+    const std::string file = options_.run_dir + "/disks/" + key + ".volumes";
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto written = [&] {
+      for (const auto& entry : fs::recursive_directory_iterator(file))
+        if (entry.path().filename() == "word" && entry.file_size() > 0) return true;
+      return false;
+    };
+    while (!written() && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+  }
+  [[nodiscard]] std::vector<std::string> in_use() const {
+    std::vector<std::string> out = loop_files(options_.disk_dir);
+    for (const std::string& line : lines_with("/proc/self/mountinfo", options_.run_dir + "/disks")) out.push_back(line);
+    return out;
+  }
+  std::string output_of_the_next_life(ports::ContainerRequest container) {
+    container.again = true;
+    container.container.args = {"cat", "/word", "/data/word"};
+    return output_of(container);
+  }
+};
+
+TEST_P(StoppedDisk, IsAFileOnlyAndMountedAgainByTheNextStart) {
+  const auto container = stopped("stopped");
+  EXPECT_THAT(in_use(), IsEmpty());
+  EXPECT_THAT(leftovers(), SizeIs(2)) << "the two files";
+  EXPECT_EQ(output_of_the_next_life(container), "kept\nkept\n");
+}
+
+TEST_P(StoppedDisk, IsUnmountedByTheNextLifeOfTheAgentWhereTheLastWasKilledBefore) {
+  const auto container = stopped("killed");
+  // As the stop leaves it when the agent dies right before it unmounts.
+  for (const char* kind : {".root", ".volumes"}) {
+    const std::string point = options_.run_dir + "/disks/" + container.key + kind;
+    fs::create_directories(point);
+    const auto mounted = containerd::mount_disk(options_.disk_dir + "/" + container.key + kind, point);
+    ASSERT_TRUE(mounted) << mounted.error().message();
+  }
+  ASSERT_THAT(in_use(), SizeIs(4));
+  stop_adapter();
+  start_with(options_.disk_dir);
+  ASSERT_TRUE(run(runtime_->list()));
+  EXPECT_THAT(in_use(), IsEmpty());
+  EXPECT_EQ(output_of_the_next_life(container), "kept\nkept\n");
+}
+
+TEST_P(StoppedDisk, ThatAProcessStillHoldsIsNotAttachedTwice) {
+  const auto container = stopped("held");
+  const std::string file = options_.disk_dir + "/" + container.key + ".root";
+  const std::string first = daemon_->directory() + "/first", second = daemon_->directory() + "/second";
+  fs::create_directories(first);
+  fs::create_directories(second);
+  ASSERT_TRUE(containerd::mount_disk_again(file, first));
+  const int held = open((first + "/upper/word").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(held, 0);
+  ASSERT_EQ(umount2(first.c_str(), MNT_DETACH), 0);
+  ASSERT_TRUE(containerd::mount_disk_again(file, second));
+  EXPECT_THAT(loop_files(options_.disk_dir), SizeIs(1));
+  EXPECT_EQ(write(held, "KEPT", 4), 4);
+  EXPECT_EQ(lines_with(second + "/upper/word", "KEPT").size(), 1U) << "one file system, whoever looks";
+  close(held);
+  ASSERT_EQ(umount2(second.c_str(), 0), 0);
+}
+
 TEST_P(Storage, AFullHostDiskRefusesTheCreateAndLeavesNothing) {
   stop_adapter();
   const std::string full = daemon_->directory() + "/full";
@@ -214,6 +296,8 @@ TEST_P(Storage, AFullHostDiskRefusesTheCreateAndLeavesNothing) {
   EXPECT_EQ(umount2(full.c_str(), MNT_DETACH), 0);
 }
 
+INSTANTIATE_TEST_SUITE_P(Handlers, StoppedDisk, testing::Values("runc", "runsc"),
+                         [](const auto& handler) { return std::string(handler.param); });
 INSTANTIATE_TEST_SUITE_P(Handlers, Storage, testing::Values("runc", "runsc"),
                          [](const auto& handler) { return std::string(handler.param); });
 

@@ -3,6 +3,7 @@
 
 #include "node/agent.hpp"
 #include "sim/memory_commands.hpp"
+#include "sim/memory_exec.hpp"
 #include "sim/memory_gauge.hpp"
 #include "sim/memory_guest.hpp"
 #include "sim/memory_library.hpp"
@@ -127,6 +128,11 @@ class NodeFixture : public testing::Test {
       ports.guests = guests_.get();
       ports.commands = commands_.get();
     }
+    if (has_exec_) {
+      commands_ = std::make_unique<sim::MemoryCommands>(command_rows_);
+      ports.exec = &exec_;
+      ports.commands = commands_.get();
+    }
     agent_ = std::make_unique<Agent>(context_.get_executor(), ports, options);
     const auto started = run(agent_->start());
     ASSERT_TRUE(started) << started.error().message();
@@ -173,6 +179,8 @@ class NodeFixture : public testing::Test {
   std::shared_ptr<sim::MemoryOutputMachine> output_machine_ = std::make_shared<sim::MemoryOutputMachine>();
   std::shared_ptr<sim::GuestMachine> guest_machine_;  // set before start_agent(): with in-sandbox agents
   std::shared_ptr<sim::MemoryCommands::Rows> command_rows_ = std::make_shared<sim::MemoryCommands::Rows>();
+  bool has_exec_ = false;  // set before start_agent(): commands through the runtime, and no in-sandbox agents
+  sim::MemoryExec exec_{context_.get_executor()};
   sim::MemoryProber prober_{clock_};
   Failpoint steps_;
   sim::MemoryGauge gauge_;

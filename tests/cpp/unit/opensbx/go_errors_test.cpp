@@ -96,17 +96,39 @@ TEST(OpensbxGoErrors, what_does_not_fit_is_named_with_its_field_and_type) {
        "json: cannot unmarshal string into Go struct field ResourceLimits.resources.cpus of type float64"},
       {R"({"image":"a","resources":{"cpus":1e999}})",
        "json: cannot unmarshal number 1e999 into Go struct field ResourceLimits.resources.cpus of type float64"},
+      {R"({"image":"a","resources":5})",
+       "json: cannot unmarshal number into Go struct field CreateSandboxRequest.resources of type "
+       "models.ResourceLimits"},
+      {R"({"image":null,"ports":["a",{}]})",
+       "json: cannot unmarshal object into Go struct field CreateSandboxRequest.ports of type string"},
+      {"\"text\"", "json: cannot unmarshal string into Go value of type models.CreateSandboxRequest"},
       {"[]", "json: cannot unmarshal array into Go value of type models.CreateSandboxRequest"},
       {"7", "json: cannot unmarshal number into Go value of type models.CreateSandboxRequest"},
   };
   for (const Case& one : cases) EXPECT_EQ(words(decode_create(one.text)), one.message) << one.text;
   EXPECT_EQ(words(decode_exec(R"({"command":"a","env":{"A":1}})")),
             "json: cannot unmarshal number into Go struct field ExecCommandRequest.env of type string");
+  EXPECT_EQ(words(decode_exec(R"({"command":["a"]})")),
+            "json: cannot unmarshal array into Go struct field ExecCommandRequest.command of type string");
+  EXPECT_EQ(words(decode_exec(R"({"command":"a","args":"b"})")),
+            "json: cannot unmarshal string into Go struct field ExecCommandRequest.args of type []string");
+  EXPECT_EQ(words(decode_exec(R"({"command":"a","env":["A=b"]})")),
+            "json: cannot unmarshal array into Go struct field ExecCommandRequest.env of type map[string]string");
+  EXPECT_EQ(words(decode_kill(R"({"signal":"TERM"})")),
+            "json: cannot unmarshal string into Go struct field KillCommandRequest.signal of type int");
+  EXPECT_EQ(words(decode_renew(R"({"timeout":0.5})")),
+            "json: cannot unmarshal number 0.5 into Go struct field RenewExpirationRequest.timeout of type int");
+  EXPECT_EQ(words(decode_pull(R"({"image":{}})")),
+            "json: cannot unmarshal object into Go struct field ImagePullRequest.image of type string");
+  EXPECT_EQ(words(decode_content(R"({"content":true})", false)),
+            "json: cannot unmarshal bool into Go struct field FileWriteRequest.content of type string");
 }
 
-TEST(OpensbxGoErrors, of_several_misfits_the_first_is_told) {
+TEST(OpensbxGoErrors, of_several_misfits_the_first_of_the_text_is_told) {
   EXPECT_EQ(words(decode_create(R"({"timeout":"x","image":5})")),
-            "json: cannot unmarshal number into Go struct field CreateSandboxRequest.image of type string");
+            "json: cannot unmarshal string into Go struct field CreateSandboxRequest.timeout of type int");
+  EXPECT_EQ(words(decode_create(R"({"resources":{"cpus":"1","memory":"2"},"image":5})")),
+            "json: cannot unmarshal string into Go struct field ResourceLimits.resources.cpus of type float64");
 }
 
 TEST(OpensbxGoErrors, required_means_not_the_zero_value) {

@@ -1,32 +1,11 @@
-// The MCP transport: sessions, JSON-RPC and what it refuses. Requests go the way that the server sends them.
-#include "codec/json.hpp"
-#include "http/sse.hpp"
+// The MCP transport: sessions, JSON-RPC and what it refuses.
+#include "mcp_fixture.hpp"
 #include "orch/api/mcp/schema.hpp"
-#include "orch/api/mcp/server.hpp"
-#include "sim/sim_clock.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <memory>
-#include <optional>
-#include <string>
-#include <variant>
-#include <vector>
 
 namespace sandboxd::orch::mcp {
 namespace {
 
-namespace json = codec::json;
 using testing::HasSubstr;
-
-json::object schema() {
-  return json::parse(R"({"type":"object","properties":{"id":{"type":"string"},"count":{"type":["integer","null"]},
-    "env":{"type":"array","items":{"type":"string"}}},"required":["id"],"additionalProperties":false})")
-      .as_object();
-}
 
 TEST(McpSchema, says_what_does_not_fit_and_where) {
   const auto why = [](const char* text) { return misfit(schema(), json::parse(text)).value_or("fits"); };
@@ -38,95 +17,6 @@ TEST(McpSchema, says_what_does_not_fit_and_where) {
   EXPECT_THAT(why(R"({"id":"a","count":1.5})"), HasSubstr("/count: type"));
   EXPECT_THAT(why(R"({"id":"a","other":1})"), HasSubstr(R"(unexpected additional properties ["other"])"));
 }
-
-Task<Result<json::value>> greet(json::object arguments) {
-  const std::string id(arguments["id"].as_string());
-  if (id == "none") co_return Error(ErrorCode::not_found, "sandbox not found");
-  json::object out;
-  out["hello"] = id;
-  co_return json::value(out);
-}
-
-class McpTest : public testing::Test {
- protected:
-  McpTest() {
-    auto tools = std::make_shared<Tools>();
-    EXPECT_TRUE(tools->add({"greet", "Says hello.", schema(), greet}));
-    json::object empty;
-    empty["type"] = "object";
-    EXPECT_TRUE(tools->add({"another", "Comes first.", empty, greet}));
-    EXPECT_FALSE(tools->add({"greet", "Twice.", schema(), greet}));
-    McpOptions options;
-    options.info = {"opensbx", "1.0.0", "be kind"};
-    options.sessions_max = 2;
-    server = std::make_shared<McpServer>(tools, clock, [this] { return "id" + std::to_string(++ids); }, options);
-  }
-
-  // Runs until nothing is left to do at once.
-  template <class T>
-  T run(Task<T> task) {
-    std::optional<T> out;
-    boost::asio::co_spawn(context, std::move(task), [&](const std::exception_ptr& failure, T value) {
-      EXPECT_FALSE(failure);
-      out = std::move(value);
-    });
-    context.restart();
-    context.poll();
-    EXPECT_TRUE(out);
-    return out ? *std::move(out) : T();
-  }
-
-  http::Request request(std::string method, std::string body = {}) {
-    http::Request made;
-    made.method = std::move(method);
-    made.body = std::move(body);
-    made.peer_address = "127.0.0.1";
-    made.headers.emplace("Host", "localhost:8082");
-    made.headers.emplace("Accept", "application/json, text/event-stream");
-    if (made.method == "POST") made.headers.emplace("Content-Type", "application/json");
-    if (!session.empty()) made.headers.emplace("Mcp-Session-Id", session);
-    return made;
-  }
-  http::Response send(http::Request made) { return run(McpServer::handle(server, std::move(made))); }
-  // The JSON of the events of an answer.
-  json::array events(http::Response response) {
-    json::array out;
-    http::SseParser parser;
-    if (!response.stream) return out;
-    while (auto piece = run(response.stream->next())) parser.feed(*piece);
-    while (auto event = parser.take()) {
-      EXPECT_EQ(event->event, "message");
-      out.push_back(json::parse(event->data));
-    }
-    return out;
-  }
-  json::object call(const std::string& method, const std::string& params = "{}") {
-    const std::string text = R"({"jsonrpc":"2.0","id":7,"method":")" + method + R"(","params":)" + params + "}";
-    const json::array answers = events(send(request("POST", text)));
-    EXPECT_EQ(answers.size(), 1U);
-    if (answers.empty()) return {};
-    EXPECT_EQ(answers[0].at("id"), 7);
-    return answers[0].as_object();
-  }
-  http::Response hello(const std::string& version = "2025-06-18") {
-    const std::string text = R"({"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":")" +
-                             version + R"(","capabilities":{},"clientInfo":{"name":"t","version":"1"}}})";
-    return send(request("POST", text));
-  }
-  void begin() {
-    const auto answered = hello();
-    for (const auto& [name, value] : answered.headers) {
-      if (name == "Mcp-Session-Id") session = value;
-    }
-    EXPECT_EQ(send(request("POST", R"({"jsonrpc":"2.0","method":"notifications/initialized"})")).status, 202);
-  }
-
-  boost::asio::io_context context;
-  sim::SimClock clock{context.get_executor()};
-  int ids = 0;
-  std::shared_ptr<McpServer> server;
-  std::string session;
-};
 
 TEST_F(McpTest, says_hello_in_the_version_that_is_wanted_or_a_known_one) {
   const auto first = events(hello("2025-03-26"));
@@ -143,7 +33,7 @@ TEST_F(McpTest, lists_and_calls_tools) {
   begin();
   const auto listed = call("tools/list");
   const auto& tools = listed.at("result").at("tools").as_array();
-  ASSERT_EQ(tools.size(), 2U);
+  ASSERT_EQ(tools.size(), 3U);
   EXPECT_EQ(tools[0].at("name"), "another");
   EXPECT_EQ(tools[1].at("inputSchema"), json::value(schema()));
   const auto called = call("tools/call", R"({"name":"greet","arguments":{"id":"you"}})");
@@ -158,7 +48,36 @@ TEST_F(McpTest, lists_and_calls_tools) {
   EXPECT_EQ(wrong.at("error").at("code"), -32602);
   EXPECT_THAT(std::string(wrong.at("error").at("message").as_string()), HasSubstr(R"(missing properties: ["id"])"));
   EXPECT_EQ(call("ping").at("result"), json::object());
-  EXPECT_EQ(call("prompts/list").at("result").at("prompts"), json::array());
+}
+
+TEST_F(McpTest, lists_and_reads_resources) {
+  begin();
+  const auto listed = call("resources/list");
+  EXPECT_EQ(codec::write_json(listed.at("result").at("resources")),
+            R"([{"description":"A page.","mimeType":"text/plain","name":"page","uri":"x://page"}])");
+  EXPECT_EQ(call("resources/templates/list").at("result").at("resourceTemplates"), json::array());
+  const auto read = call("resources/read", R"({"uri":"x://page"})");
+  EXPECT_EQ(codec::write_json(read.at("result")),
+            R"({"contents":[{"uri":"x://page","mimeType":"text/plain","text":"words"}]})");
+  const auto unknown = call("resources/read", R"({"uri":"x://nothing"})");
+  EXPECT_EQ(codec::write_json(unknown.at("error")),
+            R"({"code":-32002,"message":"Resource not found","data":{"uri":"x://nothing"}})");
+  EXPECT_EQ(call("resources/subscribe", R"({"uri":"x://page"})").at("error").at("code"), -32601);
+}
+
+TEST_F(McpTest, lists_and_makes_prompts) {
+  begin();
+  const auto listed = call("prompts/list");
+  EXPECT_EQ(
+      codec::write_json(listed.at("result").at("prompts")),
+      R"([{"arguments":[{"name":"what","description":"It.","required":true}],"description":"Asks.","name":"ask"}])");
+  const auto made = call("prompts/get", R"({"name":"ask","arguments":{"what":"bread","more":"x"}})");
+  EXPECT_EQ(codec::write_json(made.at("result")),
+            R"({"description":"Asks.","messages":[{"content":{"type":"text","text":"for bread"},"role":"user"}]})");
+  EXPECT_EQ(call("prompts/get", R"({"name":"ask"})").at("result").at("messages").at(0).at("content").at("text"),
+            "for nothing");
+  EXPECT_EQ(call("prompts/get", R"({"name":"ask","arguments":{"what":1}})").at("error").at("code"), -32602);
+  EXPECT_EQ(call("prompts/get", R"({"name":"x"})").at("error").at("message"), "unknown prompt \"x\"");
 }
 
 TEST_F(McpTest, nothing_but_hello_and_ping_before_the_session) {

@@ -30,12 +30,16 @@ constexpr std::array<std::string_view, 13> kRequests{"initialize",
                                                      "prompts/get",
                                                      "logging/setLevel",
                                                      "completion/complete"};
+// Of capabilities that are not announced.
+constexpr std::array<std::string_view, 3> kUnsupported{"resources/subscribe", "resources/unsubscribe",
+                                                       "completion/complete"};
 constexpr std::array<std::string_view, 4> kNotifications{"notifications/initialized", "notifications/cancelled",
                                                          "notifications/progress", "notifications/roots/list_changed"};
 
 constexpr int kInvalidRequest = -32600;
 constexpr int kMethodNotFound = -32601;
 constexpr int kInvalidParams = -32602;
+constexpr int kInternalError = -32603;
 constexpr int kNotFound = -32002;  // of resources
 
 bool is_one_of(std::string_view text, const auto& list) { return std::ranges::find(list, text) != list.end(); }
@@ -132,9 +136,9 @@ json::object tool_result(const std::string& text, bool is_error) {
   return out;
 }
 
-Task<json::object> call_tool(std::shared_ptr<const Tools> tools, Message message) {
+Task<json::object> call_tool(std::shared_ptr<const Offer> offer, Message message) {
   const std::string name = text_of(message.params, "name");
-  const Tool* tool = tools->find(name);
+  const Tool* tool = offer->tools.find(name);
   if (tool == nullptr) co_return failure(message.id, kInvalidParams, "unknown tool \"" + name + "\"");
   json::value arguments = json::object();
   if (const json::value* given = message.params.if_contains("arguments"); given != nullptr && !given->is_null()) {
@@ -148,23 +152,40 @@ Task<json::object> call_tool(std::shared_ptr<const Tools> tools, Message message
   co_return success(message.id, tool_result(codec::write_json(*result), false));
 }
 
+json::object read_resource(const Library& library, const Message& message) {
+  const std::string uri = text_of(message.params, "uri");
+  const Resource* resource = library.resource(uri);
+  if (resource != nullptr) return success(message.id, content_of(*resource));
+  json::object out = failure(message.id, kNotFound, "Resource not found");
+  json::object data;
+  data["uri"] = uri;
+  out["error"].as_object()["data"] = std::move(data);
+  return out;
+}
+
+json::object get_prompt(const Library& library, const Message& message) {
+  const std::string name = text_of(message.params, "name");
+  const Prompt* prompt = library.prompt(name);
+  if (prompt == nullptr) return failure(message.id, kInvalidParams, "unknown prompt \"" + name + "\"");
+  const json::value* given = message.params.if_contains("arguments");
+  const json::object* arguments = given == nullptr ? nullptr : given->if_object();
+  auto content = content_of(*prompt, arguments == nullptr ? json::object() : *arguments);
+  if (!content) return failure(message.id, kInvalidParams, "invalid params: arguments" + content.error().message());
+  return success(message.id, *std::move(content));
+}
+
 // Requests whose answer needs no waiting.
-json::object answer_at_once(const Tools& tools, const ServerInfo& info, const SessionRef& session,
-                            const Message& message) {
+json::object answer_at_once(const Offer& offer, const SessionRef& session, const Message& message) {
   const std::string& method = message.method;
+  if (method == "resources/read") return read_resource(offer.library, message);
+  if (method == "prompts/get") return get_prompt(offer.library, message);
+  if (is_one_of(method, kUnsupported)) return failure(message.id, kMethodNotFound, "\"" + method + "\" unsupported");
   json::object result;
-  if (method == "initialize" && session) result = hello(info, *session);
-  if (method == "tools/list") result["tools"] = tools.list();
-  if (method == "resources/list") result["resources"] = json::array();
+  if (method == "initialize" && session) result = hello(offer.info, *session);
+  if (method == "tools/list") result["tools"] = offer.tools.list();
+  if (method == "resources/list") result["resources"] = offer.library.list_resources();
   if (method == "resources/templates/list") result["resourceTemplates"] = json::array();
-  if (method == "prompts/list") result["prompts"] = json::array();
-  if (method.starts_with("resources/") && !method.ends_with("/list")) {
-    return failure(message.id, kNotFound, "Resource not found");
-  }
-  if (method == "prompts/get") {
-    return failure(message.id, kInvalidParams, "unknown prompt \"" + text_of(message.params, "name") + "\"");
-  }
-  if (method == "completion/complete") return failure(message.id, kMethodNotFound, "no completions here");
+  if (method == "prompts/list") result["prompts"] = offer.library.list_prompts();
   return success(message.id, std::move(result));
 }
 
@@ -198,18 +219,38 @@ Result<std::vector<Message>> parse_messages(std::string_view text, std::string_v
   return out;
 }
 
-Task<json::object> answer(std::shared_ptr<const Tools> tools, std::shared_ptr<const ServerInfo> info,
-                          SessionRef session, Message message) {
+Task<json::object> answer(std::shared_ptr<const Offer> offer, SessionRef session, Message message) {
   const bool is_open = message.method == "initialize" || message.method == "ping";
   if (!is_open && (!session || !session->is_initialized)) {
     co_return failure(message.id, kInvalidRequest,
                       "method \"" + message.method + "\" is invalid during session initialization");
   }
   if (message.method == "tools/call") {
-    auto called = co_await call_tool(std::move(tools), std::move(message));
+    auto called = co_await call_tool(std::move(offer), std::move(message));
     co_return called;
   }
-  co_return answer_at_once(*tools, *info, session, message);
+  co_return answer_at_once(*offer, session, message);
+}
+
+json::object internal_error(const Message& request) { return failure(request.id, kInternalError, "internal error"); }
+
+std::string request_key(const json::value& id) { return codec::write_json(id); }
+
+std::string cancelled_key(const Message& message) {
+  const json::value* id = message.params.if_contains("requestId");
+  return message.method == "notifications/cancelled" && id != nullptr ? request_key(*id) : std::string();
+}
+
+json::object progress_notification(const json::value& token, std::int64_t seconds, const Message& request) {
+  json::object params;
+  params["progressToken"] = token;
+  params["progress"] = seconds;
+  params["message"] = text_of(request.params, "name") + ": " + std::to_string(seconds) + " s";
+  json::object out;
+  out["jsonrpc"] = "2.0";
+  out["method"] = "notifications/progress";
+  out["params"] = std::move(params);
+  return out;
 }
 
 }  // namespace sandboxd::orch::mcp

@@ -4,22 +4,16 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "codec/json.hpp"
+#include "orch/api/mcp/offer.hpp"
 #include "orch/api/mcp/sessions.hpp"
-#include "orch/api/mcp/tools.hpp"
 
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace sandboxd::orch::mcp {
-
-struct ServerInfo {
-  std::string name;
-  std::string version;
-  std::string instructions;
-};
 
 enum class MessageKind { request, notification, response };
 
@@ -39,8 +33,16 @@ inline constexpr std::string_view kVersionOfOldClients = "2025-03-26";  // that 
 [[nodiscard]] Result<std::vector<Message>> parse_messages(std::string_view text, std::string_view version);
 
 // The answer to a request. `session` may be null before the client has one.
-[[nodiscard]] Task<codec::json::object> answer(std::shared_ptr<const Tools> tools,
-                                               std::shared_ptr<const ServerInfo> info, SessionRef session,
-                                               Message message);
+[[nodiscard]] Task<codec::json::object> answer(std::shared_ptr<const Offer> offer, SessionRef session, Message message);
+// What is answered when that failed with an exception.
+[[nodiscard]] codec::json::object internal_error(const Message& request);
+
+// An id as text: 1 and "1" are two.
+[[nodiscard]] std::string request_key(const codec::json::value& id);
+// The key of the request that a client wants no answer to any more; empty for none.
+[[nodiscard]] std::string cancelled_key(const Message& message);
+// That a request goes on, for so long by now.
+[[nodiscard]] codec::json::object progress_notification(const codec::json::value& token, std::int64_t seconds,
+                                                        const Message& request);
 
 }  // namespace sandboxd::orch::mcp

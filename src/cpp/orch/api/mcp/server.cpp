@@ -4,6 +4,7 @@
 #include "http/sse.hpp"
 #include "http/target.hpp"
 #include "http/text.hpp"
+#include "orch/api/mcp/rpc.hpp"
 
 #include <optional>
 #include <utility>
@@ -54,55 +55,6 @@ bool is_own_name(std::string_view host_header) {
   return authority && (authority->host == "localhost" || is_loopback(authority->host));
 }
 
-std::string event(const json::object& message) {
-  http::SseEvent out;
-  out.event = "message";
-  out.data = codec::write_json(json::value(message));
-  return http::format_sse(out);
-}
-
-// Counts as use of its session while it lives.
-class Busy {
- public:
-  explicit Busy(SessionRef session) : session_(std::move(session)) {
-    if (session_) ++session_->busy;
-  }
-  ~Busy() {
-    if (session_) --session_->busy;
-  }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
-
- private:
-  SessionRef session_;
-};
-
-// The answers to the requests of one POST, each as it is there.
-class Answers final : public http::BodyStream {
- public:
-  Answers(std::shared_ptr<const Tools> tools, std::shared_ptr<const ServerInfo> info, SessionRef session,
-          std::vector<Message> requests)
-      : tools_(std::move(tools)),
-        info_(std::move(info)),
-        session_(std::move(session)),
-        busy_(session_),
-        requests_(std::move(requests)) {}
-
-  Task<std::optional<std::string>> next() override {
-    if (at_ == requests_.size()) co_return std::nullopt;
-    const auto answered = co_await answer(tools_, info_, session_, std::move(requests_[at_++]));
-    co_return event(answered);
-  }
-
- private:
-  std::shared_ptr<const Tools> tools_;
-  std::shared_ptr<const ServerInfo> info_;
-  SessionRef session_;
-  Busy busy_;
-  std::vector<Message> requests_;
-  std::size_t at_ = 0;
-};
-
 // Nothing but comments, until the session ends.
 class Silence final : public http::BodyStream {
  public:
@@ -130,15 +82,25 @@ class Silence final : public http::BodyStream {
   bool has_begun_ = false;
 };
 
+void take_notice(Session& session, const Message& message) {
+  if (message.method == "notifications/initialized") session.is_initialized = true;
+  const auto found = session.calls.find(cancelled_key(message));
+  if (found == session.calls.end()) return;
+  const auto call = found->second;
+  call->cancel();
+}
+
 }  // namespace
 
-McpServer::McpServer(std::shared_ptr<const Tools> tools, ports::Clock& clock, std::function<std::string()> new_id,
-                     McpOptions options)
-    : tools_(std::move(tools)),
-      info_(std::make_shared<const ServerInfo>(options.info)),
+McpServer::McpServer(std::shared_ptr<const Offer> offer, boost::asio::any_io_executor executor, ports::Clock& clock,
+                     std::function<std::string()> new_id, McpOptions options)
+    : offer_(std::move(offer)),
+      calls_(std::make_shared<Calls>(std::move(executor))),
       clock_(clock),
-      options_(std::move(options)),
+      options_(options),
       sessions_(std::move(new_id), options_.sessions_max, options_.idle_max) {}
+
+Task<void> McpServer::stop() { return calls_->stop(); }
 
 Result<void> McpServer::add_routes(http::Router& router, std::string_view path) {
   for (const std::string& pattern : {std::string(path), std::string(path) + "/{rest...}"}) {
@@ -197,7 +159,7 @@ Task<http::Response> McpServer::post(std::shared_ptr<McpServer> self, http::Requ
   std::vector<Message> requests;
   bool is_hello = false;
   for (Message& message : *messages) {
-    if (message.method == "notifications/initialized" && *session) (*session)->is_initialized = true;
+    if (*session) take_notice(**session, message);
     is_hello |= message.method == "initialize";
     if (message.kind == MessageKind::request) requests.push_back(std::move(message));
   }
@@ -214,7 +176,8 @@ Task<http::Response> McpServer::post(std::shared_ptr<McpServer> self, http::Requ
     if (!session) co_return plain(503, session.error().message());
     response.headers.emplace_back(kSessionHeader, (*session)->id);
   }
-  response.stream = std::make_shared<Answers>(self->tools_, self->info_, *session, std::move(requests));
+  response.stream = std::make_shared<Answers>(self->offer_, self->calls_, self->clock_, *session, std::move(requests),
+                                              self->options_.intervals);
   co_return response;
 }
 
@@ -228,7 +191,7 @@ http::Response McpServer::get(const http::Request& request) {
   http::Response response;
   response.content_type = "text/event-stream";
   response.headers.emplace_back("Cache-Control", "no-cache, no-transform");
-  response.stream = std::make_shared<Silence>(clock_, *session, options_.keep_alive);
+  response.stream = std::make_shared<Silence>(clock_, *session, options_.intervals.keep_alive);
   return response;
 }
 

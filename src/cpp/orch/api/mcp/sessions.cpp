@@ -4,6 +4,14 @@
 
 namespace sandboxd::orch::mcp {
 
+Busy::Busy(SessionRef session) : session_(std::move(session)) {
+  if (session_) ++session_->busy;
+}
+
+Busy::~Busy() {
+  if (session_) --session_->busy;
+}
+
 Result<SessionRef> Sessions::open(std::string version, MonoTime now) {
   if (sessions_.size() >= max_) forget_idle(now);
   if (sessions_.size() >= max_) {
@@ -28,8 +36,11 @@ SessionRef Sessions::find(const std::string& id, MonoTime now) {
 void Sessions::end(const std::string& id) {
   const auto found = sessions_.find(id);
   if (found == sessions_.end()) return;
-  found->second->is_over = true;
+  const SessionRef session = found->second;
   sessions_.erase(found);
+  session->is_over = true;
+  const auto calls = session->calls;
+  for (const auto& [key, call] : calls) call->cancel();
 }
 
 void Sessions::forget_idle(MonoTime now) {

@@ -3,6 +3,7 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "orch/api/mcp/calls.hpp"
 
 #include <cstddef>
 #include <functional>
@@ -20,8 +21,21 @@ struct Session {
   bool is_over = false;         // deleted or forgotten: an open stream ends
   std::size_t busy = 0;         // calls and streams under way: not idle
   MonoTime used_at;
+  std::map<std::string, std::shared_ptr<Call>> calls;  // under way, by the ids of their requests
 };
 using SessionRef = std::shared_ptr<Session>;
+
+// Counts as use of its session, if there is one, while it lives.
+class Busy {
+ public:
+  explicit Busy(SessionRef session);
+  ~Busy();
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  SessionRef session_;
+};
 
 class Sessions {
  public:
@@ -33,6 +47,7 @@ class Sessions {
   [[nodiscard]] Result<SessionRef> open(std::string version, MonoTime now);
   // nullptr: unknown, or forgotten.
   [[nodiscard]] SessionRef find(const std::string& id, MonoTime now);
+  // Its calls are cancelled.
   void end(const std::string& id);
   [[nodiscard]] std::size_t size() const { return sessions_.size(); }
 

@@ -106,12 +106,14 @@ constexpr Entry kRoutes[] = {
 
 }  // namespace
 
+http::Response daemon_conflict(const model::Sandbox& sandbox, std::string_view what) {
+  return error_response(500, "Error response from daemon: container " + sandbox.id.str() + " " + std::string(what));
+}
+
 std::optional<http::Response> refuse_idle(const Context& context, const model::Sandbox& sandbox) {
   const bool is_frozen = sandbox.phase == model::Phase::paused || sandbox.phase == model::Phase::pausing;
-  if (is_frozen && context.settings.is_strict) {
-    return error_response(500, "Error response from daemon: container " + sandbox.id.str() +
-                                   " is paused, unpause the container before exec");
-  }
+  if (is_frozen && context.settings.is_strict)
+    return daemon_conflict(sandbox, "is paused, unpause the container before exec");
   if (is_frozen) return error_response(409, "sandbox is paused");
   if (!is_live(sandbox)) return error_response(409, "sandbox is not running");
   return std::nullopt;

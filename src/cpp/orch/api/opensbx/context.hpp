@@ -73,4 +73,8 @@ inline constexpr const char* kDialect = "opensbx";
   return request.query_value(name) == "true";
 }
 
+// Tools of the MCP server are routes under another name, with their own name as a parameter that no path sets.
+inline constexpr const char* kTool = "tool";
+[[nodiscard]] inline bool is_tool_call(const http::Request& request) { return request.parameters.contains(kTool); }
+
 }  // namespace sandboxd::orch::opensbx

@@ -18,6 +18,22 @@ http::Response file_failed(const Error& error) {
   return error.code() == ErrorCode::not_found ? error_response(404, "file not found") : failed(error);
 }
 
+// What the original's helpers fail with, which it does not look at: all that is wrong with the file itself.
+bool is_hidden(const Context& context, const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::not_found:
+    case ErrorCode::permission_denied:
+    case ErrorCode::invalid_argument:
+    case ErrorCode::resource_exhausted: return context.settings.is_strict;
+    default: return false;
+  }
+}
+
+// An empty file is one, but the original's route takes none; its tool does.
+bool needs_content(const Context& context, const http::Request& request) {
+  return context.settings.is_strict && !is_tool_call(request);
+}
+
 // The sandbox's files, or the answer that says why not.
 struct Opened {
   std::optional<http::Response> refusal;
@@ -32,7 +48,9 @@ Task<Opened> open(const Context& context, const http::Request& request, std::str
     co_return out;
   }
   out.refusal = refuse_idle(context, **sandbox);
-  if (out.refusal && context.settings.is_strict) out.refusal->status = 500;
+  // The original finds out when it runs its helper.
+  if (out.refusal && out.refusal->status == 409 && context.settings.is_strict)
+    out.refusal = daemon_conflict(**sandbox, "is not running");
   out.file.sandbox = (*sandbox)->id;
   out.file.path = std::move(path);
   co_return out;
@@ -51,7 +69,7 @@ Task<http::Response> read(const Context& context, http::Request request) {
   Opened opened = co_await open(context, request, path);
   if (opened.refusal) co_return *std::move(opened.refusal);
   auto bytes = co_await context.guests.read_file(std::move(opened.file), kFileBytesMax);
-  if (!bytes && context.settings.is_strict) co_return content(path, "content", "");
+  if (!bytes && is_hidden(context, bytes.error())) co_return content(path, "content", "");
   if (!bytes) co_return file_failed(bytes.error());
   co_return content(path, "content", *std::move(bytes));
 }
@@ -59,12 +77,12 @@ Task<http::Response> read(const Context& context, http::Request request) {
 Task<http::Response> write(const Context& context, http::Request request) {
   const std::string path = request.query_value("path").value_or("");
   if (path.empty()) co_return error_response(400, kNoPath);
-  auto text = decode_content(request.body, context.settings.is_strict);
+  auto text = decode_content(request.body, needs_content(context, request));
   if (!text) co_return bad_request(text.error());
   Opened opened = co_await open(context, request, path);
   if (opened.refusal) co_return *std::move(opened.refusal);
   auto written = co_await context.guests.write_file(std::move(opened.file), *std::move(text), 0);
-  if (!written && !context.settings.is_strict) co_return file_failed(written.error());
+  if (!written && !is_hidden(context, written.error())) co_return file_failed(written.error());
   co_return content(path, "status", "written");
 }
 
@@ -74,7 +92,7 @@ Task<http::Response> remove(const Context& context, http::Request request) {
   Opened opened = co_await open(context, request, std::move(path));
   if (opened.refusal) co_return *std::move(opened.refusal);
   auto removed = co_await context.guests.remove_file(std::move(opened.file));
-  if (!removed && !context.settings.is_strict) co_return file_failed(removed.error());
+  if (!removed && !is_hidden(context, removed.error())) co_return file_failed(removed.error());
   co_return no_content();
 }
 
@@ -107,7 +125,7 @@ Task<http::Response> list(const Context& context, http::Request request) {
   if (opened.refusal) co_return *std::move(opened.refusal);
   if (path.empty()) co_return content(path, "output", "");
   auto text = co_await listing(context, std::move(opened.file));
-  if (!text && context.settings.is_strict) co_return content(path, "output", "");
+  if (!text && is_hidden(context, text.error())) co_return content(path, "output", "");
   if (!text) co_return file_failed(text.error());
   co_return content(path, "output", *std::move(text));
 }

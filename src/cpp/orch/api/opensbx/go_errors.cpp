@@ -32,19 +32,20 @@ bool parse_whole(const std::string& text, Number& out) {
 
 }  // namespace
 
-void GoErrors::add(std::string message) {
-  if (!first_) first_ = std::move(message);
+void GoErrors::add(std::size_t at, std::string message) {
+  if (!first_ || at < first_->at) first_ = Problem{at, std::move(message)};
 }
 
 Result<void> GoErrors::status() const {
-  if (first_) return Error(ErrorCode::invalid_argument, *first_);
+  if (first_) return Error(ErrorCode::invalid_argument, first_->message);
   return {};
 }
 
 GoReader::GoReader(const GoValue& body, GoErrors& errors, std::string type)
     : value_(&body), errors_(&errors), type_(std::move(type)) {
   if (body.kind == Kind::object || body.kind == Kind::null) return;
-  errors.add("json: cannot unmarshal " + std::string(kind_of(body)) + " into Go value of type models." + type_);
+  errors.add(body.at,
+             "json: cannot unmarshal " + std::string(kind_of(body)) + " into Go value of type models." + type_);
 }
 
 bool GoReader::same_name(std::string_view a, std::string_view b) {
@@ -55,14 +56,22 @@ bool GoReader::same_name(std::string_view a, std::string_view b) {
   return true;
 }
 
-void GoReader::misfit(std::string_view what, std::string_view name, std::string_view go_type) const {
-  errors_->add("json: cannot unmarshal " + std::string(what) + " into Go struct field " + type_ + "." + path_ +
-               std::string(name) + " of type " + std::string(go_type));
+void GoReader::add(const GoValue& value, std::string_view what, std::string_view name, std::string_view go_type) const {
+  errors_->add(value.at, "json: cannot unmarshal " + std::string(what) + " into Go struct field " + type_ + "." +
+                             path_ + std::string(name) + " of type " + std::string(go_type));
+}
+
+void GoReader::misfit(const GoValue& value, std::string_view name, std::string_view go_type) const {
+  add(value, kind_of(value), name, go_type);
+}
+
+void GoReader::misfit_number(const GoValue& value, std::string_view name, std::string_view go_type) const {
+  add(value, "number " + value.text, name, go_type);
 }
 
 bool GoReader::is(const GoValue& value, Kind kind, std::string_view name, std::string_view go_type) const {
   if (value.kind == kind) return true;
-  misfit(kind_of(value), name, go_type);
+  misfit(value, name, go_type);
   return false;
 }
 
@@ -81,7 +90,7 @@ void GoReader::read(std::string_view name, std::string& out) const {
 void GoReader::read_integer(std::string_view name, std::string_view go_type, std::int64_t& out) const {
   each(name, [&](const GoValue& value) {
     if (!is(value, Kind::number, name, go_type)) return;
-    if (!parse_whole(value.text, out)) misfit("number " + value.text, name, go_type);
+    if (!parse_whole(value.text, out)) misfit_number(value, name, go_type);
   });
 }
 
@@ -94,7 +103,7 @@ void GoReader::read(std::string_view name, double& out) const {
     const auto parsed = std::from_chars(value.text.data(), end, number);
     if (parsed.ec == std::errc::result_out_of_range && value.text.find("e-") == std::string::npos &&
         value.text.find("E-") == std::string::npos) {
-      return misfit("number " + value.text, name, "float64");
+      return misfit_number(value, name, "float64");
     }
     out = number;
   });

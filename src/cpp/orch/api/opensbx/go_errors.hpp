@@ -8,12 +8,13 @@
 //   SBX_CHECK(errors.status());
 //
 // Names match whatever the letters' case; null is as if the field were absent; everything else is read to the end, and
-// the first problem is what counts, as in the original.
+// the first problem of the text is what counts, as in the original.
 #pragma once
 
 #include "base/result.hpp"
 #include "orch/api/opensbx/go_json.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -25,11 +26,16 @@ namespace sandboxd::orch::opensbx {
 
 class GoErrors {
  public:
-  void add(std::string message);
+  // Of the value that begins at `at` in the text.
+  void add(std::size_t at, std::string message);
   [[nodiscard]] Result<void> status() const;
 
  private:
-  std::optional<std::string> first_;
+  struct Problem {
+    std::size_t at = 0;
+    std::string message;
+  };
+  std::optional<Problem> first_;
 };
 
 class GoReader {
@@ -68,7 +74,9 @@ class GoReader {
   }
   static bool same_name(std::string_view a, std::string_view b);
   bool is(const GoValue& value, GoValue::Kind kind, std::string_view name, std::string_view go_type) const;
-  void misfit(std::string_view what, std::string_view name, std::string_view go_type) const;
+  void misfit(const GoValue& value, std::string_view name, std::string_view go_type) const;
+  void misfit_number(const GoValue& value, std::string_view name, std::string_view go_type) const;
+  void add(const GoValue& value, std::string_view what, std::string_view name, std::string_view go_type) const;
   void read_integer(std::string_view name, std::string_view go_type, std::int64_t& out) const;
 
   const GoValue* value_;

@@ -90,6 +90,7 @@ class Scanner {
   [[nodiscard]] char here() const { return at_ < text_.size() ? text_[at_] : '\0'; }
 
   bool read_value(GoValue& out, std::size_t depth) {
+    out.at = at_;
     if (depth > kGoDepthMax) return fail("exceeded max depth");
     const char c = here();
     switch (c) {

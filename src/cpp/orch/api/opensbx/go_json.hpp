@@ -20,6 +20,7 @@ struct GoValue {
   std::string text;                // of a string; of a number as it was written
   std::vector<GoValue> items;      // of an array; of an object, in their order
   std::vector<std::string> names;  // of an object's items
+  std::size_t at = 0;              // where it begins in the text
 };
 
 inline constexpr std::size_t kGoDepthMax = 256;  // Go's own is 10000; nothing here nests deeper than four

@@ -3,6 +3,7 @@
 #include "orch/api/opensbx/image_wire.hpp"
 #include "orch/api/opensbx/route_tables.hpp"
 
+#include <optional>
 #include <utility>
 
 namespace sandboxd::orch::opensbx {
@@ -15,6 +16,14 @@ http::Response image_failed(const Context& context, const Error& error) {
     return error_response(404, is_strict ? "sandbox not found" : "image not found");
   }
   return is_strict ? error_response(500, error.message()) : failed(error);
+}
+
+// Ours: "?node=" means one node alone. An answer when there is none of this name.
+Task<std::optional<http::Response>> refuse_node(const Context& context, const NodeId& node) {
+  if (node.empty()) co_return std::nullopt;
+  auto found = co_await context.sandboxes.get_node(node);
+  if (found) co_return std::nullopt;
+  co_return failed(found.error());
 }
 
 // "/v1/images/" with nothing behind it.
@@ -52,6 +61,8 @@ Task<http::Response> pull(const Context& context, http::Request request) {
   if (!image) co_return bad_request(image.error());
   PullImage wanted;
   wanted.image = *image;
+  wanted.node = NodeId(request.query_value("node").value_or(""));
+  if (auto refusal = co_await refuse_node(context, wanted.node)) co_return *std::move(refusal);
   auto pulled = co_await context.images.pull(std::move(wanted));
   if (!pulled && !context.settings.is_strict && pulled.error().code() == ErrorCode::invalid_argument) {
     co_return bad_request(pulled.error());
@@ -68,6 +79,8 @@ Task<http::Response> remove(const Context& context, http::Request request) {
   wanted.reference = request.parameter("image");
   if (wanted.reference.empty()) co_return to_list(request);
   wanted.force = is_switched_on(request, "force");
+  wanted.node = NodeId(request.query_value("node").value_or(""));
+  if (auto refusal = co_await refuse_node(context, wanted.node)) co_return *std::move(refusal);
   auto removed = co_await context.images.remove(std::move(wanted));
   if (!removed) co_return image_failed(context, removed.error());
   co_return no_content();

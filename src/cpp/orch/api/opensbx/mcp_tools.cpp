@@ -1,7 +1,7 @@
 #include "orch/api/opensbx/mcp_tools.hpp"
 
-#include "orch/api/mcp/server.hpp"
 #include "orch/api/opensbx/create.hpp"
+#include "orch/api/opensbx/mcp_library.hpp"
 #include "orch/api/opensbx/route_tables.hpp"
 #include "orch/api/opensbx/url.hpp"
 
@@ -139,6 +139,7 @@ http::Request request_of(const ToolRow& row, const json::object& arguments) {
   http::Request request;
   request.method = row.method;
   request.target = request.path = row.pattern;
+  request.parameters[kTool] = row.name;
   const std::string_view pattern = row.pattern;
   const std::string id = arguments.contains("sandbox_id") ? text_of(arguments, "sandbox_id") : text_of(arguments, "id");
   if (pattern.find("{id}") != std::string_view::npos) request.parameters["id"] = id;
@@ -218,17 +219,16 @@ json::object schema_of(const ToolRow& row) {
       .as_object();
 }
 
-Result<std::shared_ptr<const mcp::Tools>> make_tools(const Context& context) {
-  auto tools = std::make_shared<mcp::Tools>();
+Result<void> add_tools(mcp::Tools& tools, const Context& context) {
   for (const ToolRow& row : kTools) {
     const Use use = route_of(row);
     if (use == nullptr) return Error(ErrorCode::internal, std::string("tool ") + row.name + " has no route");
     // An ordinary function: what the coroutine needs are its parameters.
-    SBX_CHECK(tools->add({row.name, row.description, schema_of(row), [&context, &row, use](json::object arguments) {
-                            return call(&context, &row, use, std::move(arguments));
-                          }}));
+    SBX_CHECK(tools.add({row.name, row.description, schema_of(row), [&context, &row, use](json::object arguments) {
+                           return call(&context, &row, use, std::move(arguments));
+                         }}));
   }
-  return std::shared_ptr<const mcp::Tools>(std::move(tools));
+  return {};
 }
 
 mcp::ServerInfo mcp_info() {
@@ -242,14 +242,18 @@ mcp::ServerInfo mcp_info() {
 
 }  // namespace
 
-Result<void> add_mcp_routes(http::Router& router, const Context& context) {
-  SBX_TRY(tools, make_tools(context));
+Result<std::shared_ptr<mcp::McpServer>> add_mcp_routes(http::Router& router, boost::asio::any_io_executor executor,
+                                                       const Context& context) {
+  const auto offer = std::make_shared<mcp::Offer>();
+  offer->info = mcp_info();
+  SBX_CHECK(add_tools(offer->tools, context));
+  SBX_CHECK(add_library(offer->library));
   mcp::McpOptions options;
-  options.info = mcp_info();
   options.own_names_only = is_local_domain(context.settings.urls.base_domain);
-  const auto server = std::make_shared<mcp::McpServer>(
-      std::move(tools), context.clock, [&context] { return draw_id(context.entropy); }, std::move(options));
-  return server->add_routes(router, "/v1/mcp");
+  auto server = std::make_shared<mcp::McpServer>(
+      offer, std::move(executor), context.clock, [&context] { return draw_id(context.entropy); }, options);
+  SBX_CHECK(server->add_routes(router, "/v1/mcp"));
+  return server;
 }
 
 }  // namespace sandboxd::orch::opensbx

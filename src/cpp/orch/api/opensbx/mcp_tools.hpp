@@ -5,11 +5,18 @@
 
 #include "base/result.hpp"
 #include "http/router.hpp"
+#include "orch/api/mcp/server.hpp"
 #include "orch/api/opensbx/context.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <memory>
 
 namespace sandboxd::orch::opensbx {
 
-// `context` must outlive the router.
-[[nodiscard]] Result<void> add_mcp_routes(http::Router& router, const Context& context);
+// `context` must outlive the router and the server, whose stop() has returned by then.
+[[nodiscard]] Result<std::shared_ptr<mcp::McpServer>> add_mcp_routes(http::Router& router,
+                                                                     boost::asio::any_io_executor executor,
+                                                                     const Context& context);
 
 }  // namespace sandboxd::orch::opensbx

@@ -3,7 +3,9 @@
 
 #include "orch/api/opensbx/context.hpp"
 
+#include <optional>
 #include <span>
+#include <string_view>
 
 namespace sandboxd::orch::opensbx {
 
@@ -16,6 +18,9 @@ namespace sandboxd::orch::opensbx {
 
 // POST /v1/sandboxes.
 [[nodiscard]] Task<http::Response> create_sandbox(const Context& context, http::Request request);
+
+// 500 with what the original's daemon says of a sandbox's container.
+[[nodiscard]] http::Response daemon_conflict(const model::Sandbox& sandbox, std::string_view what);
 
 // Refuses what needs processes when there are none, or when they are frozen.
 [[nodiscard]] std::optional<http::Response> refuse_idle(const Context& context, const model::Sandbox& sandbox);
