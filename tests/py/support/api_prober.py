@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import os
 import time
 from multiprocessing.connection import Connection
 
@@ -20,7 +21,11 @@ def ask(connection: http.client.HTTPConnection, method: str, path: str, body: st
 
 
 def probe(pipe: Connection, ports: tuple[int, int], ids: list[str]) -> None:
-    """Ask control plane and node in turn until something comes through `pipe`; send the times back as JSON."""
+    """Ask control plane and node in turn until something comes through `pipe`; send the times back as JSON.
+
+    This process comes before all others, so that its own waits for a processor are not taken for the API's.
+    """
+    os.setpriority(os.PRIO_PROCESS, 0, -15)
     orch, node = (http.client.HTTPConnection("127.0.0.1", port, timeout=60) for port in ports)
     batch = json.dumps({"ids": ids[:200]})
     samples: dict[str, list[float]] = {}
