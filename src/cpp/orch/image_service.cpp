@@ -13,6 +13,8 @@
 namespace sandboxd::orch {
 namespace {
 
+constexpr std::size_t kUsersNamed = 5;
+
 // One question to several nodes at once.
 template <class T>
 struct Asked {
@@ -180,11 +182,11 @@ Task<Result<FleetImage>> ImageService::inspect(std::string reference) {
   co_return Error(ErrorCode::not_found, "image not found");
 }
 
-Task<Result<bool>> ImageService::is_local(std::string reference) {
-  auto image = co_await inspect(std::move(reference));
-  if (image) co_return true;
-  if (image.error().code() == ErrorCode::not_found) co_return false;
-  co_return image.error();
+Task<Result<std::vector<NodeId>>> ImageService::limited_to(std::string reference) {
+  SBX_CO_TRY(image, co_await inspect(std::move(reference)));
+  SBX_CO_TRY(ready, co_await targets(NodeId()));
+  if (image.nodes.size() >= ready.size()) image.nodes.clear();
+  co_return std::move(image.nodes);
 }
 
 namespace {
@@ -245,7 +247,35 @@ Task<void> ImageService::run(PullImage request, std::shared_ptr<WatchedPull> wat
   watched->changed.notify();
 }
 
+Task<Result<void>> ImageService::refuse_used(RemoveImage request) {
+  SBX_CO_TRY(found, co_await inspect(request.reference));
+  const std::vector<std::string>& names = found.image.names;
+  const bool is_named_alone = names.size() > 1 && std::ranges::any_of(names, [&](const std::string& name) {
+                                return is_named(name, request.reference);
+                              });
+  if (is_named_alone && !request.force) co_return Result<void>();  // a name goes, the image stays
+  SBX_CO_TRY(sandboxes, co_await service_.list());
+  std::vector<std::string> users;
+  for (const SandboxRef& sandbox : sandboxes.items) {
+    if (sandbox->node.empty()) continue;
+    const bool uses = std::ranges::any_of(sandbox->spec.containers, [&](const model::Container& container) {
+      return std::ranges::any_of(names, [&](const std::string& name) { return is_named(name, container.image); });
+    });
+    if (uses) users.push_back(sandbox->id.str());
+  }
+  if (users.empty()) co_return Result<void>();
+  std::string text = "image \"" + request.reference + "\" is used by sandbox ";
+  for (std::size_t n = 0; n < std::min(users.size(), kUsersNamed); ++n) text += (n == 0 ? "" : ", ") + users[n];
+  if (users.size() > kUsersNamed) text += " and " + std::to_string(users.size() - kUsersNamed) + " more";
+  co_return Error(ErrorCode::conflict, text + ": delete that first (force does not take an image from its sandboxes)");
+}
+
 Task<Result<void>> ImageService::remove(RemoveImage request) {
+  // Nodes refuse what they use themselves; asked one by one, the others would have removed it by then.
+  if (request.node.empty()) {
+    const auto refusal = co_await refuse_used(request);
+    if (!refusal && refusal.error().code() == ErrorCode::conflict) co_return refusal.error();
+  }
   SBX_CO_TRY(nodes, co_await targets(request.node));
   const auto ask = [this, &request](const NodeRef& node) {
     return remove_from({transport_, clock_}, node->address, request);

@@ -94,15 +94,16 @@ class ImageService {
   // By name, digest or the unique beginning of a digest. Errors: not_found `image not found`, conflict (the beginning
   // of several).
   [[nodiscard]] Task<Result<FleetImage>> inspect(std::string reference);
-  // Whether a Ready node has it: what a create without a pull needs.
-  [[nodiscard]] Task<Result<bool>> is_local(std::string reference);
+  // The Ready nodes that have it, which a create without a pull is limited to; empty: every one. Errors: as inspect().
+  [[nodiscard]] Task<Result<std::vector<NodeId>>> limited_to(std::string reference);
   // Returns when every node is done. Errors, when no node has it in the end: invalid_argument (the reference),
   // not_found (the registry has none), permission_denied (the registry wants other credentials), unavailable (registry
   // or nodes cannot be reached; no node is Ready), resource_exhausted (disk), image_failed.
   [[nodiscard]] Task<Result<FleetImageChange>> pull(PullImage request);
   // The same in the background. `request.observer` is not called.
   [[nodiscard]] std::shared_ptr<WatchedPull> watch_pull(PullImage request);
-  // From every node that has it. Errors: not_found, conflict (in use, naming by whom), and what a node answers.
+  // From every node that has it, or, when it is in use on one of them, from none. Errors: not_found, conflict (in use,
+  // naming by whom), and what a node answers.
   [[nodiscard]] Task<Result<void>> remove(RemoveImage request);
   // Errors: invalid_argument (what is wrong with the archive), too_large, and as pull().
   [[nodiscard]] Task<Result<FleetImageChange>> import(ImportImage request);
@@ -114,6 +115,8 @@ class ImageService {
   // The node that was chosen, or all that are Ready. Errors: not_found, unavailable (none is).
   [[nodiscard]] Task<Result<std::vector<NodeRef>>> targets(NodeId node);
 
+  // conflict when sandboxes anywhere use what would go.
+  [[nodiscard]] Task<Result<void>> refuse_used(RemoveImage request);
   [[nodiscard]] Task<void> run(PullImage request, std::shared_ptr<WatchedPull> watched);
 
   boost::asio::any_io_executor executor_;

@@ -55,6 +55,7 @@ Slot Cluster::slot_for(const NodeId& id) {
     rows_[slot] = std::move(row);
     nodes_[slot] = Node();
   }
+  rows_[slot].slot = slot;
   nodes_[slot].id = id;
   nodes_[slot].member = all_.add(slot, kNoCell);
   by_id_.emplace(id, slot);

@@ -124,7 +124,7 @@ class Cluster {
   void count_domain(std::uint32_t group, std::uint32_t domain, std::int64_t by);
 
   const Ask& resolve(const Request& request);
-  void resolve_labels(const model::Labels& selector, Ask& ask) const;
+  void resolve_selector(const Request& request, Ask& ask) const;
   [[nodiscard]] bool has_room_when_empty(Slot slot, const Request& request, const Ask& ask) const;
   void search(const Ask& ask, Best& best);
   void look_where_images_are(const Ask& ask, Best& best);

@@ -29,10 +29,15 @@ std::int64_t times(std::int64_t amount, std::int64_t factor) {
 
 }  // namespace
 
-void Cluster::resolve_labels(const model::Labels& selector, Ask& ask) const {
+void Cluster::resolve_selector(const Request& request, Ask& ask) const {
+  ask.is_limited = !request.nodes.empty();
+  ask.slots.clear();
+  for (const NodeId& id : request.nodes) {
+    if (const Slot slot = find(id); slot != kNoSlot) ask.slots.push_back(slot);
+  }
   ask.labels.clear();
   ask.label_bits = 0;
-  for (const auto& [key, value] : selector) {
+  for (const auto& [key, value] : request.selector) {
     ask.text.assign(key).append(1, '\0').append(value);
     ask.labels.push_back(labels_.find(ask.text));
     ask.label_bits |= bit_of(ask.labels.back());
@@ -49,7 +54,7 @@ const Ask& Cluster::resolve(const Request& request) {
     ask_.names_ports |= port != 0;
     ask_.needs_range |= port == 0 || (port >= options_.ports.first && port <= options_.ports.last);
   }
-  resolve_labels(request.selector, ask_);
+  resolve_selector(request, ask_);
   ask_.images.clear();
   for (const std::string& image : request.images) ask_.images.push_back(images_.find(image));
   ask_.group = request.group.empty() ? 0 : groups_.find(request.group);
@@ -72,6 +77,12 @@ void Cluster::consider(Slot slot, const Ask& ask, Best& best) const {
 }
 
 void Cluster::search(const Ask& ask, Best& best) {
+  if (ask.is_limited) {
+    for (const Slot slot : ask.slots) {
+      if (fits(rows_[slot], ask)) consider(slot, ask, best);
+    }
+    return;
+  }
   const ScoreIndex* index = &all_;
   for (const std::uint32_t label : ask.labels) {
     if (label == Interner::kNone) return;
@@ -194,13 +205,13 @@ bool Cluster::could_take(const NodeId& id, const Request& request) const {
   const Slot slot = find(id);
   if (slot == kNoSlot) return false;
   Ask ask;
-  resolve_labels(request.selector, ask);
+  resolve_selector(request, ask);
   return has_room_when_empty(slot, request, ask);
 }
 
 std::optional<NodeId> Cluster::nearest(const Request& request) const {
   Ask ask;
-  resolve_labels(request.selector, ask);
+  resolve_selector(request, ask);
   std::optional<NodeId> nearest;
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
   for (const auto& [id, slot] : by_id_) {

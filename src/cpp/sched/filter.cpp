@@ -32,6 +32,13 @@ std::string missing_labels(const NodeView& node, const Request& request) {
   return text;
 }
 
+std::string selector_text(const NodeView& node, const Request& request) {
+  const auto& nodes = request.nodes;
+  if (!nodes.empty() && std::find(nodes.begin(), nodes.end(), node.id) == nodes.end())
+    return "is none of the nodes that it may be on";
+  return "lacks the labels " + missing_labels(node, request);
+}
+
 std::string lacks(const char* what, const std::string& needed, const std::string& free) {
   return std::string("not enough ") + what + ": needs " + needed + ", has " + free + " free";
 }
@@ -52,7 +59,7 @@ std::string reason(const NodeView& node, const Request& request, Rule rule) {
   switch (rule) {
     case Rule::not_ready: return "not ready";
     case Rule::cordoned: return "closed for new sandboxes (unschedulable)";
-    case Rule::selector: return "lacks the labels " + missing_labels(node, request);
+    case Rule::selector: return selector_text(node, request);
     case Rule::cpu: return lacks("cpu", format_cpu_milli(request.cpu_milli), format_cpu_milli(node.free_cpu_milli));
     case Rule::memory: return lacks("memory", format_bytes(request.memory_bytes), format_bytes(node.free_memory_bytes));
     case Rule::disk: return lacks("disk", format_bytes(request.disk_bytes), format_bytes(node.free_disk_bytes));

@@ -15,6 +15,7 @@ inline bool is_open(const Row& node, const Ask&) { return !node.cordoned; }
 inline bool is_not_held(const Row& node, const Ask&) { return !node.held; }
 
 inline bool matches_selector(const Row& node, const Ask& ask) {
+  if (ask.is_limited && std::find(ask.slots.begin(), ask.slots.end(), node.slot) == ask.slots.end()) return false;
   if ((node.label_bits & ask.label_bits) != ask.label_bits) return false;
   return std::all_of(ask.labels.begin(), ask.labels.end(), [&](std::uint32_t wanted) {
     return std::find(node.labels.begin(), node.labels.end(), wanted) != node.labels.end();

@@ -51,6 +51,8 @@ class Whole {
 struct Row {
   explicit Row(const PortRange& range, std::uint64_t seed) : ports(range, seed) {}
 
+  std::uint32_t slot = 0;  // its place among the rows
+
   bool ready = false;
   bool cordoned = false;
   bool held = false;
@@ -74,7 +76,9 @@ struct Ask {
   std::vector<std::uint32_t> labels;  // 0: no node has this one
   std::uint64_t label_bits = 0;
   std::vector<std::uint32_t> images;  // likewise
-  std::uint32_t group = 0;            // 0: no sandbox of it is anywhere
+  std::vector<std::uint32_t> slots;   // it must be one of these, if it is limited
+  bool is_limited = false;
+  std::uint32_t group = 0;  // 0: no sandbox of it is anywhere
   const std::vector<int>* host_ports = nullptr;
   bool names_ports = false;
   bool needs_range = false;                     // one of the ports comes out of the range

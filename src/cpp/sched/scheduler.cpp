@@ -20,6 +20,20 @@ std::string group_of(const model::Sandbox& sandbox) {
   return sandbox.spec.template_id.empty() ? sandbox.owner : sandbox.owner + "/" + sandbox.spec.template_id;
 }
 
+namespace {
+
+std::vector<NodeId> split(std::string_view names) {
+  std::vector<NodeId> out;
+  while (!names.empty()) {
+    const std::size_t slash = std::min(names.find('/'), names.size());
+    out.emplace_back(std::string(names.substr(0, slash)));
+    names.remove_prefix(std::min(slash + 1, names.size()));
+  }
+  return out;
+}
+
+}  // namespace
+
 Request request_of(const model::Sandbox& sandbox) {
   const model::SandboxSpec& spec = sandbox.spec;
   Request request;
@@ -27,6 +41,8 @@ Request request_of(const model::Sandbox& sandbox) {
   request.memory_bytes = model::total_request_memory_bytes(spec);
   request.disk_bytes = disk_bytes_of(spec);
   request.selector = spec.node_selector;
+  if (const auto nodes = spec.annotations.find(kNodesAnnotation); nodes != spec.annotations.end())
+    request.nodes = split(nodes->second);
   for (const model::PortSpec& port : spec.ports) request.host_ports.push_back(port.host_port);
   for (const model::Container& container : spec.containers) request.images.push_back(container.image);
   request.group = group_of(sandbox);

@@ -40,6 +40,7 @@ struct Request {
   std::int64_t memory_bytes = 0;
   std::int64_t disk_bytes = 0;
   model::Labels selector;           // every pair must equal a label of the node
+  std::vector<NodeId> nodes;        // it must be one of these; empty: any
   std::vector<int> host_ports;      // one entry a published port; 0: any
   std::vector<std::string> images;  // as the containers name them
   std::string group;                // sandboxes of one group are spread; empty: none
@@ -70,7 +71,9 @@ struct Assessment {
   std::vector<std::pair<Score, int>> parts;  // points of each score of the policy, in its order
 };
 
-// What a sandbox asks of its node. Its group is its template, or its owner when it has none.
+// What a sandbox asks of its node. Its group is its template, or its owner when it has none; an annotation may name the
+// nodes that it may be on, with '/' between.
+inline constexpr const char* kNodesAnnotation = "nodes";
 [[nodiscard]] Request request_of(const model::Sandbox& sandbox);
 [[nodiscard]] std::string group_of(const model::Sandbox& sandbox);
 // Space on disk that its containers and volumes may fill.

@@ -103,6 +103,13 @@ def test_renew_is_refused_in_the_originals_words(box: Box) -> None:
     box.error("POST", "/renew-expiration", 400, "BAD_REQUEST", "timeout must be > 0", {"timeout": -1})
 
 
+def test_no_time_to_live_is_too_long(box: Box) -> None:
+    longest = 2**63 - 1
+    assert box.call("POST", "/renew-expiration", 200, {"timeout": longest}).json()["timeout"] == longest
+    assert int(box.call("GET", "", 200).json()["expires_at"][:4]) - time.gmtime().tm_year in (99, 100)
+    box.call("POST", "/renew-expiration", 200, {"timeout": 900})
+
+
 def test_stats(box: Box) -> None:
     stats = box.call("GET", "/stats", 200).json()
     assert list(stats) == ["cpu_percent", "memory", "pids"] and list(stats["memory"]) == ["usage", "limit", "percent"]

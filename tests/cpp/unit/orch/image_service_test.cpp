@@ -126,8 +126,15 @@ TEST_F(ImageServiceTest, OneIsFoundByWhateverItIsCalled) {
   EXPECT_EQ(run(images_->inspect("team/y:1"))->image.digest, "sha256:aa22");
   EXPECT_EQ(run(images_->inspect("aa")).error().code(), ErrorCode::conflict);
   EXPECT_EQ(run(images_->inspect("z")).error().code(), ErrorCode::not_found);
-  EXPECT_EQ(run(images_->is_local("x")).value(), true);
-  EXPECT_EQ(run(images_->is_local("z")).value(), false);
+}
+
+TEST_F(ImageServiceTest, SandboxesAreLimitedToTheNodesThatHaveTheImage) {
+  const std::string everywhere = image("aa", R"("r.example/x:1")", "2026-01-01T00:00:00Z", false);
+  has(0, everywhere);
+  has(1, everywhere + "," + image("bb", R"("r.example/y:1")", "2026-01-01T00:00:00Z", false));
+  EXPECT_THAT(run(images_->limited_to("r.example/x:1")).value(), IsEmpty());
+  EXPECT_THAT(run(images_->limited_to("r.example/y:1")).value(), ElementsAre(NodeId("n1")));
+  EXPECT_EQ(run(images_->limited_to("r.example/z:1")).error().code(), ErrorCode::not_found);
 }
 
 TEST_F(ImageServiceTest, ARemovalAsksEveryNodeAndTellsWhoRefused) {
@@ -153,6 +160,27 @@ TEST_F(ImageServiceTest, ARemovalAsksEveryNodeAndTellsWhoRefused) {
   EXPECT_THAT(refused.error().message(), HasSubstr("node n1: image \"x\" is used by sandbox s"));
   request.node = NodeId("nobody");
   EXPECT_EQ(run(images_->remove(request)).error().code(), ErrorCode::not_found);
+}
+
+TEST_F(ImageServiceTest, WhatASandboxUsesAnywhereIsRemovedNowhere) {
+  ASSERT_TRUE(run(service_->create(sandbox("s"))));
+  ASSERT_LT(time_until([this] { return phase("s") == model::Phase::running; }, std::chrono::minutes(1)),
+            std::chrono::minutes(1));
+  const std::string used = run(service_->get(SandboxId("s"))).value()->spec.containers.front().image;
+  RemoveImage request;
+  request.reference = used;
+  for (const char* names : {"", R"(,"r.example/again:1")"}) {
+    for (const std::size_t node : {0U, 1U}) {
+      has(node, image("aa", "\"" + used + "\"" + names, "2026-01-01T00:00:00Z", false));
+      nodes_[node]->calls.clear();
+    }
+    const auto removed = run(images_->remove(request));
+    const bool is_last_name = std::string_view(names).empty();
+    EXPECT_EQ(removed.has_value(), !is_last_name);
+    if (!removed) EXPECT_THAT(removed.error().message(), HasSubstr("is used by sandbox s: delete that first"));
+    EXPECT_EQ(nodes_[0]->calls.back().starts_with("DELETE"), !is_last_name);
+    EXPECT_EQ(nodes_[1]->calls.back().starts_with("DELETE"), !is_last_name);
+  }
 }
 
 TEST_F(ImageServiceTest, UsageIsTheNodes) {

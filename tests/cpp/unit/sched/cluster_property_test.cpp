@@ -82,6 +82,7 @@ class RandomCluster {
     if (random_.chance(300)) out.disk_bytes = static_cast<std::int64_t>(random_.below(300));
     if (random_.chance(300)) out.selector["zone"] = pick("z", 4);
     if (random_.chance(200)) out.selector["disk"] = pick("d", 2);
+    for (std::size_t n = random_.chance(200) ? 1 + random_.below(4) : 0; n > 0; --n) out.nodes.push_back(any_node());
     out.host_ports.assign(random_.below(4), 0);
     if (random_.chance(200)) out.host_ports.push_back(static_cast<int>(95 + random_.below(30)));
     if (random_.chance(700)) out.images.push_back(pick("image", 6));
@@ -94,7 +95,7 @@ class RandomCluster {
     int best = -1;
     std::set<NodeId> fitting;
     for (const auto& [id, node] : oracle_.nodes) {
-      if (!oracle_.fits(node, request)) continue;
+      if (!oracle_.is_meant(id, request) || !oracle_.fits(node, request)) continue;
       fitting.insert(id);
       best = std::max(best, oracle_.score(node, request));
     }

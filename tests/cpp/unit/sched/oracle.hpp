@@ -29,6 +29,11 @@ class Oracle {
 
   std::map<NodeId, OracleNode> nodes;
 
+  [[nodiscard]] static bool is_meant(const NodeId& id, const Request& request) {
+    const auto& meant = request.nodes;
+    return meant.empty() || std::find(meant.begin(), meant.end(), id) != meant.end();
+  }
+
   [[nodiscard]] bool fits(const OracleNode& node, const Request& request) const {
     if (!node.there || !node.facts.ready || node.facts.cordoned) return false;
     for (const auto& [key, value] : request.selector) {

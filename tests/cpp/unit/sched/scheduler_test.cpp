@@ -51,6 +51,10 @@ TEST(Filter, each_rule_refuses_what_it_names) {
   EXPECT_EQ(refused(view, wants), Rule::selector);
   view.labels["zone"] = "a";
   EXPECT_FALSE(refused(view, wants));
+  wants.nodes = {NodeId("m"), NodeId("unknown")};
+  EXPECT_EQ(refused(view, wants), Rule::selector);
+  wants.nodes = {NodeId("m"), NodeId("n")};
+  EXPECT_FALSE(refused(view, wants));
   EXPECT_EQ(refused(view, request(1001)), Rule::cpu);
   EXPECT_EQ(refused(view, request(1000, 1001)), Rule::memory);
   EXPECT_FALSE(refused(view, request(1000, 1000)));
@@ -80,6 +84,8 @@ TEST(Filter, explanations_name_the_node_and_the_amounts) {
   Request wants;
   wants.selector["zone"] = "a";
   EXPECT_EQ(explain(view, wants, Rule::selector).text, "node n1: lacks the labels zone=a");
+  wants.nodes = {NodeId("n2")};
+  EXPECT_EQ(explain(view, wants, Rule::selector).text, "node n1: is none of the nodes that it may be on");
   wants.host_ports = {0, 8080};
   view.free_ports = 1;
   EXPECT_EQ(explain(view, wants, Rule::ports).text, "node n1: not enough host ports: needs 2, has 1 free");
@@ -209,7 +215,9 @@ TEST(RequestOf, sums_containers_volumes_and_ports) {
   spec.ports.resize(2);
   spec.ports[1].host_port = 9000;
   spec.node_selector["zone"] = "a";
+  spec.annotations[kNodesAnnotation] = "n1/n 2";
   Request wants = request_of(sandbox);
+  EXPECT_EQ(wants.nodes, (std::vector<NodeId>{NodeId("n1"), NodeId("n 2")}));
   EXPECT_EQ(wants.cpu_milli, 150);
   EXPECT_EQ(wants.memory_bytes, 7);
   EXPECT_EQ(wants.disk_bytes, 15);

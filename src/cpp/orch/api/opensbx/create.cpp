@@ -3,6 +3,7 @@
 #include "orch/api/opensbx/errors.hpp"
 #include "orch/api/opensbx/names.hpp"
 #include "orch/api/opensbx/route_tables.hpp"
+#include "sched/snapshot.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -56,6 +57,13 @@ Task<void> undo(const Context& context, SandboxId id) {
   static_cast<void>(gone);  // the deletion stands, and goes on
 }
 
+// Nothing is pulled for a sandbox: it must be where its image is.
+void limit(model::SandboxSpec& spec, const std::vector<NodeId>& nodes) {
+  std::string text;
+  for (const NodeId& node : nodes) text += (text.empty() ? "" : "/") + node.str();
+  if (!text.empty()) spec.annotations[sched::kNodesAnnotation] = text;
+}
+
 http::Response not_started(const Error& error) {
   std::string text = error.message();
   for (const std::string& reason : error.reasons()) text += (reason == error.reasons().front() ? ": " : "; ") + reason;
@@ -100,11 +108,12 @@ Task<http::Response> create_sandbox(const Context& context, http::Request reques
   auto body = decode_create(request.body);
   if (!body) co_return bad_request(body.error());
   if (auto valid = validate_create(*body); !valid) co_return bad_request(valid.error());
-  auto is_local = co_await context.images.is_local(body->image);
-  if (!is_local) co_return failed(is_local.error());
-  if (!*is_local) co_return error_response(400, kNotLocal);
+  const auto nodes = co_await context.images.limited_to(body->image);
+  if (!nodes && nodes.error().code() == ErrorCode::not_found) co_return error_response(400, kNotLocal);
+  if (!nodes) co_return failed(nodes.error());
   CreateSandbox create;
   create.spec = make_spec(*body, context.settings.request_percent);
+  limit(create.spec, *nodes);
   create.owner = kOwner;
   create.dialect = kDialect;
   auto created = co_await create_named(context, std::move(create));

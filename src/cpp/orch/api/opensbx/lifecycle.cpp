@@ -2,6 +2,7 @@
 #include "orch/api/opensbx/errors.hpp"
 #include "orch/api/opensbx/route_tables.hpp"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -12,6 +13,8 @@ using model::Phase;
 
 // Above the time that a workload gets to end by itself.
 constexpr Duration kLimit = std::chrono::seconds(60);
+// A hundred years, which creates are held to as well: more would overflow, as it does in the original.
+constexpr std::int64_t kTimeoutMax = std::int64_t{100} * 365 * 24 * 3600;
 
 struct Text {
   std::string_view reason;  // the control plane's
@@ -78,7 +81,7 @@ Task<http::Response> renew(const Context& context, http::Request request) {
   if (!timeout) co_return bad_request(timeout.error());
   auto sandbox = co_await found(context, request);
   if (!sandbox) co_return failed(sandbox.error());
-  auto renewed = co_await context.sandboxes.renew((*sandbox)->id, *timeout);
+  auto renewed = co_await context.sandboxes.renew((*sandbox)->id, std::min(*timeout, kTimeoutMax));
   if (!renewed) co_return refused(renewed.error());
   codec::json::object body;
   body["status"] = "renewed";
