@@ -202,6 +202,9 @@ Task<Result<std::unique_ptr<ports::GuestReader>>> MemoryGuests::pack(std::string
 Task<Result<std::unique_ptr<ports::GuestWriter>>> MemoryGuests::unpack(std::string, ports::GuestPath) {
   co_return no_files();
 }
+Task<Result<std::unique_ptr<ports::GuestWatch>>> MemoryGuests::watch(std::string, ports::GuestPath, bool) {
+  co_return no_files();
+}
 Task<Result<std::vector<ports::GuestPort>>> MemoryGuests::listening_ports(std::string) { co_return no_files(); }
 Task<Result<std::vector<ports::GuestProcess>>> MemoryGuests::processes(std::string) { co_return no_files(); }
 
