@@ -6,6 +6,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from . import _protocol
 from ._client_base import documented_like
 from ._exceptions import NotFoundError
 from ._files import PIECE_BYTES, Files, mode_text
-from ._guest_models import FileInfo
+from ._guest_models import FileEvent, FileInfo
 
 if TYPE_CHECKING:
     from ._async_client import AsyncClient
@@ -150,6 +151,24 @@ class AsyncFiles:
     @documented_like(Files.rename)
     async def rename(self, path: str, to: str, *, user: str | None = None, container: str | None = None) -> FileInfo:
         return await self._client._send(wire.rename_file(self._sandbox, wire.file_query(path, user, container, to=to)))
+
+    @asynccontextmanager
+    @documented_like(Files.watch)
+    async def watch(
+        self, path: str, *, recursive: bool = True, user: str | None = None, container: str | None = None
+    ) -> AsyncIterator[AsyncIterator[FileEvent]]:
+        what = f"watch of {path}"
+        query = wire.file_query(path, user, container, recursive=recursive)
+        url = wire.path_of(self._sandbox, "files", "watch")
+        timeout = self._client._stream_timeout(None)
+        try:
+            async with self._client._http.stream("GET", url, params=tuple(query), timeout=timeout) as response:
+                if response.status_code >= 300:
+                    body = await response.aread()
+                    raise _protocol.parse_error(response.status_code, response.headers, body, what)
+                yield wire.file_events_async(response.aiter_bytes(), what)
+        except httpx.HTTPError as error:
+            raise self._client._transport_error(error, what) from error
 
 
 __all__ = ["AsyncFiles"]

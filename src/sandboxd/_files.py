@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import httpx
 from . import _guest_protocol as wire
 from . import _protocol
 from ._exceptions import NotFoundError
-from ._guest_models import FileInfo
+from ._guest_models import FileEvent, FileInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,6 +164,37 @@ class Files:
     def rename(self, path: str, to: str, *, user: str | None = None, container: str | None = None) -> FileInfo:
         """Give it another path; a file that is there is replaced."""
         return self._client._send(wire.rename_file(self._sandbox, wire.file_query(path, user, container, to=to)))
+
+    @contextmanager
+    def watch(
+        self, path: str, *, recursive: bool = True, user: str | None = None, container: str | None = None
+    ) -> Iterator[Iterator[FileEvent]]:
+        """Follow what happens to a file, or in a directory and below. In force when the block is entered.
+
+        Args:
+            path: what is watched; the paths of events are relative to it, and empty for itself.
+            recursive: also what is in the directories below.
+
+        Raises:
+            TransportError: the stream broke, as it does when the sandbox ends.
+
+        Example:
+            with sandbox.files.watch("/data") as events:
+                for event in events:
+                    print(event.change, event.path)
+        """
+        what = f"watch of {path}"
+        query = wire.file_query(path, user, container, recursive=recursive)
+        url = wire.path_of(self._sandbox, "files", "watch")
+        timeout = self._client._stream_timeout(None)
+        try:
+            with self._client._http.stream("GET", url, params=tuple(query), timeout=timeout) as response:
+                if response.status_code >= 300:
+                    body = response.read()
+                    raise _protocol.parse_error(response.status_code, response.headers, body, what)
+                yield wire.file_events(response.iter_bytes(), what)
+        except httpx.HTTPError as error:
+            raise self._client._transport_error(error, what) from error
 
 
 def mode_text(mode: int | None) -> str | None:

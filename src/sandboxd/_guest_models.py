@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from ._models import Json, parse_time
 
 StreamName = Literal["stdout", "stderr"]
+FileChange = Literal["created", "written", "removed", "renamed", "attributes", "overflow"]
 
 
 def _bytes(data: Json, name: str) -> bytes:
@@ -32,8 +33,9 @@ class CommandInfo:
     """A command as its node described it at one moment.
 
     `exit_code` is None while it runs; 128 + signal for a killed one; 127 and 126 for a program that does not exist or
-    cannot be run (stderr says why); -1 when nobody can know, as its sandbox ended meanwhile. `stdout_bytes` and
-    `stderr_bytes` count what it wrote so far, kept or not.
+    cannot be run (stderr says why); -1 when nobody can know. `reason` says why it ended when it was not by itself:
+    "container_ended", or "node_restarted" in a sandbox without the in-sandbox agent. `stdout_bytes` and `stderr_bytes`
+    count what it wrote so far, kept or not.
     """
 
     id: str
@@ -42,6 +44,7 @@ class CommandInfo:
     exit_code: int | None = None
     signal: int = 0
     timed_out: bool = False
+    reason: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
     stdout_bytes: int = 0
@@ -59,6 +62,7 @@ class CommandInfo:
             exit_code=code if isinstance(code, int) else None,
             signal=_whole(data.get("signal")),
             timed_out=data.get("timed_out") is True,
+            reason=str(data.get("reason") or ""),
             started_at=parse_time(data.get("started_at")),
             finished_at=parse_time(data.get("finished_at")),
             stdout_bytes=_whole(data.get("stdout_bytes")),
@@ -194,6 +198,21 @@ class FileInfo:
     @property
     def is_link(self) -> bool:
         return S_ISLNK(self.mode)
+
+
+@dataclass(frozen=True, slots=True)
+class FileEvent:
+    """What happened to a watched file, or below a watched directory.
+
+    `path` is relative to what is watched, and empty for itself. After "overflow" events are missing: look anew.
+    """
+
+    change: FileChange
+    path: str
+
+    @classmethod
+    def from_json(cls, data: Json) -> Self:
+        return cls(change=data["change"], path=str(data.get("path") or ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import codecs
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from ._guest_models import (
     CommandInfo,
     CommandOutput,
     CommandResult,
+    FileEvent,
     FileInfo,
     ListeningPort,
     OutputPiece,
@@ -183,6 +184,45 @@ def file_query(path: str, user: str | None, container: str | None, **more: objec
         if value is not None:
             query.append((name, str(value).lower() if isinstance(value, bool) else str(value)))
     return query
+
+
+class _EventReader:
+    """Turns the bytes of a watch into events. Pure."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> Iterator[FileEvent]:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            data = json.loads(line)
+            if "error" in data:
+                raise self.broken(str(data["error"]))
+            if data["change"] != "watching":  # it is in force, which the answer's beginning told
+                yield FileEvent.from_json(data)
+
+    def broken(self, why: str = "the stream ended") -> TransportError:
+        return TransportError(f"{self._what}: {why}")
+
+
+def file_events(chunks: Iterable[bytes], what: str) -> Iterator[FileEvent]:
+    """Raises:
+    TransportError: the stream broke, or ended.
+    """
+    reader = _EventReader(what)
+    for chunk in chunks:
+        yield from reader.feed(chunk)
+    raise reader.broken()
+
+
+async def file_events_async(chunks: AsyncIterator[bytes], what: str) -> AsyncIterator[FileEvent]:
+    """As file_events()."""
+    reader = _EventReader(what)
+    async for chunk in chunks:
+        for event in reader.feed(chunk):
+            yield event
+    raise reader.broken()
 
 
 def read_file(sandbox: str, query: list[tuple[str, str]]) -> Request[bytes]:

@@ -25,6 +25,7 @@ class Commands {
   [[nodiscard]] std::string of_group(pid_t group) const;
   [[nodiscard]] std::int64_t active_ns() const;
   [[nodiscard]] bool are_over() const;
+  [[nodiscard]] bool is_empty() const { return commands_.empty(); }
   // False: it was none of them.
   bool on_exit(pid_t pid, int status);
   void signal_all(int number) const;  // to their groups

@@ -14,9 +14,10 @@ namespace sandboxd::agent {
 namespace {
 
 constexpr std::int64_t kMilli = 1'000'000;
-constexpr std::int64_t kLastWordsNs = 100 * kMilli;   // for the node to take what it is told at the end
-constexpr std::int64_t kUnstartedNs = 5000 * kMilli;  // for it to hear why nothing runs
-constexpr std::int64_t kHoldGraceNs = 1000 * kMilli;  // between SIGTERM and SIGKILL
+constexpr std::int64_t kLastWordsNs = 100 * kMilli;    // for the node to take what it is told at the end
+constexpr std::int64_t kLastOutputNs = 1000 * kMilli;  // for it to fetch what commands wrote
+constexpr std::int64_t kUnstartedNs = 5000 * kMilli;   // for it to hear why nothing runs
+constexpr std::int64_t kHoldGraceNs = 1000 * kMilli;   // between SIGTERM and SIGKILL
 
 // Signals of faults are for the program that makes them: blocked, the kernel would kill it all the same.
 Fd take_signals() {
@@ -85,9 +86,12 @@ void Init::on_unstarted(const Problem& problem) {
 bool Init::between() {
   const bool has_more = link_.step();
   if (main_ == MainState::unstarted && link_.is_connected() && link_.is_flushed() && !is_ending_) end(exit_code_);
-  if (is_ending_ && !has_more && link_.is_flushed() && commands_.are_over()) finish();
+  if (is_ending_ && !has_more && link_.is_flushed() && commands_.are_over() && is_output_taken()) finish();
   return has_more;
 }
+
+// The node forgets a command once it has kept what that wrote.
+bool Init::is_output_taken() const { return commands_.is_empty() || !link_.is_connected(); }
 
 void Init::on_signals() {
   signalfd_siginfo taken[8];
@@ -139,6 +143,7 @@ void Init::on_main_exit(int status) {
 void Init::stop_holding() {
   if (is_stopping_) return kill_others(SIGTERM);
   is_stopping_ = true;
+  link_.send_event(Type::exited, Exited());  // what ends from now on does so because of this
   kill_others(SIGTERM);
   loop_.after(kHoldGraceNs, [this] {
     kill_others(SIGKILL);
@@ -166,7 +171,7 @@ void Init::end(int code) {
   is_ending_ = true;
   exit_code_ = code;
   kill_others(SIGKILL);
-  loop_.after(kLastWordsNs, [this] { finish(); });
+  loop_.after(is_output_taken() ? kLastWordsNs : kLastOutputNs, [this] { finish(); });
 }
 
 void Init::finish() {

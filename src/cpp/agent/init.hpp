@@ -30,6 +30,7 @@ class Init {
   // Tells the node what it can within a moment, and ends.
   void end(int code);
   void finish();
+  [[nodiscard]] bool is_output_taken() const;
   void kill_others(int number) const;
   [[nodiscard]] Hello hello() const;
   bool between();

@@ -61,36 +61,50 @@ void each_number(const std::string& folder, Take take) {
   ::closedir(stream);
 }
 
-// Which process has the socket open, where this program may see that.
-std::map<std::uint64_t, pid_t> socket_owners() {
-  std::map<std::uint64_t, pid_t> owners;
-  std::size_t looked = 0;
-  for (const pid_t pid : all_pids()) {
-    const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
-    each_number(folder, [&](std::uint32_t fd) {
-      char target[64];
-      const ssize_t size = ::readlink((folder + "/" + std::to_string(fd)).c_str(), target, sizeof target);
-      std::string_view text(target, size > 0 ? static_cast<std::size_t>(size) : 0);
-      std::uint64_t inode = 0;
-      const std::string_view mark = "socket:[";
-      if (text.substr(0, mark.size()) == mark) {
-        text.remove_prefix(mark.size());
-        if (to_number(cut(text, ']'), 10, inode)) owners.emplace(inode, pid);
-      }
-      return ++looked < kDescriptorsMax;
-    });
-  }
-  return owners;
+using Owners = std::map<std::uint64_t, pid_t>;  // inode of a socket -> a process that has it open
+
+void add_sockets(pid_t pid, Owners& owners, std::size_t& looked) {
+  const std::string folder = "/proc/" + std::to_string(pid) + "/fd";
+  each_number(folder, [&](std::uint32_t fd) {
+    char target[64];
+    const ssize_t size = ::readlink((folder + "/" + std::to_string(fd)).c_str(), target, sizeof target);
+    std::string_view text(target, size > 0 ? static_cast<std::size_t>(size) : 0);
+    std::uint64_t inode = 0;
+    const std::string_view mark = "socket:[";
+    if (text.substr(0, mark.size()) == mark) {
+      text.remove_prefix(mark.size());
+      if (to_number(cut(text, ']'), 10, inode)) owners.emplace(inode, pid);
+    }
+    return ++looked < kDescriptorsMax;
+  });
 }
 
-std::uint32_t uid_of(const std::string& folder) {
-  std::uint32_t uid = 0;
+// Real uid and gid.
+Identity owner_of(const std::string& folder) {
+  Identity owner;
   each_line(read_proc(folder + "/status"), [&](std::string_view line) {
-    if (line.substr(0, 5) != "Uid:\t") return;
-    line.remove_prefix(5);
-    uid = parse_number(cut(line, '\t')).value_or(0);
+    const std::string_view name = line.substr(0, 5);
+    if (name != "Uid:\t" && name != "Gid:\t") return;
+    line.remove_prefix(name.size());
+    (name == "Uid:\t" ? owner.uid : owner.gid) = parse_number(cut(line, '\t')).value_or(0);
   });
-  return uid;
+  return owner;
+}
+
+// The descriptors of another user's process are looked at as that user: nobody else may, short of SYS_PTRACE.
+Owners socket_owners(const Rights& own) {
+  Owners owners;
+  std::size_t looked = 0;
+  for (const pid_t pid : all_pids()) {
+    const Identity owner = owner_of("/proc/" + std::to_string(pid));
+    if (owner.uid == own.uid) {
+      add_sockets(pid, owners, looked);
+      continue;
+    }
+    const ActAs as(own, owner);
+    if (!as.problem()) add_sockets(pid, owners, looked);
+  }
+  return owners;
 }
 
 std::vector<std::string> argv_of(const std::string& folder) {
@@ -144,14 +158,14 @@ bool parse_stat(std::string_view text, Process& process, std::int32_t& group) {
   return true;
 }
 
-PortList listening_ports() {
+PortList listening_ports(const Rights& own) {
   std::vector<Listening> all;
   for (const auto& [file, protocol] : {std::pair{"tcp", "tcp"}, {"tcp6", "tcp"}, {"udp", "udp"}, {"udp6", "udp"}}) {
     for (Listening& one : parse_net(read_proc(std::string("/proc/net/") + file), protocol))
       all.push_back(std::move(one));
   }
   PortList list;
-  const auto owners = all.empty() ? std::map<std::uint64_t, pid_t>() : socket_owners();
+  const auto owners = all.empty() ? Owners() : socket_owners(own);
   for (Listening& one : all) {
     const auto owner = owners.find(one.inode);
     if (owner != owners.end() && one.inode != 0) one.port.pid = owner->second;
@@ -178,7 +192,7 @@ ProcessList running_processes(const std::function<std::string(pid_t)>& of_group)
     std::int32_t group = 0;
     if (!parse_stat(read_proc(folder + "/stat"), process, group)) continue;  // gone meanwhile
     process.pid = pid;
-    process.uid = uid_of(folder);
+    process.uid = owner_of(folder).uid;
     process.argv = argv_of(folder);
     process.command = of_group(group);
     bytes += encode(process).size();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/protocol.hpp"
+#include "agent/users.hpp"
 
 #include <functional>
 #include <string>
@@ -20,7 +21,8 @@ struct Listening {
 // /proc/PID/stat. False: it is none. `group` is the process group.
 [[nodiscard]] bool parse_stat(std::string_view text, Process& process, std::int32_t& group);
 
-[[nodiscard]] PortList listening_ports();
+// `own`: this program's.
+[[nodiscard]] PortList listening_ports(const Rights& own);
 // At most as many as fit a frame. `of_group` names the command that leads a process group.
 [[nodiscard]] ProcessList running_processes(const std::function<std::string(pid_t)>& of_group);
 [[nodiscard]] std::vector<pid_t> all_pids();

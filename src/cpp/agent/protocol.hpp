@@ -49,7 +49,7 @@ inline constexpr const char* kSetupName = "setup";  // one encoded Setup
 enum class Type : std::uint8_t {
   // agent -> node, call 0
   hello = 1,   // Hello
-  exited = 2,  // Exited: a command, or the main process
+  exited = 2,  // Exited: a command; or the main process, or that a holding agent was told to stop: the end begins
   // answers, agent -> node
   reply = 10,   // the request's reply message
   failed = 11,  // Failed

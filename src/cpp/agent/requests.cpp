@@ -21,7 +21,7 @@ bool AgentRequests::open(Type type, std::string_view payload, Channel& channel) 
   if (type != Type::ping) active_ns_ = wall_ns();
   switch (type) {
     case Type::ping: channel.reply(Empty{}); return payload.empty();
-    case Type::ports: channel.reply(listening_ports()); return payload.empty();
+    case Type::ports: channel.reply(listening_ports(own_)); return payload.empty();
     case Type::processes: {
       ProcessList list = running_processes([this](pid_t group) { return commands_.of_group(group); });
       list.active_ns = std::max(active_ns_, commands_.active_ns());

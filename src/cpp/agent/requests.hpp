@@ -10,7 +10,7 @@ namespace sandboxd::agent {
 class AgentRequests : public Requests {
  public:
   AgentRequests(Commands& commands, const Setup& setup, const Rights& own, Loop& loop)
-      : commands_(commands), files_(setup, own, loop) {}
+      : commands_(commands), own_(own), files_(setup, own, loop) {}
   [[nodiscard]] bool open(Type type, std::string_view payload, Channel& channel) override;
 
  private:
@@ -22,6 +22,7 @@ class AgentRequests : public Requests {
   [[nodiscard]] bool open_forget(std::string_view payload, Channel& channel);
 
   Commands& commands_;
+  const Rights& own_;
   Files files_;
   std::int64_t active_ns_ = wall_ns();
 };

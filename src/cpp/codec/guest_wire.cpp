@@ -141,6 +141,7 @@ void read_command(const Reader& in, model::Command& out) {
   in.read("exit_code", out.exit_code);
   in.read("signal", out.signal);
   in.read("timed_out", out.timed_out);
+  in.read("reason", out.reason);
   read_count(in, "stdout_bytes", out.stdout_bytes);
   read_count(in, "stderr_bytes", out.stderr_bytes);
 }
@@ -280,6 +281,7 @@ json::object command_object(const model::Command& command) {
   if (command.exit_code) out["exit_code"] = *command.exit_code;
   out["signal"] = command.signal;
   out["timed_out"] = command.timed_out;
+  if (!command.reason.empty()) out["reason"] = command.reason;
   out["stdout_bytes"] = count(command.stdout_bytes);
   out["stderr_bytes"] = count(command.stderr_bytes);
   return out;
@@ -292,6 +294,8 @@ Result<model::Command> decode_command(std::string_view body) {
 Result<std::vector<model::Command>> decode_commands(std::string_view body) {
   return decode_items<model::Command>(body, read_command);
 }
+
+void put_path(json::object& out, const std::string& path) { put_bytes(out, "path", path); }
 
 void put_output(json::object& out, const model::CommandOutput& output) {
   put_bytes(out, "stdout", output.stdout_bytes);

@@ -24,6 +24,10 @@
 //   DELETE /files?path=P[&recursive=true]            204, also when there is nothing
 //   GET    /files/stat?path=P                        {"file": FileInfo}
 //   GET    /files/list?path=P[&depth=1]              {"items": [FileInfo]}
+//   GET    /files/watch?path=P[&recursive=false]     application/x-ndjson, a line each: {"change": "watching"} once it
+//   is
+//             in force, then {"change": "created", "path": "below"} (written, removed, renamed, attributes; overflow:
+//             events are missing), at the end {"error": "...", "code": "..."}
 //   POST   /files/mkdir?path=P[&mode=0755]           {"file": FileInfo}, with its parents
 //   POST   /files/rename?path=P&to=Q                 {"file": FileInfo}
 //   GET    /files/archive?path=P                     application/x-tar
@@ -70,6 +74,9 @@ struct SignalRequest {
 [[nodiscard]] json::object command_object(const model::Command& command);
 [[nodiscard]] Result<model::Command> decode_command(std::string_view body);                // {"command": ...}
 [[nodiscard]] Result<std::vector<model::Command>> decode_commands(std::string_view body);  // {"items": [...]}
+
+// As "path", or "path_base64" where it is not UTF-8.
+void put_path(json::object& out, const std::string& path);
 
 void put_output(json::object& out, const model::CommandOutput& output);
 [[nodiscard]] Result<model::CommandOutput> decode_output(std::string_view body);

@@ -44,7 +44,8 @@ ErrorCode code_of(int number) {
 }  // namespace
 
 std::size_t Call::push(model::OutputPiece piece) {
-  if (pieces.size() >= kJoinFrom) {
+  const bool are_messages = request == agent::Type::list || request == agent::Type::watch;
+  if (pieces.size() >= kJoinFrom && !are_messages) {
     for (auto at = pieces.rbegin(); at != pieces.rend(); ++at) {
       if (at->is_stderr != piece.is_stderr) continue;
       const bool follows = request != agent::Type::attach || at->position + at->bytes.size() == piece.position;
@@ -53,7 +54,10 @@ std::size_t Call::push(model::OutputPiece piece) {
       return 0;
     }
   }
-  if (pieces.size() >= kPiecesMax) return piece.bytes.size();
+  if (pieces.size() >= (request == agent::Type::watch ? kFileEventsMax : kPiecesMax)) {
+    has_lost = true;
+    return piece.bytes.size();
+  }
   pieces.push_back(std::move(piece));
   return 0;
 }

@@ -2,7 +2,7 @@
 //
 // What an agent sends before anybody reads it is bounded twice: by the credit that it was granted, and by the number of
 // pieces, since a credit of bytes alone could be spent on a great many tiny ones. Pieces that follow each other are
-// joined; where they do not (the agent dropped something between) and too many wait, the newest is dropped here.
+// joined, unless each is a message of its own; where they cannot be and too many wait, the newest is dropped here.
 #pragma once
 
 #include "agent/protocol.hpp"
@@ -21,7 +21,8 @@
 
 namespace sandboxd::guestlink {
 
-inline constexpr std::size_t kPiecesMax = 256;  // waiting on one call
+inline constexpr std::size_t kPiecesMax = 256;       // waiting on one call
+inline constexpr std::size_t kFileEventsMax = 4096;  // of a watch, waiting
 
 struct Call {
   Call(const boost::asio::any_io_executor& executor, std::uint32_t number_in, agent::Type request_in)
@@ -40,6 +41,7 @@ struct Call {
   std::uint64_t may_send = agent::kCreditStart;
   bool has_agent_ended = false;  // its eof came
   bool takes_no_more = false;    // of an attached command: its stdin is closed
+  bool has_lost = false;         // pieces, since nobody read; the reader sets it back
   bool is_abandoned = false;     // cancelled: what still comes is thrown away
   std::optional<std::string> reply;
   std::optional<Error> failure;

@@ -160,7 +160,9 @@ Connection::Events GuestAgents::events_of(const GuestPtr& guest) {
           .exited =
               [this, weak](const agent::Exited& exited) {
                 const GuestPtr to = weak.lock();
-                if (!to || exited.command.empty()) return;  // the runtime tells of the main process
+                if (!to) return;
+                // How the main process ended the runtime tells.
+                if (exited.command.empty()) return push(to, ports::GuestEnding{to->key});
                 ports::GuestExit exit;
                 exit.key = to->key;
                 exit.command.id = exited.command;

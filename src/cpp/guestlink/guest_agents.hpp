@@ -79,6 +79,8 @@ class GuestAgents final : public ports::GuestAgents {
   [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestWriter>>> unpack(std::string key,
                                                                          ports::GuestPath path) override;
 
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestWatch>>> watch(std::string key, ports::GuestPath path,
+                                                                       bool recursive) override;
   [[nodiscard]] Task<Result<std::vector<ports::GuestPort>>> listening_ports(std::string key) override;
   [[nodiscard]] Task<Result<std::vector<ports::GuestProcess>>> processes(std::string key) override;
 

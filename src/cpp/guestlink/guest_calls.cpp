@@ -222,6 +222,15 @@ Task<Result<std::unique_ptr<ports::GuestWriter>>> GuestAgents::unpack(std::strin
                      agent::encode(agent::Write{std::move(path.path), std::move(path.user), 0, true}));
 }
 
+Task<Result<std::unique_ptr<ports::GuestWatch>>> GuestAgents::watch(std::string key, ports::GuestPath path,
+                                                                    bool recursive) {
+  SBX_CO_TRY(opened, co_await open(std::move(key), agent::Type::watch,
+                                   agent::encode(agent::Watch{std::move(path.path), std::move(path.user), recursive})));
+  auto watch = std::make_unique<Watch>(std::move(opened.connection), std::move(opened.call));
+  SBX_CO_CHECK(co_await aio::with_deadline(clock_, options_.reply_limit, watch->begun(), "the sandbox's agent"));
+  co_return watch;
+}
+
 Task<Result<std::vector<ports::GuestPort>>> GuestAgents::listening_ports(std::string key) {
   SBX_CO_TRY(list, co_await ask_for<agent::PortList>(std::move(key), agent::Type::ports, "", options_.reply_limit));
   std::vector<ports::GuestPort> ports;

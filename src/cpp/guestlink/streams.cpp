@@ -92,6 +92,18 @@ Task<Result<model::FileInfo>> Writer::finish() {
   co_return file_info(*std::move(status));
 }
 
+Task<Result<ports::FileEvent>> Watch::next() {
+  if (stream_.take_loss()) co_return ports::FileEvent{ports::FileChange::overflow, ""};
+  SBX_CO_TRY(piece, co_await stream_.next());
+  if (!piece) co_return Error(ErrorCode::conflict, "the watch has ended");
+  auto event = agent::decode<agent::FileEvent>(piece->bytes);
+  if (!event || event->change < agent::Change::created || event->change > agent::Change::overflow)
+    co_return stream_.break_off("event of a file");
+  const int first = static_cast<int>(agent::Change::created);
+  co_return ports::FileEvent{static_cast<ports::FileChange>(static_cast<int>(event->change) - first),
+                             std::move(event->path)};
+}
+
 model::FileInfo file_info(agent::FileStatus status) {
   model::FileInfo info;
   info.path = std::move(status.path);

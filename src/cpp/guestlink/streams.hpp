@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace sandboxd::guestlink {
 
@@ -24,6 +25,8 @@ class OpenStream {
   [[nodiscard]] Task<Result<void>> send(std::string bytes);
   // Until the agent has worked on everything that was sent before. Errors: the call's.
   [[nodiscard]] Task<Result<void>> flush();
+  // Nothing waits any more, and something was dropped since the last time.
+  [[nodiscard]] bool take_loss() { return call_->pieces.empty() && std::exchange(call_->has_lost, false); }
   void send_eof() { connection_->link().send_eof(call_); }
   // Waits for it. Errors: the call's.
   [[nodiscard]] Task<Result<std::string>> reply();
@@ -63,6 +66,17 @@ class Writer final : public ports::GuestWriter {
   Writer(ConnectionPtr connection, CallPtr call) : stream_(std::move(connection), std::move(call)) {}
   [[nodiscard]] Task<Result<void>> write(std::string bytes) override { return stream_.send(std::move(bytes)); }
   [[nodiscard]] Task<Result<model::FileInfo>> finish() override;
+
+ private:
+  OpenStream stream_;
+};
+
+class Watch final : public ports::GuestWatch {
+ public:
+  Watch(ConnectionPtr connection, CallPtr call) : stream_(std::move(connection), std::move(call)) {}
+  // Until the agent has begun to watch. Errors: the agent's.
+  [[nodiscard]] Task<Result<void>> begun() { return stream_.flush(); }
+  [[nodiscard]] Task<Result<ports::FileEvent>> next() override;
 
  private:
   OpenStream stream_;

@@ -16,6 +16,9 @@ namespace sandboxd::model {
 
 inline constexpr std::int64_t kCommandKeepBytes = 1 << 20;  // of each stream, by default
 
+inline constexpr const char* kContainerEnded = "container_ended";
+inline constexpr const char* kNodeRestarted = "node_restarted";  // and the sandbox has no in-sandbox agent
+
 struct TerminalSize {
   std::uint16_t rows = 24;
   std::uint16_t columns = 80;
@@ -56,6 +59,7 @@ struct Command {
   std::optional<int> exit_code;
   int signal = 0;
   bool timed_out = false;
+  std::string reason;              // why it ended when it was not by itself: one of the below
   std::uint64_t stdout_bytes = 0;  // written so far, kept or not
   std::uint64_t stderr_bytes = 0;
 

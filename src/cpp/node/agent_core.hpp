@@ -12,6 +12,7 @@
 #include "node/slot_pool.hpp"
 #include "node/watch_hub.hpp"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,7 +44,8 @@ struct AgentCore {
   SlotPool pool;
   WatchHub hub;
   RecentImages images;
-  aio::Semaphore making;  // sandboxes whose containers are being made
+  std::function<Task<void>(std::string key)> save_output;  // of a container's commands, before it is killed
+  aio::Semaphore making;                                   // sandboxes whose containers are being made
   std::optional<Error> runtime_down;
   bool stopping = false;      // broken streams are our own doing
   bool loaded = false;        // the records are in the table

@@ -20,6 +20,9 @@ Error not_running(const Entry& entry) {
           "sandbox " + entry.id().str() + " is " + std::string(model::to_string(entry.record.phase)) + ", not running"};
 }
 
+// What stands still does not answer.
+bool may_look(const Entry& entry) { return entry.record.phase == model::Phase::running; }
+
 model::Command to_command(const SandboxId& id, const model::CommandSpec& spec, WallTime now) {
   model::Command command;
   command.id = spec.id;
@@ -114,7 +117,14 @@ Task<Result<model::Command>> Commands::begin_recorded(LivePtr live, model::Comma
 Task<Result<std::vector<model::Command>>> Commands::list(SandboxId id) {
   SBX_CO_TRY(entry, entry_of(id));
   if (core_.ports.commands == nullptr) co_return std::vector<model::Command>();
-  co_return co_await core_.ports.commands->list(id);
+  SBX_CO_TRY(commands, co_await core_.ports.commands->list(id));
+  for (model::Command& command : commands) {
+    const LivePtr live = command.exit_code ? nullptr : find_live(id, command.id);
+    if (!live) continue;
+    if (may_look(*entry)) co_await look(live);
+    command = live->record.command;
+  }
+  co_return commands;
 }
 
 Task<Result<void>> Commands::wait_finished(LivePtr live) const {
@@ -129,6 +139,7 @@ Task<Result<model::Command>> Commands::get(SandboxId id, std::string command, Du
       auto waited = co_await aio::with_deadline(core_.ports.clock, wait, wait_finished(live), "command");
       if (!waited && waited.error().code() != ErrorCode::deadline_exceeded) co_return waited.error();
     }
+    if (may_look(*entry)) co_await look(live);
     co_return live->record.command;
   }
   if (core_.ports.commands == nullptr) co_return Error(ErrorCode::not_found, "no command " + command);

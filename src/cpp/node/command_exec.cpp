@@ -51,28 +51,57 @@ LiveExec::~LiveExec() {
 }
 
 Task<Result<void>> LiveExec::start(model::CommandSpec spec, std::optional<std::string> input) {
-  ports::GuestAttach how;
-  how.command = spec.id;
-  how.consume = true;
-  how.has_stdin = input.has_value();
   tail_ = OutputTail(static_cast<std::size_t>(spec.keep_bytes));
   SBX_CO_TRY(started, co_await host_.start(key_, std::move(spec)));
   outcome_.spawn_ns = started.spawn_ns;
+  SBX_CO_CHECK(co_await attach(input.has_value()));
+  if (input) commands_.core_.tasks.spawn("command input", feed(attachment_, *std::move(input)));
+  co_return Result<void>();
+}
+
+Task<Result<void>> LiveExec::attach(bool has_stdin) {
+  ports::GuestAttach how;
+  how.command = outcome_.command.id;
+  how.from_stdout = outcome_.command.stdout_bytes;
+  how.from_stderr = outcome_.command.stderr_bytes;
+  how.consume = true;
+  how.has_stdin = has_stdin;
   SBX_CO_TRY(attached, co_await host_.attach(key_, std::move(how)));
   attachment_ = std::move(attached);
-  if (input) commands_.core_.tasks.spawn("command input", feed(attachment_, *std::move(input)));
   co_return Result<void>();
 }
 
 Task<Result<ExecOutcome>> LiveExec::finish() {
   while (!is_over_) {
-    SBX_CO_TRY(piece, co_await attachment_->next());
+    auto next = co_await attachment_->next();
+    if (!next && next.error().code() == ErrorCode::unavailable) {
+      // The agent connects again, unless its container has ended.
+      const auto again = co_await attach(false);
+      if (again) continue;
+      lost();
+      break;
+    }
+    SBX_CO_TRY(piece, std::move(next));
     is_over_ = !piece.has_value();
-    if (piece) tail_.add(*piece);
+    if (!piece) continue;
+    (piece->is_stderr ? outcome_.command.stderr_bytes : outcome_.command.stdout_bytes) =
+        piece->position + piece->bytes.size();
+    tail_.add(*piece);
   }
-  put_end(outcome_.command, attachment_->state(), commands_.core_.ports.clock.wall_now());
+  if (outcome_.command.reason.empty()) {
+    put_end(outcome_.command, attachment_->state(), commands_.core_.ports.clock.wall_now());
+    if (commands_.ending_.contains(key_)) outcome_.command.reason = model::kContainerEnded;
+  }
   outcome_.output = tail_.take();
   co_return outcome_;
+}
+
+// Its output up to there is not.
+void LiveExec::lost() {
+  outcome_.command.exit_code = -1;
+  outcome_.command.reason = model::kContainerEnded;
+  outcome_.command.finished_at = std::max(outcome_.command.started_at, commands_.core_.ports.clock.wall_now());
+  is_over_ = true;
 }
 
 }  // namespace sandboxd::node

@@ -21,6 +21,9 @@ class LiveExec final : public Exec {
   [[nodiscard]] Task<Result<ExecOutcome>> finish() override;
 
  private:
+  Task<Result<void>> attach(bool has_stdin);
+  void lost();
+
   // The caller's waiting may be cancelled and go on in another coroutine; what was read so far stays.
   Commands& commands_;
   ports::GuestCommands& host_;

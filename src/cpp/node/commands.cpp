@@ -14,6 +14,8 @@ constexpr Log kLog("node");
 constexpr std::size_t kCollectMax = 4;
 constexpr std::size_t kStrangersMax = 16;
 constexpr Duration kCollectLimit = std::chrono::seconds(30);
+constexpr Duration kSaveLimit = std::chrono::seconds(2);
+constexpr Duration kLookLimit = std::chrono::milliseconds(300);
 constexpr Duration kPauseMin = std::chrono::milliseconds(200);
 constexpr Duration kPauseMax = std::chrono::seconds(15);
 constexpr std::int64_t kKeepMax = 16 << 20;
@@ -38,6 +40,7 @@ Commands::Commands(AgentCore& core)
     : core_(core), collecting_(core.executor, kCollectMax), ending_strangers_(core.executor, kStrangersMax) {
   if (core.ports.exec != nullptr)
     through_runtime_.emplace(core.executor, core.ports.clock, core.tasks, *core.ports.exec);
+  core.save_output = [this](std::string key) { return save_output(std::move(key)); };
 }
 
 Task<Result<void>> Commands::start() {
@@ -54,7 +57,8 @@ Task<Result<void>> Commands::start() {
     const LivePtr live = insert(std::move(stored), host);
     live->keep_bytes = kKeepMax;
     live->is_started = true;
-    if (host == nullptr) begin_settling_lost(live);
+    const bool was_ours = entry && entry->record.uid == live->record.uid && !entry->record.spec.agent;
+    if (host == nullptr) begin_settling_lost(live, was_ours ? model::kNodeRestarted : model::kContainerEnded);
   }
   if (core_.ports.guests == nullptr) co_return Result<void>();
   std::vector<std::string> keys;
@@ -113,11 +117,16 @@ void Commands::take(const ports::GuestEvent& event) {
   if (const auto* exit = std::get_if<ports::GuestExit>(&event)) {
     const LivePtr live = find_in(exit->key, exit->command.id);
     if (!live) return;  // an exec's, or nobody's
+    if (ending_.contains(exit->key)) live->record.command.reason = model::kContainerEnded;
     if (live->is_started) {
       begin_settling(live, exit->command);
     } else {
       live->early_end = exit->command;
     }
+    return;
+  }
+  if (const auto* ending = std::get_if<ports::GuestEnding>(&event)) {
+    ending_.insert(ending->key);
     return;
   }
   if (const auto* connected = std::get_if<ports::GuestConnected>(&event)) {
@@ -130,6 +139,7 @@ void Commands::take(const ports::GuestEvent& event) {
     return;
   }
   const auto& gone = std::get<ports::GuestGone>(event);
+  ending_.erase(gone.key);
   const auto first = by_container_.lower_bound({gone.key, ""});
   std::vector<LivePtr> lost;
   for (auto at = first; at != by_container_.end() && at->first.first == gone.key; ++at) lost.push_back(at->second);
@@ -141,9 +151,9 @@ void Commands::begin_settling(const LivePtr& live, ports::GuestCommandState stat
   core_.tasks.spawn("finish command", settle(live, std::move(state)));
 }
 
-void Commands::begin_settling_lost(const LivePtr& live) {
+void Commands::begin_settling_lost(const LivePtr& live, const char* reason) {
   if (std::exchange(live->is_settling, true)) return;
-  core_.tasks.spawn("finish command", settle_lost(live));
+  core_.tasks.spawn("finish command", settle_lost(live, reason));
 }
 
 namespace {
@@ -193,11 +203,53 @@ Task<void> Commands::settle(LivePtr live, ports::GuestCommandState state) {
   if (!dropped) kLog.debug("finished command left to the agent", {{"error", dropped.error().message()}});
 }
 
-Task<void> Commands::settle_lost(LivePtr live) {
+Task<void> Commands::settle_lost(LivePtr live, const char* reason) {
   model::Command& command = live->record.command;
+  model::CommandOutput output;
+  if (live->saved) output = std::move(*live->saved);
+  command.reason = reason;
+  command.stdout_bytes = std::max(command.stdout_bytes, output.stdout_begin + output.stdout_bytes.size());
+  command.stderr_bytes = std::max(command.stderr_bytes, output.stderr_begin + output.stderr_bytes.size());
   command.exit_code = kUnknownExit;
   command.finished_at = std::max(command.started_at, core_.ports.clock.wall_now());
-  co_await record_end(live, {});
+  co_await record_end(live, std::move(output));
+}
+
+// Bounded: an agent that does not answer must not hold up the end of its container.
+Task<void> Commands::save_output(std::string key) {
+  auto saved = co_await aio::with_deadline(core_.ports.clock, kSaveLimit, save_all(key), "output");
+  if (!saved) kLog.warn("output of commands not saved", {{"container", key}, {"error", saved.error().message()}});
+}
+
+Task<Result<void>> Commands::save_all(std::string key) {
+  std::vector<LivePtr> running;
+  for (auto at = by_container_.lower_bound({key, ""}); at != by_container_.end() && at->first.first == key; ++at) {
+    if (at->second->is_started && !at->second->is_settling) running.push_back(at->second);
+  }
+  for (const LivePtr& live : running) live->saved = co_await collect(live);
+  co_return Result<void>();
+}
+
+// How much it has written so far.
+Task<void> Commands::look(LivePtr live) {
+  if (!live->is_started || live->is_settling) co_return;
+  auto looked = co_await aio::with_deadline(core_.ports.clock, kLookLimit, look_at(live), "agent");
+  if (!looked) kLog.debug("command not looked at", {{"error", looked.error().message()}});
+}
+
+Task<Result<void>> Commands::look_at(LivePtr live) {
+  ports::GuestAttach how;
+  how.command = live->record.command.id;
+  how.from_stdout = UINT64_MAX;
+  how.from_stderr = UINT64_MAX;
+  how.follow = false;
+  SBX_CO_TRY(attached, co_await live->host->attach(live->record.key, std::move(how)));
+  SBX_CO_TRY(nothing, co_await attached->next());
+  if (nothing || live->is_settling) co_return Result<void>();
+  model::Command& command = live->record.command;
+  command.stdout_bytes = std::max(command.stdout_bytes, attached->state().stdout_end);
+  command.stderr_bytes = std::max(command.stderr_bytes, attached->state().stderr_end);
+  co_return Result<void>();
 }
 
 Task<void> Commands::record_end(LivePtr live, model::CommandOutput output) {

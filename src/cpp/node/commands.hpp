@@ -36,6 +36,7 @@ struct LiveCommand {
   bool is_settling = false;
   bool is_finished = false;                           // `record` is final
   std::optional<ports::GuestCommandState> early_end;  // it came before the answer to its start
+  std::optional<model::CommandOutput> saved;          // what it had written before its container was killed
   aio::Notifier changed;
 };
 using LivePtr = std::shared_ptr<LiveCommand>;
@@ -134,20 +135,25 @@ class Commands {
   Task<model::CommandOutput> collect(LivePtr live);
   Task<void> take_events(ports::GuestCommands* from);
   Task<void> settle(LivePtr live, ports::GuestCommandState state);
-  Task<void> settle_lost(LivePtr live);
+  Task<void> settle_lost(LivePtr live, const char* reason);
+  Task<void> save_output(std::string key);
+  Task<Result<void>> save_all(std::string key);
+  Task<void> look(LivePtr live);
+  Task<Result<void>> look_at(LivePtr live);
   Task<void> record_end(LivePtr live, model::CommandOutput output);
   Task<void> compare(std::string key);
   Task<Result<void>> compare_once(std::string key);
   Task<void> end_stranger(ports::GuestCommands* host, std::string key, std::string command);
   void take(const ports::GuestEvent& event);
   void begin_settling(const LivePtr& live, ports::GuestCommandState state);
-  void begin_settling_lost(const LivePtr& live);
+  void begin_settling_lost(const LivePtr& live, const char* reason = model::kContainerEnded);
 
   AgentCore& core_;
   std::optional<RuntimeCommands> through_runtime_;  // for containers without an agent
   std::map<Key, LivePtr> live_;
   std::map<std::pair<std::string, std::string>, LivePtr> by_container_;  // container key, command id
   std::set<std::pair<std::string, std::string>> execs_;
+  std::set<std::string> ending_;           // containers
   std::map<std::string, bool> comparing_;  // container key; true: once more
   aio::Semaphore collecting_;              // outputs in memory on their way to the store
   aio::Semaphore ending_strangers_;

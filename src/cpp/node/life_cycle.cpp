@@ -216,6 +216,7 @@ Task<void> LifeCycle::run_stop(EntryPtr entry, Duration grace, bool may_stand_st
     if (!resumed) kLog.debug("not resumed", {{"sandbox", entry->id().str()}, {"error", resumed.error().message()}});
   }
   co_await let_end(entry, grace);
+  if (still_runs(*entry)) co_await save_output(entry);
   core_.reached(step::kStopAsked, entry->id());
   if (entry->record.phase != Phase::stopping) co_return;  // a delete took over
   co_await remover_.take_down(entry);
@@ -238,6 +239,15 @@ Task<void> LifeCycle::let_end(EntryPtr entry, Duration grace) {
   }
   auto ended = co_await aio::with_deadline(core_.ports.clock, grace, wait_for_exits(entry), "stop");
   if (!ended) kLog.info("not ended in time, will be killed", {{"sandbox", entry->id().str()}});
+}
+
+// Of commands in what will be killed: it goes with the agent.
+Task<void> LifeCycle::save_output(EntryPtr entry) {
+  std::vector<std::string> keys;
+  for (const auto& container : entry->record.containers) {
+    if (entry->pids.contains(container.key) && !entry->exits.contains(container.key)) keys.push_back(container.key);
+  }
+  for (const std::string& key : keys) co_await core_.save_output(key);
 }
 
 Task<void> LifeCycle::record_stopped(EntryPtr entry) {

@@ -53,6 +53,7 @@ class LifeCycle {
   Task<Result<void>> resume_all(EntryPtr entry);
   Task<void> leave_paused(EntryPtr entry, std::string obstacle);
   Task<void> let_end(EntryPtr entry, Duration grace);
+  Task<void> save_output(EntryPtr entry);
   Task<void> record_stopped(EntryPtr entry);
   Task<Result<void>> reserve(EntryPtr entry);
   [[nodiscard]] std::vector<std::string> standing_keys(const model::NodeSandbox& record) const;

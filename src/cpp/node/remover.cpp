@@ -102,19 +102,27 @@ Task<Result<void>> Remover::remove_unrecorded(SandboxId id) {
 
 Task<Result<void>> Remover::remove_containers(EntryPtr entry) {
   if (entry->stand_in) SBX_CO_CHECK(co_await remove_unrecorded(entry->id()));
-  if (keeps_files(entry->record)) co_return co_await end_tasks(entry);
+  if (keeps_files(entry->record)) {
+    SBX_CO_CHECK(co_await end_tasks(entry));
+    co_return co_await forget_guests(entry);
+  }
   std::vector<Task<Result<void>>> removals;
   for (const auto& container : entry->record.containers)
     removals.push_back(aio::shield(core_.ports.runtime.remove(container.key)));
   auto removed = co_await gather(std::move(removals));
   SBX_CO_CHECK(all_succeeded(removed));
+  SBX_CO_CHECK(co_await forget_guests(entry));
+  // The root holds the namespaces of the others and goes last.
+  if (entry->record.pod_key.empty()) co_return Result<void>();
+  co_return co_await aio::shield(core_.ports.runtime.remove(entry->record.pod_key));
+}
+
+Task<Result<void>> Remover::forget_guests(EntryPtr entry) {
   const std::vector<model::NodeContainer> containers = entry->record.containers;
   for (const auto& container : containers) {
     if (has_agent(core_, *entry)) SBX_CO_CHECK(co_await aio::shield(core_.ports.guests->forget(container.key)));
   }
-  // The root holds the namespaces of the others and goes last.
-  if (entry->record.pod_key.empty()) co_return Result<void>();
-  co_return co_await aio::shield(core_.ports.runtime.remove(entry->record.pod_key));
+  co_return Result<void>();
 }
 
 Task<Result<void>> Remover::end_task(EntryPtr entry, std::string key) {

@@ -47,6 +47,7 @@ class Remover {
   Task<Result<void>> close_ports(EntryPtr entry);
   Task<Result<void>> remove_unrecorded(SandboxId id);
   Task<Result<void>> remove_containers(EntryPtr entry);
+  Task<Result<void>> forget_guests(EntryPtr entry);
   Task<Result<void>> end_task(EntryPtr entry, std::string key);
   Task<Result<void>> end_tasks(EntryPtr entry);
   Task<Result<void>> remove_network(EntryPtr entry);

@@ -42,6 +42,21 @@ class GuestWriter {
   [[nodiscard]] virtual Task<Result<model::FileInfo>> finish() = 0;
 };
 
+enum class FileChange { created, written, removed, renamed, attributes, overflow };
+
+struct FileEvent {
+  FileChange change{};
+  std::string path;  // below what is watched; empty: itself, or with `overflow` nothing
+};
+
+// Destroying it ends the watch.
+class GuestWatch {
+ public:
+  virtual ~GuestWatch() = default;
+  // Waits for the next one. Events that nobody takes are bounded: then some are lost, and `overflow` stands for them.
+  [[nodiscard]] virtual Task<Result<FileEvent>> next() = 0;
+};
+
 struct GuestPath {
   std::string path;
   std::string user;
@@ -96,6 +111,10 @@ class GuestAgents : public GuestCommands {
   // A tar archive of a directory or file; and one that is unpacked below a directory.
   [[nodiscard]] virtual Task<Result<std::unique_ptr<GuestReader>>> pack(std::string key, GuestPath path) = 0;
   [[nodiscard]] virtual Task<Result<std::unique_ptr<GuestWriter>>> unpack(std::string key, GuestPath path) = 0;
+
+  // In force when this returns.
+  [[nodiscard]] virtual Task<Result<std::unique_ptr<GuestWatch>>> watch(std::string key, GuestPath path,
+                                                                        bool recursive) = 0;
 
   [[nodiscard]] virtual Task<Result<std::vector<GuestPort>>> listening_ports(std::string key) = 0;
   [[nodiscard]] virtual Task<Result<std::vector<GuestProcess>>> processes(std::string key) = 0;

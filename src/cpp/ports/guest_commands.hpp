@@ -43,11 +43,15 @@ struct GuestExit {
 struct GuestConnected {
   std::string key;
 };
+// Commands that end from now on do so because their container does.
+struct GuestEnding {
+  std::string key;
+};
 // forget(): the container is gone, and its commands with it.
 struct GuestGone {
   std::string key;
 };
-using GuestEvent = std::variant<GuestExit, GuestConnected, GuestGone>;
+using GuestEvent = std::variant<GuestExit, GuestConnected, GuestEnding, GuestGone>;
 
 // Attached to a command. Destroying it detaches.
 class GuestAttachment {

@@ -24,6 +24,8 @@ class Attachment final : public ports::GuestAttachment {
       if (auto piece = take(command.stderr_bytes, how_.from_stderr, true)) co_return piece;
       if (command.state.is_over || !how_.follow) {
         state_ = command.state;
+        state_.stdout_end = command.stdout_bytes.size();
+        state_.stderr_end = command.stderr_bytes.size();
         co_return std::optional<model::OutputPiece>();
       }
       co_await machine_->changed.wait();
@@ -198,6 +200,9 @@ Task<Result<std::unique_ptr<ports::GuestReader>>> MemoryGuests::pack(std::string
   co_return no_files();
 }
 Task<Result<std::unique_ptr<ports::GuestWriter>>> MemoryGuests::unpack(std::string, ports::GuestPath) {
+  co_return no_files();
+}
+Task<Result<std::unique_ptr<ports::GuestWatch>>> MemoryGuests::watch(std::string, ports::GuestPath, bool) {
   co_return no_files();
 }
 Task<Result<std::vector<ports::GuestPort>>> MemoryGuests::listening_ports(std::string) { co_return no_files(); }

@@ -78,6 +78,7 @@ class MemoryGuests final : public ports::GuestAgents {
   [[nodiscard]] Task<Result<model::FileInfo>> rename(std::string, ports::GuestPath, std::string) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestReader>>> pack(std::string, ports::GuestPath) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestWriter>>> unpack(std::string, ports::GuestPath) override;
+  [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestWatch>>> watch(std::string, ports::GuestPath, bool) override;
   [[nodiscard]] Task<Result<std::vector<ports::GuestPort>>> listening_ports(std::string) override;
   [[nodiscard]] Task<Result<std::vector<ports::GuestProcess>>> processes(std::string) override;
 

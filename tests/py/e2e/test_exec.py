@@ -164,11 +164,15 @@ def test_archives(box: Box) -> None:
 def test_processes_and_ports(box: Box) -> None:
     names = [item["argv"][0] for item in box.http.get(f"{box.path}/processes").json()["items"] if item["argv"]]
     assert "sleep" in " ".join(names)
-    id = box.start("nc", "-l", "-p", "7777")
+    ids = {7777: box.start("nc", "-l", "-p", "7777"), 7778: box.start("nc", "-l", "-p", "7778", user="nobody")}
 
-    def listens() -> bool:
+    def owners() -> dict[int, int] | None:
         items = box.http.get(f"{box.path}/listening").json()["items"]
-        return any(item["port"] == 7777 for item in items)
+        found = {item["port"]: item["pid"] for item in items if item["port"] in ids}
+        return found if len(found) == len(ids) else None
 
-    wait_until(listens, "port 7777", 10)
-    box.http.post(f"{box.path}/commands/{id}/signal", json={"signal": 9})
+    pids = wait_until(owners, "ports 7777 and 7778", 10)
+    by_pid = {item["pid"]: item for item in box.http.get(f"{box.path}/processes").json()["items"]}
+    for port, id in ids.items():
+        assert by_pid[pids[port]]["command"] == id, (port, pids, by_pid)
+        box.http.post(f"{box.path}/commands/{id}/signal", json={"signal": 9})

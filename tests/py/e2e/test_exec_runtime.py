@@ -121,5 +121,6 @@ def test_files_say_what_they_need(box: Box) -> None:
 def test_what_runs_when_the_node_agent_ends_is_ended(box: Box, platform: Instance) -> None:
     id = box.start("sh", "-c", "echo said; exec sleep 4321")
     platform.kill_and_wait_back("node")
-    assert box.command(id)["exit_code"] == -1
+    ended = box.command(id)
+    assert (ended["exit_code"], ended["reason"]) == (-1, "node_restarted")
     wait_until(lambda: "sleep 4321" not in box.exec("ps", "-o", "args")["stdout"], "the process ended", 30)

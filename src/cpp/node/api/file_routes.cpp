@@ -193,6 +193,58 @@ Task<http::Response> unpack(ApiPtr api, http::Request request) {
   co_return co_await fill(*std::move(writer), request.body_reader);
 }
 
+std::string_view name_of(ports::FileChange change) {
+  switch (change) {
+    case ports::FileChange::created: return "created";
+    case ports::FileChange::written: return "written";
+    case ports::FileChange::removed: return "removed";
+    case ports::FileChange::renamed: return "renamed";
+    case ports::FileChange::attributes: return "attributes";
+    case ports::FileChange::overflow: break;
+  }
+  return "overflow";
+}
+
+// A line for every event; the first says that the watch is in force. It ends when the client goes, or the sandbox.
+class WatchBody final : public http::BodyStream {
+ public:
+  explicit WatchBody(std::unique_ptr<ports::GuestWatch> watch) : watch_(std::move(watch)) {}
+
+  Task<std::optional<std::string>> next() override {
+    if (is_over_) co_return std::nullopt;
+    if (std::exchange(is_first_, false)) co_return line({{"change", "watching"}});
+    auto event = co_await watch_->next();
+    if (event) {
+      json::object change{{"change", name_of(event->change)}};
+      guest::put_path(change, event->path);
+      co_return line(change);
+    }
+    is_over_ = true;
+    co_return line({{"error", event.error().message()}, {"code", to_string(event.error().code())}});
+  }
+
+ private:
+  static std::string line(const json::object& object) { return codec::write_json(object) + "\n"; }
+
+  std::unique_ptr<ports::GuestWatch> watch_;
+  bool is_first_ = true;
+  bool is_over_ = false;
+};
+
+Task<http::Response> watch(ApiPtr api, http::Request request) {
+  auto place = place_of(*api, request);
+  if (!place) co_return guest_failure(place.error());
+  const auto recursive = flag_of(request, "recursive", true);
+  if (!recursive) co_return guest_failure(recursive.error());
+  auto begun = co_await place->target.guests.watch(place->target.key, std::move(place->path), *recursive);
+  if (!begun) co_return guest_failure(begun.error());
+  http::Response response;
+  response.content_type = "application/x-ndjson";
+  response.headers.emplace_back("Cache-Control", "no-store");
+  response.stream = std::make_shared<WatchBody>(*std::move(begun));
+  co_return response;
+}
+
 Task<http::Response> listening(ApiPtr api, http::Request request) {
   auto target = target_of(*api, request);
   if (!target) co_return guest_failure(target.error());
@@ -234,6 +286,7 @@ constexpr RouteEntry kRoutes[] = {
     {"DELETE", "/v1/sandboxes/{id}/files", remove},
     {"GET", "/v1/sandboxes/{id}/files/stat", stat},
     {"GET", "/v1/sandboxes/{id}/files/list", list},
+    {"GET", "/v1/sandboxes/{id}/files/watch", watch},
     {"POST", "/v1/sandboxes/{id}/files/mkdir", make_directory},
     {"POST", "/v1/sandboxes/{id}/files/rename", rename},
     {"GET", "/v1/sandboxes/{id}/files/archive", pack},

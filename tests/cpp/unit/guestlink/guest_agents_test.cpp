@@ -2,6 +2,7 @@
 #include "guestlink/guest_agents.hpp"
 
 #include "aio/system_clock.hpp"
+#include "guestlink/call.hpp"
 #include "support/run_task.hpp"
 #include "support/temp_dir.hpp"
 
@@ -230,6 +231,53 @@ TEST_F(GuestAgentsTest, AWriterWaitsForCredit) {
   ASSERT_TRUE(file) << file.error().message();
   EXPECT_EQ(file->size, bytes.size());
   takes.join();
+}
+
+TEST_F(GuestAgentsTest, AWatchGivesEveryEventAndTellsWhatWasLost) {
+  constexpr std::uint32_t kSent = 6000;  // more than wait here, and less than the credit
+  const Peer peer(directory());
+  peer.hello();
+  wait_connected();
+  std::thread agent([&peer] {
+    const auto request = peer.receive();
+    ASSERT_TRUE(request);
+    EXPECT_EQ(request->first.type, Type::watch);
+    EXPECT_TRUE(agent::decode<agent::Watch>(request->second)->recursive);
+    for (std::uint32_t i = 0; i < kSent; ++i)
+      peer.send(Type::data, request->first.call, agent::encode(agent::FileEvent{agent::Change::written, "f"}));
+    const auto ping = peer.receive();
+    EXPECT_EQ(ping->first.type, Type::ping);
+    peer.send(Type::reply, ping->first.call, "");
+  });
+  auto watch = test::run_task(context_, agents_->watch("box", {"/data", ""}, true));
+  agent.join();
+  ASSERT_TRUE(watch) << watch.error().message();
+  std::uint32_t taken = 0;
+  for (;;) {
+    const auto event = test::run_task(context_, (*watch)->next());
+    ASSERT_TRUE(event) << event.error().message();
+    if (event->change == ports::FileChange::overflow) break;
+    EXPECT_EQ(event->change, ports::FileChange::written);
+    EXPECT_EQ(event->path, "f");
+    ++taken;
+  }
+  EXPECT_EQ(taken, kFileEventsMax);
+}
+
+TEST_F(GuestAgentsTest, AWatchOfNothingIsRefused) {
+  const Peer peer(directory());
+  peer.hello();
+  wait_connected();
+  std::thread agent([&peer] {
+    const auto request = peer.receive();
+    peer.send(Type::failed, request->first.call, agent::encode(agent::Failed{2, "watch /no/such: not there"}));
+    const auto ping = peer.receive();
+    peer.send(Type::reply, ping->first.call, "");
+  });
+  const auto watch = test::run_task(context_, agents_->watch("box", {"/no/such", ""}, false));
+  agent.join();
+  ASSERT_FALSE(watch);
+  EXPECT_EQ(watch.error().code(), ErrorCode::not_found);
 }
 
 }  // namespace

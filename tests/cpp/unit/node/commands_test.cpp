@@ -106,6 +106,7 @@ TEST_F(CommandsTest, TheyEndWithTheirSandboxAndAreReadableUntilItIsDeleted) {
   runtime_machine_->exit(key_, 1);
   ASSERT_TRUE(run_until([&] { return phase("box") == model::Phase::failed; }));
   EXPECT_EQ(wait(command).exit_code, -1);
+  EXPECT_EQ(wait(command).reason, model::kContainerEnded);
   model::CommandSpec spec;
   spec.argv = {"true"};
   EXPECT_EQ(run(commands().begin(id_, spec)).error().code(), ErrorCode::conflict);
@@ -188,6 +189,64 @@ TEST_F(CommandsTest, NamesThatAreNotThereAreTold) {
   spec.container = "none";
   EXPECT_EQ(run(commands().begin(id_, spec)).error().code(), ErrorCode::not_found);
   EXPECT_EQ(run(commands().get(id_, "none", {})).error().code(), ErrorCode::not_found);
+}
+
+TEST_F(CommandsTest, WhatOneThatRunsHasWrittenIsCounted) {
+  const std::string command = begin();
+  guest_machine_->print(key_, command, "12345");
+  guest_machine_->print(key_, command, "123", true);
+  EXPECT_EQ(run(commands().get(id_, command, {}))->stdout_bytes, 5U);
+  const auto listed = run(commands().list(id_));
+  ASSERT_TRUE(listed);
+  EXPECT_EQ(listed->front().stderr_bytes, 3U);
+  EXPECT_FALSE(listed->front().exit_code);
+}
+
+TEST_F(CommandsTest, WhatEndsBecauseItsContainerDoesKeepsItsOutputAndSaysWhy) {
+  const std::string ends_before = begin();
+  const std::string ends_with_it = begin();
+  end(ends_before, 0);
+  guest_machine_->print(key_, ends_with_it, "so far");
+  guest_machine_->tell(ports::GuestEnding{key_});
+  end(ends_with_it, 137);
+  const model::Command ended = wait(ends_with_it);
+  EXPECT_EQ(ended.exit_code, 137);
+  EXPECT_EQ(ended.reason, model::kContainerEnded);
+  EXPECT_EQ(run(commands().output(id_, ends_with_it))->stdout_bytes, "so far");
+  EXPECT_EQ(wait(ends_before).reason, "");
+}
+
+TEST_F(CommandsTest, OutputIsSavedBeforeAStopKills) {
+  const std::string command = begin();
+  guest_machine_->print(key_, command, "so far");
+  LifeAsk at_once;
+  at_once.grace = Duration::zero();
+  ASSERT_TRUE(run(agent_->stop(id_, at_once)));
+  const model::Command ended = wait(command);
+  EXPECT_EQ(ended.exit_code, -1);
+  EXPECT_EQ(ended.reason, model::kContainerEnded);
+  EXPECT_EQ(ended.stdout_bytes, 6U);
+  EXPECT_EQ(run(commands().output(id_, command))->stdout_bytes, "so far");
+}
+
+TEST_F(CommandsTest, AnExecWhoseContainerIsGoneGivesWhatItWrote) {
+  model::CommandSpec spec;
+  spec.argv = {"true"};
+  auto exec = run(commands().exec(id_, spec, std::nullopt));
+  ASSERT_TRUE(exec);
+  const std::string command = guest_machine_->containers[key_].commands.begin()->first;
+  guest_machine_->print(key_, command, "so far");
+  std::optional<Result<ExecOutcome>> outcome;
+  boost::asio::co_spawn(context_, (*exec)->finish(),
+                        [&](std::exception_ptr, Result<ExecOutcome> got) { outcome.emplace(std::move(got)); });
+  pass(std::chrono::milliseconds(10));
+  ASSERT_FALSE(outcome);
+  guest_machine_->disconnect(key_);
+  ASSERT_TRUE(run_until([&] { return outcome.has_value(); }));
+  ASSERT_TRUE(*outcome);
+  EXPECT_EQ((*outcome)->command.exit_code, -1);
+  EXPECT_EQ((*outcome)->command.reason, model::kContainerEnded);
+  EXPECT_EQ((*outcome)->output.stdout_bytes, "so far");
 }
 
 }  // namespace

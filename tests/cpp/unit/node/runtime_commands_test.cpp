@@ -141,6 +141,7 @@ TEST_F(RuntimeCommandsTest, WhatRunsWhileTheNodeAgentEndsIsEndedByTheNext) {
   const std::string command = begin(spec());
   restart_agent();
   EXPECT_EQ(wait(command).exit_code, -1);
+  EXPECT_EQ(wait(command).reason, model::kNodeRestarted);
   EXPECT_EQ(exec_.ended_left, 2);  // at each start
 }
 

@@ -40,6 +40,7 @@ constexpr auto kRoutes = std::to_array<GuestRoute>({
     {"DELETE", "/files"},
     {"GET", "/files/stat"},
     {"GET", "/files/list"},
+    {"GET", "/files/watch"},
     {"POST", "/files/mkdir"},
     {"POST", "/files/rename"},
     {"GET", "/files/archive"},
