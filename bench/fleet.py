@@ -85,6 +85,7 @@ def measure_burst(rounds: int) -> dict[str, Any]:
         cpu_milli_max=100,
         ports_max=0,
         ttl_permille=0,
+        life_permille=0,
         selector_permille=0,
         pair_permille=0,
         ending_permille=0,

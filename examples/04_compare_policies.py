@@ -25,6 +25,7 @@ LOAD = Workload(
     memory_mib_max=256,
     ports_max=0,
     ttl_permille=0,
+    life_permille=0,
     selector_permille=0,
     pair_permille=0,
     cordon_permille=0,

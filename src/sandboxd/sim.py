@@ -65,7 +65,7 @@ class Workload:
         ending_permille: how many containers in a thousand end by themselves, well or badly, or cannot start.
         restart_permille: how many sandboxes in a thousand start what ended again, always or after a failure.
         life_permille: of a client's calls that are no creates: how many in a thousand pause, resume, stop, start or
-            restart a sandbox.
+            restart a sandbox, now and then at its node itself.
     """
 
     clients: int = 0
@@ -81,7 +81,7 @@ class Workload:
     cordon_permille: int = 300
     ending_permille: int = 170
     restart_permille: int = 150
-    life_permille: int = 0
+    life_permille: int = 150
 
 
 class World:

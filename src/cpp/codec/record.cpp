@@ -170,6 +170,8 @@ void read_node_sandbox(const Reader& in, model::NodeSandbox& out) {
   in.object("spec", [&](const Reader& spec) { read_spec(spec, out.spec); });
   in.each("ports", [&](const Reader& item) { read_port(item, out.ports); });
   in.read_as("desired", out.desired, model::parse_desired);
+  in.read("order", out.order);
+  in.read("own_wish", out.own_wish);
   in.read_as("phase", out.phase, model::parse_phase);
   in.read("error", out.error);
   in.read("slot", out.slot);
@@ -252,6 +254,8 @@ std::string encode_node_sandbox(const model::NodeSandbox& s) {
   out["spec"] = spec_object(s.spec);
   if (!s.ports.empty()) out["ports"] = ports_array(s.ports);
   if (s.desired != model::Desired::running) out["desired"] = model::to_string(s.desired);
+  put_number(out, "order", s.order);
+  put_if_true(out, "own_wish", s.own_wish);
   out["phase"] = model::to_string(s.phase);
   put_if(out, "error", s.error);
   put_if(out, "slot", s.slot);

@@ -209,6 +209,9 @@ json::object status_object(const model::NodeSandboxStatus& status) {
   }
   if (!unhealthy.empty()) out["unhealthy_containers"] = std::move(unhealthy);
   put_if(out, "uid", status.uid);
+  if (status.desired) out["desired"] = model::to_string(*status.desired);
+  if (status.order != 0) out["order"] = status.order;
+  put_if_true(out, "ownWish", status.own_wish);
   if (status.started_at) out["startedAt"] = format_rfc3339(*status.started_at);
   if (status.ended_at) out["endedAt"] = format_rfc3339(*status.ended_at);
   if (!all.empty()) out["containers"] = std::move(all);
@@ -222,6 +225,9 @@ model::NodeSandboxStatus read_status(const Reader& in) {
   in.read_as("phase", out.phase, model::parse_node_phase);
   in.read("ip", out.ip);
   in.read("error", out.error);
+  if (in.has("desired")) in.read_as("desired", out.desired.emplace(), model::parse_desired);
+  in.read("order", out.order);
+  in.read("ownWish", out.own_wish);
   const auto read_time = [&](const char* name, std::optional<WallTime>& at) {
     std::string text;
     in.read(name, text);

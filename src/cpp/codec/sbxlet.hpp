@@ -10,7 +10,7 @@
 //                requestMemoryBytes, pidsMax
 //   sandbox      pulls [{image, layersDone, layersTotal, bytesDone, bytesTotal, message}] while images are pulled (of
 //                one sandbox, not in lists); in a container: imageDigest
-//   status item  uid, containers [{name, phase, error, task_status, exit_code, restarts}]
+//   status item  uid, desired, order, ownWish, containers [{name, phase, error, task_status, exit_code, restarts}]
 //   resources    disk_capacity_bytes, disk_free_bytes
 //   report       boot_id, resources, images [name] (left out: as last said on this stream)
 //   watch        server-sent events "report", "sandbox", "gone", "snapshot_end"

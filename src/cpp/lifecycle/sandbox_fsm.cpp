@@ -25,6 +25,7 @@ constexpr auto kMoves = std::to_array<Move>({
     {scheduled, E::node_failed, failed},
     {scheduled, E::node_lost, failed},
     {scheduled, E::start_refused, stopped},
+    {scheduled, E::wish_overtaken, stopped},
     {scheduled, E::stop_asked, stopping},
     {scheduled, E::delete_asked, deleting},
 
@@ -53,6 +54,7 @@ constexpr auto kMoves = std::to_array<Move>({
     {pausing, E::node_paused, paused},
     {pausing, E::node_running, pausing},
     {pausing, E::pause_refused, running},
+    {pausing, E::wish_overtaken, running},
     {pausing, E::node_stopped, stopped},
     {pausing, E::node_failed, failed},
     {pausing, E::node_lost, failed},
@@ -61,6 +63,7 @@ constexpr auto kMoves = std::to_array<Move>({
 
     {paused, E::node_paused, paused},
     {paused, E::resume_asked, paused},
+    {paused, E::wish_overtaken, paused},
     {paused, E::node_running, running},
     {paused, E::node_stopped, stopped},
     {paused, E::node_failed, failed},
@@ -74,12 +77,14 @@ constexpr auto kMoves = std::to_array<Move>({
     {stopping, E::node_stopped, stopped},
     {stopping, E::node_failed, failed},
     {stopping, E::node_lost, stopped},  // stopped is what was wanted
+    {stopping, E::wish_overtaken, running},
     {stopping, E::stop_asked, stopping},
     {stopping, E::start_asked, scheduled},  // stopped in order to start again
     {stopping, E::delete_asked, deleting},
 
     {stopped, E::node_stopped, stopped},
     {stopped, E::node_lost, stopped},
+    {stopped, E::node_started, running},
     {stopped, E::start_asked, scheduled},
     {stopped, E::start_anew_asked, pending},
     {stopped, E::delete_asked, deleting},
@@ -87,6 +92,7 @@ constexpr auto kMoves = std::to_array<Move>({
     // A real reason is never replaced by a later "not there any more".
     {failed, E::node_failed, failed},
     {failed, E::node_recovered, running},
+    {failed, E::node_started, running},
     {failed, E::node_lost, failed},
     {failed, E::start_asked, scheduled},
     {failed, E::start_anew_asked, pending},
@@ -112,11 +118,11 @@ bool is_move(model::Phase from, model::Phase to) {
 }
 
 std::string_view to_string(Event event) {
-  static constexpr std::array<std::string_view, 20> kNames{
-      "placed",         "given_up",         "create_accepted", "create_refused", "sent_back",
-      "node_creating",  "node_running",     "node_paused",     "node_stopped",   "node_failed",
-      "node_recovered", "node_lost",        "pause_asked",     "resume_asked",   "stop_asked",
-      "start_asked",    "start_anew_asked", "delete_asked",    "pause_refused",  "start_refused"};
+  static constexpr std::array<std::string_view, 22> kNames{
+      "placed",       "given_up",      "create_accepted", "create_refused", "sent_back",      "node_creating",
+      "node_running", "node_paused",   "node_stopped",    "node_failed",    "node_recovered", "node_started",
+      "node_lost",    "pause_asked",   "resume_asked",    "stop_asked",     "start_asked",    "start_anew_asked",
+      "delete_asked", "pause_refused", "start_refused",   "wish_overtaken"};
   return kNames.at(static_cast<std::size_t>(event));
 }
 

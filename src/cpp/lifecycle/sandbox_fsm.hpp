@@ -26,6 +26,7 @@ enum class Event {
   node_stopped,
   node_failed,
   node_recovered,  // it runs after all: a polled node may see a failure that was none
+  node_started,    // it runs again: a start was asked of the node itself
   node_lost,       // the node does not know it any more, or is gone for good
   pause_asked,     // what the user wants ...
   resume_asked,
@@ -35,6 +36,7 @@ enum class Event {
   delete_asked,
   pause_refused,  // the node's answer to a wish: it cannot be done
   start_refused,
+  wish_overtaken,  // another was asked of the node itself after ours
 };
 
 struct Move {

@@ -224,6 +224,9 @@ NodeSandboxStatus status_of(const NodeSandbox& sandbox) {
   status.phase = sandbox.phase;
   status.ip = sandbox.ip;
   status.error = sandbox.error;
+  status.desired = sandbox.desired;
+  status.order = sandbox.order;
+  status.own_wish = sandbox.own_wish;
   status.started_at = sandbox.started_at;
   status.ended_at = sandbox.ended_at;
   for (const NodeContainer& container : sandbox.containers) {

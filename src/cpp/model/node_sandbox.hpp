@@ -49,6 +49,8 @@ struct NodeSandbox {
   SandboxSpec spec;
   std::vector<PublishedPort> ports;
   Desired desired = Desired::running;  // running, paused or stopped; `deleted` is phase deleting
+  std::int64_t order = 0;              // of the control plane's latest wish that came here; 0: none yet
+  bool own_wish = false;               // a wish that was asked of the node itself came after that one
   Phase phase = Phase::creating;
   std::string error;
   std::string slot;  // the network slot that it owns; empty: none yet
@@ -70,6 +72,10 @@ struct NodeSandboxStatus {
   Phase phase = Phase::creating;
   std::string ip;
   std::string error;
+  std::optional<Desired>
+      desired;             // what the latest wish that the node has acknowledged wants; a stock node does not say
+  std::int64_t order = 0;  // as NodeSandbox
+  bool own_wish = false;
   std::vector<ContainerStatus> containers;  // ours: all; a stock node: the unhealthy ones
   std::optional<WallTime> started_at;       // of the life that runs, or ran last; a stock node does not say
   std::optional<WallTime> ended_at;

@@ -40,16 +40,31 @@ Result<EntryPtr> Agent::Impl::find_life(const SandboxId& id, const LifeAsk& ask)
   EntryPtr entry = find(id);
   if (!entry || (!ask.uid.empty() && entry->record.uid != ask.uid)) return Error(ErrorCode::not_found, "not found");
   if (entry->stand_in) return Error(ErrorCode::storage_failed, "the record of sandbox " + id.str() + " is damaged");
-  if (ask.order != 0 && ask.order < entry->order)
+  const bool is_late = ask.order < entry->order || (ask.order == entry->order && entry->own_wish);
+  if (ask.order != 0 && is_late)
     return Error(ErrorCode::conflict, "a later wish about sandbox " + id.str() + " has come before this one")
         .with_reasons({"outdated"});
-  entry->order = std::max(entry->order, ask.order);
   return entry;
+}
+
+// The record gets it with what the wish changes, else by itself: a refused wish, too, makes earlier ones late.
+Task<Result<void>> Agent::Impl::follow_wish(EntryPtr entry, LifeAsk ask, Task<Result<void>> work) {
+  const bool had_own = entry->own_wish;
+  entry->own_wish = ask.order == 0;
+  if (ask.order != 0) entry->order = ask.order;
+  auto done = co_await std::move(work);
+  // One of our own that is refused is none.
+  if (!done && ask.order == 0) entry->own_wish = had_own;
+  const bool is_recorded = entry->record.order == entry->order && entry->record.own_wish == entry->own_wish;
+  if (is_recorded || entry->gone) co_return done;
+  auto noted = co_await core_.table.change(entry, [](model::NodeSandbox&) { return true; });
+  if (!noted && done && noted.error().code() != ErrorCode::cancelled) co_return noted;
+  co_return done;
 }
 
 Task<Result<model::NodeSandbox>> Agent::Impl::lead_to(model::Phase goal, SandboxId id, LifeAsk ask) {
   SBX_CO_TRY(entry, find_life(id, ask));
-  SBX_CO_CHECK(co_await life_.lead_to(entry, goal, ask.grace));
+  SBX_CO_CHECK(co_await follow_wish(entry, ask, life_.lead_to(entry, goal, ask.grace)));
   if (ask.until == Until::gone) SBX_CO_CHECK(co_await life_.settled(entry, goal));
   co_return entry->record;
 }

@@ -119,7 +119,9 @@ struct LifeAsk {
   std::string uid;  // of the life of the id that is meant; empty: the present one
   Until until = Until::gone;
   std::optional<Duration> grace;  // of a stop
-  std::int64_t order = 0;         // one with a lower number than an earlier one comes too late; 0: unordered
+  // Of the control plane's wishes, growing: one that is lower than an earlier one comes too late, as does a repeated
+  // one when another was asked of the node itself (0) meanwhile. Kept with the record.
+  std::int64_t order = 0;
 };
 
 class Agent {

@@ -32,7 +32,7 @@ Task<Result<model::NodeSandbox>> Agent::stop(SandboxId id, LifeAsk ask) {
 }
 Task<Result<model::NodeSandbox>> Agent::start(SandboxId id, LifeAsk ask) {
   SBX_CO_TRY(entry, impl_->find_life(id, ask));
-  SBX_CO_CHECK(co_await aio::shield(impl_->life_.start(entry)));
+  SBX_CO_CHECK(co_await aio::shield(impl_->follow_wish(entry, ask, impl_->life_.start(entry))));
   co_return entry->record;
 }
 Task<Result<void>> Agent::reconcile() { return impl_->caretaker_.look(); }

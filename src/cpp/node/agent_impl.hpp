@@ -44,6 +44,7 @@ class Agent::Impl {
   [[nodiscard]] std::optional<Error> degraded() const;
   [[nodiscard]] EntryPtr find(const SandboxId& id) const;
   [[nodiscard]] Result<EntryPtr> find_life(const SandboxId& id, const LifeAsk& ask) const;
+  Task<Result<void>> follow_wish(EntryPtr entry, LifeAsk ask, Task<Result<void>> work);
   Task<Result<model::NodeSandbox>> lead_to(model::Phase goal, SandboxId id, LifeAsk ask);
 
   AgentCore core_;

@@ -71,6 +71,8 @@ const EntryPtr* SandboxTable::port_holder(PortKey port) const {
 EntryPtr SandboxTable::insert(model::NodeSandbox record, bool holds) {
   auto entry = std::make_shared<Entry>(executor_);
   entry->record = std::move(record);
+  entry->order = entry->record.order;
+  entry->own_wish = entry->record.own_wish;
   entry->holds = false;
   const bool inserted = entries_.emplace(entry->id(), entry).second;
   SBX_ASSERT(inserted);
@@ -143,6 +145,8 @@ Task<Result<void>> SandboxTable::write(EntryPtr entry, Edit edit, bool visible_a
   model::NodeSandbox next = entry->record;
   if (entry->gone || !edit(next)) co_return Error(ErrorCode::cancelled, "the sandbox is being deleted");
   next.updated_at = clock_.wall_now();
+  next.order = entry->order;
+  next.own_wish = entry->own_wish;
   // Shielded: whether a write that was given up reached the disk could not be known.
   auto put = co_await aio::shield(store_.put(next));
   if (put || visible_anyhow) {

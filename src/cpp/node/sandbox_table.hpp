@@ -73,7 +73,8 @@ struct Entry {
   std::multiset<std::string> awaited_images;  // as the request names them
 
   Restarts restarts;
-  std::int64_t order = 0;          // the highest LifeAsk::order so far; volatile, as are calls on their way
+  std::int64_t order = 0;  // as in the record, which gets them with its next change
+  bool own_wish = false;
   std::int64_t end_sightings = 0;  // comparisons that found it ended; from the first one on, for reaping
   MonoTime end_seen;
 

@@ -152,6 +152,11 @@ class Decisions {
   // Sends what its phase still needs.
   void take_up_life(const model::Sandbox& sandbox);
   void send_life(const model::Sandbox& sandbox, ports::LifeVerb verb);
+  void repeat_life(const model::Sandbox& sandbox, ports::LifeVerb verb);
+  [[nodiscard]] bool is_overtaken(const model::Sandbox& sandbox, const model::NodeSandboxStatus& status) const;
+  // Takes our wish back.
+  SandboxRef give_way(const model::Sandbox& sandbox);
+  void follow_desired(model::Sandbox& next, const model::NodeSandboxStatus& status);
   [[nodiscard]] Result<SandboxRef> find_wanted(const SandboxId& id) const;
   [[nodiscard]] Result<void> check_node_can(const model::Sandbox& sandbox, ports::LifeVerb verb) const;
   [[nodiscard]] Result<void> check_room(const model::Sandbox& sandbox);
@@ -173,8 +178,9 @@ class Decisions {
   // What nobody knows any more, with the moment of its removal; and the same in that order.
   std::map<Orphan, MonoTime> orphans_;
   std::set<std::pair<MonoTime, Orphan>> orphans_by_time_;
-  std::map<SandboxId, Hold> holds_;  // nodes kept for those who have waited longest; volatile
-  std::uint64_t holds_gains_ = 0;    // Cluster::gains() and time when new holds were last looked for
+  std::map<SandboxId, std::int64_t> wishes_;  // order of the wish that is on its way or under way; volatile
+  std::map<SandboxId, Hold> holds_;           // nodes kept for those who have waited longest; volatile
+  std::uint64_t holds_gains_ = 0;             // Cluster::gains() and time when new holds were last looked for
   MonoTime holds_checked_{std::numeric_limits<std::int64_t>::min() / 2};  // half: a wait may be taken from it
   MonoTime warm_at_;                                                      // until then loaded nodes may still come back
   std::vector<SandboxId> waiting_;                                        // of the pass in hand
@@ -182,6 +188,9 @@ class Decisions {
   std::uint64_t gains_tried_ = 0;  // Cluster::gains() when the last pass began
   std::uint64_t placements_ = 0;
 };
+
+// What was asked for at the create counts for every life.
+void renew_ttl(model::Sandbox& sandbox, WallTime now);
 
 // A line of model::Sandbox::reasons about a host port that a node refused: kept while another is tried.
 [[nodiscard]] bool is_port_refusal(const std::string& reason);

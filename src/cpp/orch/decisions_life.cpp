@@ -41,14 +41,24 @@ bool keeps_files(const model::Sandbox& sandbox) {
   return sandbox.desired == Desired::stopped || sandbox.spec.on_expiry == model::OnExpiry::stop;
 }
 
-// What was asked for at the create counts for every life.
+// A wish of ours is on its way, or under way.
+bool is_wished(const model::Sandbox& sandbox) {
+  switch (sandbox.phase) {
+    case Phase::pausing:
+    case Phase::stopping: return true;
+    case Phase::paused: return sandbox.desired == Desired::running;
+    case Phase::scheduled: return sandbox.running_since.has_value();
+    default: return false;
+  }
+}
+
+}  // namespace
+
 void renew_ttl(model::Sandbox& sandbox, WallTime now) {
   sandbox.expires_at.reset();
   const std::int64_t ttl = sandbox.spec.ttl_seconds;
   if (ttl > 0) sandbox.expires_at = now + std::chrono::seconds(std::min(ttl, kTtlSecondsMax));
 }
-
-}  // namespace
 
 Result<SandboxRef> Decisions::find_wanted(const SandboxId& id) const {
   SandboxRef sandbox = state_.find(id);
@@ -66,7 +76,40 @@ Result<void> Decisions::check_node_can(const model::Sandbox& sandbox, LifeVerb v
 }
 
 void Decisions::send_life(const model::Sandbox& sandbox, LifeVerb verb) {
-  state_.release(SendLife{sandbox.id, sandbox.uid, sandbox.node, verb, sandbox.revision});
+  wishes_[sandbox.id] = sandbox.revision;
+  repeat_life(sandbox, verb);
+}
+
+void Decisions::repeat_life(const model::Sandbox& sandbox, LifeVerb verb) {
+  // After a restart, the revision is at least that of the wish.
+  const std::int64_t order = wishes_.try_emplace(sandbox.id, sandbox.revision).first->second;
+  state_.release(SendLife{sandbox.id, sandbox.uid, sandbox.node, verb, order});
+}
+
+// The wish that was acknowledged last counts, whoever it was asked of.
+bool Decisions::is_overtaken(const model::Sandbox& sandbox, const model::NodeSandboxStatus& status) const {
+  if (!status.own_wish || !is_wished(sandbox)) return false;
+  const auto ours = wishes_.find(sandbox.id);
+  return status.order >= (ours == wishes_.end() ? sandbox.revision : ours->second);
+}
+
+SandboxRef Decisions::give_way(const model::Sandbox& sandbox) {
+  model::Sandbox next = sandbox;
+  const bool was_start = sandbox.phase == Phase::scheduled;
+  next.desired = sandbox.phase == Phase::paused ? Desired::paused : was_start ? Desired::stopped : Desired::running;
+  move(next, Event::wish_overtaken);
+  return state_.put(std::move(next));
+}
+
+// At rest it wants what the node wants.
+void Decisions::follow_desired(model::Sandbox& next, const model::NodeSandboxStatus& status) {
+  if (!status.desired) return;
+  const Desired wanted = *status.desired;
+  const bool is_rest = (next.phase == Phase::running && wanted == Desired::running) ||
+                       (next.phase == Phase::paused && wanted == Desired::paused) ||
+                       (is_over(next.phase) && wanted != Desired::paused);
+  if (is_rest) next.desired = wanted;
+  if (is_rest) wishes_.erase(next.id);
 }
 
 Result<SandboxRef> Decisions::pause(const SandboxId& id) {
@@ -237,13 +280,13 @@ void Decisions::go_on_after_stop(const model::Sandbox& stopped) {
 
 void Decisions::take_up_life(const model::Sandbox& sandbox) {
   switch (sandbox.phase) {
-    case Phase::pausing: return send_life(sandbox, LifeVerb::pause);
+    case Phase::pausing: return repeat_life(sandbox, LifeVerb::pause);
     case Phase::paused:
-      if (sandbox.desired == Desired::running) send_life(sandbox, LifeVerb::resume);
+      if (sandbox.desired == Desired::running) repeat_life(sandbox, LifeVerb::resume);
       return;
-    case Phase::stopping: return send_life(sandbox, LifeVerb::stop);
+    case Phase::stopping: return repeat_life(sandbox, LifeVerb::stop);
     case Phase::scheduled:
-      if (sandbox.running_since) send_life(sandbox, LifeVerb::start);
+      if (sandbox.running_since) repeat_life(sandbox, LifeVerb::start);
       return;
     default: return;
   }

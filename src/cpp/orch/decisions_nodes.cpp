@@ -227,14 +227,24 @@ void Decisions::observe_status(const model::Node& node, Stream& stream, const mo
 
 void Decisions::apply_status(const model::Node& node, const Stream& stream, const model::Sandbox& sandbox,
                              const model::NodeSandboxStatus& status) {
+  if (is_overtaken(sandbox, status)) {
+    const SandboxRef free = give_way(sandbox);
+    return apply_status(node, stream, *free, status);
+  }
   if (is_old_end(sandbox, status)) return take_up_life(sandbox);
   // Asked for and not so: the call may have been answered by a life of the agent that went on otherwise.
-  if (sandbox.phase == Phase::pausing && status.phase == Phase::running) take_up_life(sandbox);
+  const bool is_wished_away = sandbox.phase == Phase::pausing || sandbox.phase == Phase::stopping;
+  if (is_wished_away && !stream.polled && status.phase == Phase::running) take_up_life(sandbox);
   auto event = event_of(status.phase);
+  const bool is_another_life = status.started_at && status.started_at != sandbox.running_since;
+  const bool was_over = sandbox.phase == Phase::stopped || sandbox.phase == Phase::failed;
+  const bool has_ports = sandbox.ports.size() == sandbox.spec.ports.size() && !state_.is_stand_in(sandbox);
+  if (event == lifecycle::Event::node_running && was_over && is_another_life && has_ports)
+    event = lifecycle::Event::node_started;
   // A look at a polled node may fall into a moment in which its runtime did not answer.
-  const bool is_alive_after_all = stream.polled && event == lifecycle::Event::node_running &&
-                                  sandbox.phase == Phase::failed && sandbox.ports.size() == sandbox.spec.ports.size();
-  if (is_alive_after_all && !state_.is_stand_in(sandbox)) event = lifecycle::Event::node_recovered;
+  const bool is_alive_after_all =
+      stream.polled && event == lifecycle::Event::node_running && sandbox.phase == Phase::failed && has_ports;
+  if (is_alive_after_all) event = lifecycle::Event::node_recovered;
   const auto phase = event ? lifecycle::next(sandbox.phase, *event) : std::nullopt;
   if (!phase) return;
   if (*phase == Phase::failed && choose_other_port(sandbox, bounded(status.error))) return;
@@ -250,7 +260,9 @@ void Decisions::apply_status(const model::Node& node, const Stream& stream, cons
     // One that was paused is in the same life.
     if (!sandbox.running_since || sandbox.phase != Phase::paused)
       next.running_since = status.started_at ? *status.started_at : state_.wall_now();
+    if (was_over) renew_ttl(next, state_.wall_now());
   }
+  if (next.phase == Phase::running && is_another_life) next.running_since = status.started_at;
   const bool has_ended = next.phase == Phase::stopped || next.phase == Phase::failed;
   if (has_ended && next.phase != sandbox.phase) {
     next.ended_at = status.ended_at ? *status.ended_at : state_.wall_now();
@@ -259,6 +271,9 @@ void Decisions::apply_status(const model::Node& node, const Stream& stream, cons
   const bool wants_reason = sandbox.last_error.empty() || awaits_reason(sandbox);
   if (next.phase == Phase::failed && wants_reason) next.last_error = failure_text(status);
   if (next.phase == Phase::stopped && !status.error.empty()) next.last_error = bounded(status.error);
+  // A resume that the node does not know yet stands.
+  const bool is_resumed = sandbox.phase == Phase::paused && sandbox.desired == model::Desired::running;
+  if (!is_resumed || next.phase != Phase::paused) follow_desired(next, status);
   if (next == sandbox) return;
   const bool is_restart =
       sandbox.phase == Phase::stopping && next.phase == Phase::stopped && sandbox.desired == model::Desired::running;

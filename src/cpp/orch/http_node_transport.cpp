@@ -65,6 +65,7 @@ std::string header_of(const http::ClientResponse& response, const char* name) {
 
 // What was asked for has come true before.
 bool is_so_already(ports::LifeVerb verb, std::string_view reason) {
+  if (reason == "outdated") return true;  // and what came later is so: the stream tells
   switch (verb) {
     case ports::LifeVerb::pause: return reason == "already_paused";
     case ports::LifeVerb::resume: return reason == "not_paused";

@@ -115,7 +115,7 @@ Task<Result<void>> change_on(node::Agent& agent, SandboxId id, node::LifeAsk ask
   }
   if (done) co_return Result<void>();
   const auto reasons = done.error().reasons();  // error() returns a copy
-  if (!reasons.empty() && reasons.front() == is_so) co_return Result<void>();
+  if (!reasons.empty() && (reasons.front() == is_so || reasons.front() == "outdated")) co_return Result<void>();
   co_return done.error();
 }
 

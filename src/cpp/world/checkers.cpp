@@ -46,7 +46,7 @@ Problems check_capacity(const View& view) {
   Problems problems;
   std::map<NodeId, std::pair<std::int64_t, std::int64_t>> promised;
   for (const model::Sandbox& sandbox : view.sandboxes) {
-    if (!may_run(sandbox.phase)) continue;
+    if (!may_run(sandbox.phase) || was_node_asked(view.ledger, sandbox.id)) continue;
     promised[sandbox.node].first += model::total_request_cpu_milli(sandbox.spec);
     promised[sandbox.node].second += model::total_request_memory_bytes(sandbox.spec);
   }

@@ -14,7 +14,13 @@ struct LedgerEntry {
   bool may_expire = false;   // it has a time to live
   bool delete_sent = false;  // from here on it may go at any moment
   bool delete_acknowledged = false;
+  bool node_was_asked = false;  // itself, to start it: the control plane had no say in the room that it takes
 };
 using Ledger = std::map<SandboxId, LedgerEntry>;
+
+[[nodiscard]] inline bool was_node_asked(const Ledger& ledger, const SandboxId& id) {
+  const auto found = ledger.find(id);
+  return found != ledger.end() && found->second.node_was_asked;
+}
 
 }  // namespace sandboxd::world

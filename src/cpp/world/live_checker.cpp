@@ -151,7 +151,7 @@ void LiveChecker::subtract(const model::Sandbox& sandbox) {
     const auto owner = ports_.find({sandbox.node, port.host_port});
     if (owner != ports_.end() && owner->second == sandbox.id) ports_.erase(owner);
   }
-  if (!may_run(sandbox.phase)) return;
+  if (counted_.erase(sandbox.id) == 0) return;
   NodeBooks& books = nodes_[sandbox.node];
   books.promised_cpu_milli -= model::total_request_cpu_milli(sandbox.spec);
   books.promised_memory_bytes -= model::total_request_memory_bytes(sandbox.spec);
@@ -165,7 +165,8 @@ void LiveChecker::add(const model::Sandbox& sandbox) {
            sandbox.id.str() + " while " + owner->second.str() + " has it");
     }
   }
-  if (!may_run(sandbox.phase)) return;
+  if (!may_run(sandbox.phase) || was_node_asked(ledger_, sandbox.id)) return;
+  counted_.insert(sandbox.id);
   NodeBooks& books = nodes_[sandbox.node];
   books.promised_cpu_milli += model::total_request_cpu_milli(sandbox.spec);
   books.promised_memory_bytes += model::total_request_memory_bytes(sandbox.spec);

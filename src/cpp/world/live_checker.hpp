@@ -73,6 +73,7 @@ class LiveChecker {
   std::map<SandboxId, orch::SandboxRef> known_;
   std::map<std::pair<NodeId, int>, SandboxId> ports_;
   std::map<std::string, NodeId> went_to_;  // by uid: the one node that was asked to run it
+  std::set<SandboxId> counted_;            // in what their node is promised
   std::set<std::string> told_;             // every uid that was ever heard of
   std::map<std::string, MonoTime> accepted_at_;
   std::int64_t last_ = 0;

@@ -172,7 +172,27 @@ Result<void> ModelNode::start_again(model::NodeSandbox& sandbox) {
   return {};
 }
 
-// What is so already is so.
+Result<void> ModelNode::change(model::NodeSandbox& sandbox, ports::LifeVerb verb) {
+  using ports::LifeVerb;
+  const Phase before = sandbox.phase;
+  const bool may_end = before == Phase::running || before == Phase::paused || before == Phase::creating;
+  if (verb == LifeVerb::pause && before != Phase::running && before != Phase::paused)
+    return Error(ErrorCode::conflict, "sandbox " + sandbox.id.str() + " is not running");
+  if (verb == LifeVerb::start) SBX_CHECK(start_again(sandbox));
+  if (verb == LifeVerb::pause) sandbox.phase = Phase::paused;
+  if (verb == LifeVerb::resume && before == Phase::paused) sandbox.phase = Phase::running;
+  if (verb == LifeVerb::stop && may_end) {
+    sandbox.phase = Phase::stopping;
+    work_->spawn("stop", finish_stop(sandbox.id, sandbox.uid, life_));
+  }
+  if (sandbox.phase == before) return {};
+  sandbox.desired = verb == LifeVerb::pause  ? model::Desired::paused
+                    : verb == LifeVerb::stop ? model::Desired::stopped
+                                             : model::Desired::running;
+  return {};
+}
+
+// What is so already is so, and what comes too late is nobody's wish any more.
 Task<Result<void>> ModelNode::change_life(SandboxId id, std::string uid, ports::LifeVerb verb, std::int64_t order) {
   const std::uint64_t life = life_;
   co_await clock_.sleep_for(between(std::chrono::microseconds(100), std::chrono::milliseconds(3)));
@@ -180,21 +200,14 @@ Task<Result<void>> ModelNode::change_life(SandboxId id, std::string uid, ports::
   const auto found = machine.find(id);
   if (found == machine.end() || found->second.uid != uid || found->second.phase == Phase::deleting)
     co_return Error(ErrorCode::not_found, "not found");
-  std::int64_t& latest = orders_[uid];
-  if (order < latest) co_return Error(ErrorCode::conflict, "a later wish has come before this one");
-  latest = order;
   model::NodeSandbox& sandbox = found->second;
+  const bool is_late = order < sandbox.order || (order == sandbox.order && sandbox.own_wish);
+  if (order != 0 && is_late) co_return Result<void>();
+  if (order != 0) sandbox.order = order;
+  if (order != 0) sandbox.own_wish = false;
   const Phase before = sandbox.phase;
-  const bool may_end = before == Phase::running || before == Phase::paused || before == Phase::creating;
-  if (verb == ports::LifeVerb::pause && before == Phase::running) sandbox.phase = Phase::paused;
-  if (verb == ports::LifeVerb::pause && before != Phase::running && before != Phase::paused)
-    co_return Error(ErrorCode::conflict, "sandbox " + id.str() + " is not running");
-  if (verb == ports::LifeVerb::resume && before == Phase::paused) sandbox.phase = Phase::running;
-  if (verb == ports::LifeVerb::stop && may_end) {
-    sandbox.phase = Phase::stopping;
-    work_->spawn("stop", finish_stop(id, uid, life_));
-  }
-  if (verb == ports::LifeVerb::start) SBX_CO_CHECK(start_again(sandbox));
+  SBX_CO_CHECK(change(sandbox, verb));
+  if (order == 0) sandbox.own_wish = true;
   if (sandbox.phase != before) publish(model::status_of(sandbox));
   co_return Result<void>();
 }

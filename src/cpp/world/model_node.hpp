@@ -44,6 +44,7 @@ class ModelNode final : public sim::SimNodeServer {
 
   [[nodiscard]] Task<Result<void>> create(model::NodeCreateRequest request) override;
   [[nodiscard]] Task<Result<void>> remove(SandboxId id, std::string uid) override;
+  // With `order` 0: asked of the node itself.
   [[nodiscard]] Task<Result<void>> change_life(SandboxId id, std::string uid, ports::LifeVerb verb,
                                                std::int64_t order) override;
   [[nodiscard]] Result<std::unique_ptr<ports::NodeWatch>> subscribe() override;
@@ -69,6 +70,7 @@ class ModelNode final : public sim::SimNodeServer {
   [[nodiscard]] Task<void> provision(SandboxId id, std::string uid, std::uint64_t life);
   [[nodiscard]] Task<void> finish_stop(SandboxId id, std::string uid, std::uint64_t life);
   [[nodiscard]] Result<void> start_again(model::NodeSandbox& sandbox);
+  [[nodiscard]] Result<void> change(model::NodeSandbox& sandbox, ports::LifeVerb verb);
   [[nodiscard]] Task<void> finish_removal(SandboxId id, std::string uid, std::uint64_t life);
   [[nodiscard]] Task<void> report_regularly(std::uint64_t life);
   [[nodiscard]] Result<void> admit(const model::NodeCreateRequest& request) const;
@@ -81,7 +83,6 @@ class ModelNode final : public sim::SimNodeServer {
   Random random_;
   ModelNodeOptions options_;
   std::set<std::pair<SandboxId, std::string>> tombstones_;
-  std::map<std::string, std::int64_t> orders_;  // by uid: the latest wish
   std::vector<std::shared_ptr<Subscriber>> subscribers_;
   bool up_ = false;
   std::uint64_t life_ = 0;

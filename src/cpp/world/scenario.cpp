@@ -114,6 +114,7 @@ void read(const Reader& in, Workload& load) {
   in.read("cordon_permille", load.cordon_permille);
   in.read("ending_permille", load.ending_permille);
   in.read("restart_permille", load.restart_permille);
+  load.life_permille = 0;  // a scenario from before there were any says nothing of them
   in.read("life_permille", load.life_permille);
   const bool in_range = load.clients >= 0 && load.live_max > 0 && load.ports_max >= 0 && load.pause_min.count() >= 0 &&
                         load.pause_max >= load.pause_min && load.ttl_permille >= 0 && load.selector_permille >= 0 &&

@@ -1,9 +1,12 @@
 #include "world/workload.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace sandboxd::world {
 namespace {
+
+constexpr std::uint64_t kAskNodePermille = 250;  // of the wishes about a sandbox that is there
 
 // Most go on until they are ended; some jobs end well or badly by themselves, or cannot start.
 void draw_command(Random& random, const Workload& load, model::Container& container) {
@@ -137,6 +140,23 @@ Task<void> create_again(Client& client, std::shared_ptr<ControlPlane> plane) {
   if (!plane->dead && answer) client.cluster.violate("sandbox " + id.str() + " was created twice");
 }
 
+constexpr ports::LifeVerb kVerbs[] = {ports::LifeVerb::pause, ports::LifeVerb::resume, ports::LifeVerb::stop,
+                                      ports::LifeVerb::start};
+
+// Of the node itself, past the control plane.
+Task<void> ask_node(Client& client, orch::SandboxRef sandbox) {
+  const auto& nodes = client.cluster.nodes;
+  const auto found = std::find_if(nodes.begin(), nodes.end(), [&](const auto& one) { return one.id == sandbox->node; });
+  const ports::LifeVerb verb = kVerbs[client.random.below(std::size(kVerbs))];
+  if (found == nodes.end() || !found->is_up()) co_return;
+  const std::shared_ptr<sim::SimNodeServer> server = found->machine ? found->machine->server() : found->light;
+  if (verb == ports::LifeVerb::start) client.cluster.ledger[sandbox->id].node_was_asked = true;
+  const auto answer = co_await server->change_life(sandbox->id, sandbox->uid, verb, 0);
+  if (!answer) co_return;
+  const std::string what(ports::to_string(verb));
+  client.cluster.note(what + " " + sandbox->id.str() + " acknowledged by its node");
+}
+
 // A pause, a stop and so on of one of its own. What may be asked is the service's to say.
 Task<void> change_life(Client& client, std::shared_ptr<ControlPlane> plane) {
   const SandboxId id = client.live[client.random.below(client.live.size())];
@@ -144,6 +164,7 @@ Task<void> change_life(Client& client, std::shared_ptr<ControlPlane> plane) {
   const auto known = co_await service.get(id);
   // One that never ran may begin again as another life, which is not what the ledger knows.
   if (plane->dead || !known || !(*known)->running_since) co_return;
+  if (client.random.chance(kAskNodePermille)) co_return co_await ask_node(client, *known);
   Result<orch::SandboxRef> answer = Error();
   const char* what = "";
   switch (client.random.below(5)) {

@@ -36,7 +36,7 @@ struct Workload {
   int pair_permille = 150;      // how many have two containers
   int cordon_permille = 300;    // of the calls that cordon a node or lift that
   int ending_permille = 170;    // of all containers: those that end by themselves or cannot start
-  int life_permille = 0;        // of what is not a create: pauses, stops, starts and so on
+  int life_permille = 150;      // of what is not a create: pauses, stops, starts and so on
   int restart_permille = 150;   // of all sandboxes: those that are started again, always or after a failure
 
   friend bool operator==(const Workload&, const Workload&) = default;

@@ -76,7 +76,7 @@ def test_a_fleet_of_light_nodes_says_how_it_went() -> None:
 
 
 def test_a_policy_decides_where_sandboxes_go_and_is_replayed() -> None:
-    load = Workload(clients=3, live_max=8, cpu_milli_max=500, ending_permille=0, ttl_permille=0)
+    load = Workload(clients=3, live_max=8, cpu_milli_max=500, ending_permille=0, ttl_permille=0, life_permille=0)
 
     def world(policy: SchedulingPolicy | str) -> World:
         one = World(3, nodes=8, policy=policy, workload=load, faults=False, images_ready=True)

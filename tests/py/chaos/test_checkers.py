@@ -146,7 +146,7 @@ def test_one_slot_more_than_the_pool_holds_is_counted(instance: Instance) -> Non
 
 
 def test_planted_nft_element_is_found(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the port map is called: one more element in it is a leak. (Planted by another program, it would not last.)"""
+    """Whatever the port map is called: one more element in it is a leak. (The node would take it away at once.)"""
     from support import leak_checker
     from support.leak_checker import nft_elements, published_in_nft
 

@@ -175,6 +175,25 @@ def test_wishes_come_true_over_a_kill_of_the_node_agent(platform: Instance, name
     remove(platform, name)
 
 
+def test_what_a_node_was_asked_for_itself_is_followed(platform: Instance, name: str) -> None:
+    platform.create(name, image=images.WEB, ports=(8000,), cpu="200m")
+    platform.wait_phase(name, "Running")
+    port = platform.host_port(name)
+    for verb, phase_then in (("pause", "Paused"), ("resume", "Running"), ("stop", "Stopped"), ("start", "Running")):
+        ask(platform, name, verb, status=202 if verb == "start" else 200)
+        platform.wait_phase(name, phase_then)
+    assert wait_page(f"http://127.0.0.1:{port}")
+    ask(platform, name, "stop")
+    platform.wait_phase(name, "Stopped")
+    platform.kill_and_wait_back("orch")
+    platform.kill_and_wait_back("node")
+    assert wish(platform, name, "stop", 409)["reason"] == "already_stopped"
+    wish(platform, name, "start")
+    platform.wait_phase(name, "Running")
+    assert platform.host_port(name) == port
+    remove(platform, name)
+
+
 def test_what_cannot_be_is_refused_with_its_reason(platform: Instance, name: str) -> None:
     platform.create(name, args=["/bin/sleep", "600"])
     platform.wait_phase(name, "Running")

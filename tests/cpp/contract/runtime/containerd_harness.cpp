@@ -1,5 +1,6 @@
 // The real thing: a private containerd, both handlers. One daemon serves all cases of the process.
 #include "aio/system_clock.hpp"
+#include "containerd/cgroup_meter.hpp"
 #include "containerd/containerd_runtime.hpp"
 #include "contract/runtime/runtime_contract.hpp"
 #include "support/private_containerd.hpp"
@@ -15,24 +16,26 @@ struct Shared {
   std::string image = daemon.import_busybox();
 };
 
-std::unique_ptr<Shared>& shared() {
+std::unique_ptr<Shared>& shared_slot() {
   static std::unique_ptr<Shared> instance;
   return instance;
+}
+
+std::unique_ptr<Shared>& shared() {
+  if (!shared_slot()) shared_slot() = std::make_unique<Shared>();
+  return shared_slot();
 }
 
 // Tears the daemon down before statics die, also when a case failed.
 class SharedEnd final : public testing::Environment {
  public:
-  void TearDown() override { shared().reset(); }
+  void TearDown() override { shared_slot().reset(); }
 };
 const auto* const kRegistered = testing::AddGlobalTestEnvironment(new SharedEnd);
 
 class ContainerdHarness final : public RuntimeHarness {
  public:
-  explicit ContainerdHarness(std::string handler) : handler_(std::move(handler)) {
-    if (!shared()) shared() = std::make_unique<Shared>();
-    start();
-  }
+  explicit ContainerdHarness(std::string handler) : handler_(std::move(handler)) { start(); }
   ~ContainerdHarness() override { stop(); }
 
   ports::SandboxRuntime& runtime() override { return *runtime_; }
@@ -46,6 +49,9 @@ class ContainerdHarness final : public RuntimeHarness {
   [[nodiscard]] std::string network_namespace() const override { return shared()->network.path(); }
   [[nodiscard]] std::string prefix() const override { return shared()->daemon.name() + "-" + handler_ + "-"; }
   boost::asio::io_context& io() override { return io_; }
+  ports::ImageLibrary& library() override { return *runtime_; }
+  ports::UsageMeter& meter() override { return meter_; }
+  void note_running(const std::string&, std::int64_t) override {}
 
  private:
   void start() {
@@ -62,6 +68,7 @@ class ContainerdHarness final : public RuntimeHarness {
   boost::asio::io_context io_;
   aio::SystemClock clock_;
   std::unique_ptr<containerd::ContainerdRuntime> runtime_;
+  containerd::CgroupMeter meter_{shared()->daemon.options("t").cgroup_parent};
 };
 
 }  // namespace

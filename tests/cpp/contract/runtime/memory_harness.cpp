@@ -1,6 +1,8 @@
 // The deterministic adapter. Its latencies are short, so that the real clock serves.
 #include "aio/system_clock.hpp"
 #include "contract/runtime/runtime_contract.hpp"
+#include "sim/memory_library.hpp"
+#include "sim/memory_meter.hpp"
 #include "sim/memory_runtime.hpp"
 
 namespace sandboxd::test {
@@ -15,7 +17,10 @@ class MemoryHarness final : public RuntimeHarness {
   ~MemoryHarness() override { run_task(io_, machine_->stop()); }
 
   ports::SandboxRuntime& runtime() override { return *runtime_; }
-  void restart() override { runtime_ = std::make_unique<sim::MemoryRuntime>(machine_); }
+  void restart() override {
+    runtime_ = std::make_unique<sim::MemoryRuntime>(machine_);
+    library_ = std::make_unique<sim::MemoryLibrary>(machine_);
+  }
   [[nodiscard]] std::string image() const override { return "sbxt-busybox:1"; }
   [[nodiscard]] std::string spare_image() override {
     const std::string name = "docker.io/library/sbxt-spare:" + std::to_string(++spares_);
@@ -26,6 +31,11 @@ class MemoryHarness final : public RuntimeHarness {
   [[nodiscard]] std::string network_namespace() const override { return "/run/netns/none"; }
   [[nodiscard]] std::string prefix() const override { return "memory-"; }
   boost::asio::io_context& io() override { return io_; }
+  ports::ImageLibrary& library() override { return *library_; }
+  ports::UsageMeter& meter() override { return meter_; }
+  void note_running(const std::string& key, std::int64_t memory_limit) override {
+    meter_.usage[key] = {1'000'000, 4 << 20, memory_limit, 1};
+  }
 
  private:
   static sim::MemoryRuntimeOptions options() {
@@ -40,6 +50,8 @@ class MemoryHarness final : public RuntimeHarness {
   aio::SystemClock clock_;
   std::shared_ptr<sim::MemoryRuntimeMachine> machine_;
   std::unique_ptr<sim::MemoryRuntime> runtime_;
+  std::unique_ptr<sim::MemoryLibrary> library_;
+  sim::MemoryMeter meter_;
 };
 
 }  // namespace

@@ -1,8 +1,11 @@
-// What every ports::SandboxRuntime must do. The cases are in runtime_contract.cpp; an executable per adapter brings its
+// What every ports::SandboxRuntime must do, and the ports that look at the same machine: ImageLibrary, UsageMeter. The
+// cases are in runtime_contract.cpp, life_contract.cpp, library_contract.cpp; an executable per adapter brings its
 // harnesses. Commands are those of busybox, of which the memory runtime understands a few.
 #pragma once
 
+#include "ports/image_library.hpp"
 #include "ports/sandbox_runtime.hpp"
+#include "ports/usage_meter.hpp"
 #include "support/run_task.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -28,6 +31,11 @@ class RuntimeHarness {
   [[nodiscard]] virtual std::string network_namespace() const = 0;  // path
   [[nodiscard]] virtual std::string prefix() const = 0;             // of container keys, unique on the machine
   [[nodiscard]] virtual boost::asio::io_context& io() = 0;
+  // The other ports of the same machine.
+  [[nodiscard]] virtual ports::ImageLibrary& library() = 0;
+  [[nodiscard]] virtual ports::UsageMeter& meter() = 0;
+  // A container runs, within this limit of memory: where usage is not measured, it is put there.
+  virtual void note_running(const std::string& key, std::int64_t memory_limit) = 0;
 
   template <class T>
   T run(Task<T> task) {

@@ -237,6 +237,57 @@ TEST_F(LifeTest, a_stop_while_it_is_made_and_another_start) {
   delete_and_expect_clean();
 }
 
+class Wishes : public LifeTest {
+ protected:
+  LifeAsk ordered(std::int64_t order) { return {"", Until::gone, std::nullopt, order}; }
+  Result<model::NodeSandbox> pause_as(std::int64_t order) { return run(agent_->pause(SandboxId("a"), ordered(order))); }
+  Result<model::NodeSandbox> resume_as(std::int64_t order) {
+    return run(agent_->resume(SandboxId("a"), ordered(order)));
+  }
+};
+
+TEST_F(Wishes, a_late_one_changes_nothing_over_a_restart_of_the_agent) {
+  start_agent();
+  create(request());
+  ASSERT_TRUE(pause_as(5));
+  ASSERT_TRUE(resume_as(7));
+  restart_agent();
+  EXPECT_EQ(reason(pause_as(6)), "outdated");
+  EXPECT_EQ(phase("a"), Phase::running);
+  ASSERT_TRUE(pause_as(8));
+  EXPECT_TRUE(agent_->status(SandboxId("a"))->order == 8);
+  delete_and_expect_clean();
+}
+
+TEST_F(Wishes, one_that_was_refused_makes_earlier_ones_late_too) {
+  start_agent();
+  create(request());
+  ASSERT_TRUE(pause_as(5));
+  EXPECT_EQ(reason(pause_as(7)), "already_paused");
+  restart_agent();
+  EXPECT_EQ(reason(resume_as(6)), "outdated");
+  EXPECT_EQ(phase("a"), Phase::paused);
+  delete_and_expect_clean();
+}
+
+TEST_F(Wishes, one_of_the_nodes_own_is_later_than_what_came_before_it) {
+  start_agent();
+  create(request());
+  ASSERT_TRUE(pause_as(5));
+  ASSERT_TRUE(resume());
+  EXPECT_TRUE(agent_->status(SandboxId("a"))->own_wish);
+  restart_agent();
+  EXPECT_EQ(reason(pause_as(5)), "outdated") << "repeated";
+  EXPECT_EQ(phase("a"), Phase::running);
+  EXPECT_EQ(reason(resume()), "not_paused");
+  ASSERT_TRUE(pause_as(6));
+  EXPECT_FALSE(agent_->status(SandboxId("a"))->own_wish);
+  EXPECT_EQ(reason(pause()), "already_paused");
+  ASSERT_FALSE(pause_as(6)) << "the same again is no late one:";
+  EXPECT_EQ(reason(pause_as(6)), "already_paused");
+  delete_and_expect_clean();
+}
+
 // What the agent does when it ends at any step, and starts again.
 class AtEachLifeStep : public LifeTest, public testing::WithParamInterface<std::tuple<std::string_view, int>> {
  protected:

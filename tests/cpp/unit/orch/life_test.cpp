@@ -184,5 +184,99 @@ TEST_F(LifeTest, late_calls_of_earlier_wishes_change_nothing) {
   EXPECT_EQ(phase("a"), Phase::running);
 }
 
+TEST_F(LifeTest, the_ports_of_a_stopped_one_are_nobody_elses) {
+  config_.host_port_min = config_.host_port_max = 21000;
+  start_with_running();
+  ASSERT_TRUE(stop_it());
+  ASSERT_EQ(reach(Phase::stopped), Phase::stopped);
+  ASSERT_EQ(get("a")->ports.at(0).host_port, 21000);
+  ASSERT_TRUE(run(service_->create(sandbox("b", 500))));
+  run_for(std::chrono::seconds(2));
+  EXPECT_EQ(phase("b"), Phase::pending) << "there is room, and no port";
+  ASSERT_TRUE(start_it());
+  ASSERT_EQ(reach(Phase::running), Phase::running);
+  EXPECT_EQ(get("a")->ports.at(0).host_port, 21000);
+  ASSERT_TRUE(run(service_->remove(SandboxId("b"))));
+}
+
+class AskedOfTheNode : public LifeTest {
+ protected:
+  void ask(ports::LifeVerb verb) { ASSERT_TRUE(run(node_->change_life(SandboxId("a"), get("a")->uid, verb, 0))); }
+};
+
+TEST_F(AskedOfTheNode, what_it_did_is_shown_and_is_what_counts) {
+  ttl_ = 300;
+  start_with_running();
+  ask(ports::LifeVerb::pause);
+  ASSERT_EQ(reach(Phase::paused), Phase::paused);
+  EXPECT_EQ(get("a")->desired, Desired::paused);
+  crash_and_return();
+  run_for(std::chrono::seconds(10));
+  EXPECT_EQ(phase("a"), Phase::paused) << "nobody wants it to go on";
+  ask(ports::LifeVerb::resume);
+  ASSERT_EQ(reach(Phase::running), Phase::running);
+  EXPECT_EQ(get("a")->desired, Desired::running);
+  ask(ports::LifeVerb::stop);
+  ASSERT_EQ(reach(Phase::stopped), Phase::stopped);
+  EXPECT_EQ(get("a")->desired, Desired::stopped);
+  const auto since = get("a")->running_since;
+  ask(ports::LifeVerb::start);
+  ASSERT_EQ(reach(Phase::running), Phase::running);
+  EXPECT_EQ(get("a")->desired, Desired::running);
+  EXPECT_GT(get("a")->running_since, since);
+  EXPECT_FALSE(get("a")->ended_at);
+  EXPECT_TRUE(get("a")->expires_at) << "a life has its time";
+}
+
+TEST_F(AskedOfTheNode, a_stopped_one_can_be_started_here) {
+  start_with_running();
+  ask(ports::LifeVerb::stop);
+  ASSERT_EQ(reach(Phase::stopped), Phase::stopped);
+  ASSERT_TRUE(start_it());
+  EXPECT_EQ(reach(Phase::running), Phase::running);
+}
+
+TEST_F(AskedOfTheNode, a_start_is_seen_by_a_control_plane_that_was_away) {
+  start_with_running();
+  ASSERT_TRUE(stop_it());
+  ASSERT_EQ(reach(Phase::stopped), Phase::stopped);
+  transport_.detach(7);
+  ask(ports::LifeVerb::start);
+  run_for(std::chrono::seconds(2));
+  crash_and_return();
+  EXPECT_EQ(phase("a"), Phase::stopped);
+  transport_.attach(7, node_);
+  EXPECT_EQ(reach(Phase::running), Phase::running);
+}
+
+// The answer to the stop is lost, and the node is asked for the opposite before the stop is repeated.
+TEST_F(AskedOfTheNode, a_repeated_wish_does_not_undo_a_later_one) {
+  start_with_running();
+  const std::string uid = get("a")->uid;
+  transport_.detach(7);
+  ASSERT_TRUE(stop_it());
+  const auto order = get("a")->revision;
+  ASSERT_TRUE(run(node_->change_life(SandboxId("a"), uid, ports::LifeVerb::stop, order)));
+  run_for(std::chrono::seconds(1));
+  ask(ports::LifeVerb::start);
+  run_for(std::chrono::seconds(1));
+  ASSERT_EQ(node_->machine.at(SandboxId("a")).phase, Phase::running);
+  transport_.attach(7, node_);
+  run_for(std::chrono::seconds(60));
+  EXPECT_EQ(node_->machine.at(SandboxId("a")).phase, Phase::running);
+  EXPECT_EQ(phase("a"), Phase::running);
+  EXPECT_EQ(get("a")->desired, Desired::running);
+}
+
+TEST_F(AskedOfTheNode, a_wish_that_the_node_does_not_know_yet_stands) {
+  start_with_running();
+  transport_.detach(7);
+  ask(ports::LifeVerb::pause);
+  ASSERT_TRUE(stop_it());
+  transport_.attach(7, node_);
+  ASSERT_EQ(reach(Phase::stopped), Phase::stopped);
+  EXPECT_EQ(get("a")->desired, Desired::stopped);
+}
+
 }  // namespace
 }  // namespace sandboxd::orch

@@ -92,6 +92,9 @@ class ScriptedNode final : public sim::SimNodeServer {
   Task<Result<void>> remove(SandboxId id, std::string uid) override {
     return model_->remove(std::move(id), std::move(uid));
   }
+  Task<Result<void>> change_life(SandboxId id, std::string uid, ports::LifeVerb verb, std::int64_t order) override {
+    return model_->change_life(std::move(id), std::move(uid), verb, order);
+  }
   Result<std::unique_ptr<ports::NodeWatch>> subscribe() override { return model_->subscribe(); }
   Task<Result<ports::NodeAnswer>> call(ports::NodeCall call) override {
     calls.push_back(call);

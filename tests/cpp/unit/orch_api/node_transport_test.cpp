@@ -201,5 +201,50 @@ TEST_F(NodeTransportTest, a_refused_stream_says_what_the_node_said) {
       << "a stock node knows no follow";
 }
 
+TEST_F(NodeTransportTest, wishes_have_their_life_and_their_order) {
+  using ports::LifeVerb;
+  says(202, R"({"sandbox":{"id":"s/1","phase":"stopping"}})");
+  EXPECT_TRUE(run(transport_.change_life(node_, SandboxId("s/1"), "u 1", LifeVerb::stop, 17)));
+  EXPECT_EQ(last().method + " " + last().target, "POST /v1/sandboxes/s%2F1/stop?uid=u%201&order=17&wait=false");
+  for (const LifeVerb verb : {LifeVerb::pause, LifeVerb::resume, LifeVerb::start}) {
+    EXPECT_TRUE(run(transport_.change_life(node_, SandboxId("a"), "u", verb, 18)));
+    EXPECT_EQ(last().target, "/v1/sandboxes/a/" + std::string(ports::to_string(verb)) + "?uid=u&order=18");
+  }
+}
+
+TEST_F(NodeTransportTest, a_wish_that_is_so_already_has_come_true) {
+  using ports::LifeVerb;
+  const auto outcome = [&](LifeVerb verb, const char* reason) {
+    says(409, R"({"error":"no"})");
+    script_->headers = {{"X-Sandboxd-Reason", reason}, {"X-Sandboxd-Error", "conflict"}};
+    return run(transport_.change_life(node_, SandboxId("a"), "u", verb, 1));
+  };
+  EXPECT_TRUE(outcome(LifeVerb::pause, "already_paused"));
+  EXPECT_TRUE(outcome(LifeVerb::resume, "not_paused"));
+  EXPECT_TRUE(outcome(LifeVerb::stop, "already_stopped"));
+  EXPECT_TRUE(outcome(LifeVerb::start, "already_running"));
+  EXPECT_TRUE(outcome(LifeVerb::stop, "outdated")) << "a later one is so";
+  for (const char* reason : {"not_running", "deleting", "files_gone", "already_running", ""}) {
+    const auto refused = outcome(LifeVerb::pause, reason);
+    ASSERT_FALSE(refused) << reason;
+    EXPECT_EQ(refused.error().code(), ErrorCode::conflict) << reason;
+  }
+  EXPECT_FALSE(outcome(LifeVerb::start, "already_stopped")) << "of another verb";
+}
+
+TEST_F(NodeTransportTest, a_node_without_wishes_is_told_from_one_without_the_sandbox) {
+  const auto ask = [&] { return run(transport_.change_life(node_, SandboxId("a"), "u", ports::LifeVerb::pause, 1)); };
+  for (const int status : {404, 405}) {
+    says(status, "404 page not found");
+    EXPECT_EQ(ask().error().code(), ErrorCode::unsupported) << status;
+  }
+  says(404, R"({"error":"not found"})");
+  script_->headers = {{"X-Sandboxd-Error", "not_found"}};
+  EXPECT_EQ(ask().error().code(), ErrorCode::not_found);
+  says(503, R"({"error":"starting"})");
+  script_->headers = {{"X-Sandboxd-Error", "unavailable"}};
+  EXPECT_EQ(ask().error().code(), ErrorCode::unavailable);
+}
+
 }  // namespace
 }  // namespace sandboxd::orch

@@ -65,6 +65,26 @@ TEST_F(SqliteStores, a_database_of_the_first_schema_is_read_with_what_it_lacks_e
   EXPECT_TRUE(contents.answers.empty());
 }
 
+TEST_F(SqliteStores, a_sandbox_of_the_fifth_schema_is_read_and_ends_with_a_time_from_now_on) {
+  model::Sandbox stopped = test::full_sandbox();
+  put(stopped);
+  // As the version before left it.
+  change(control_plane_schema(), "ALTER TABLE sandboxes DROP COLUMN ended_at_ns; PRAGMA user_version = 5");
+  {
+    const auto store = SqliteStore::open(options()).value();
+    const auto contents = test::run_task(context_, store->load()).value();
+    ASSERT_EQ(contents.sandboxes.size(), 1U);
+    EXPECT_EQ(contents.sandboxes[0].id, stopped.id);
+    EXPECT_EQ(contents.sandboxes[0].spec, stopped.spec);
+    EXPECT_FALSE(contents.sandboxes[0].ended_at);
+  }
+  EXPECT_EQ(text("PRAGMA user_version"), "6");
+  stopped.ended_at = WallTime{1'700'000'000'000'000'007};
+  put(stopped);
+  const auto store = SqliteStore::open(options()).value();
+  EXPECT_EQ(test::run_task(context_, store->load()).value().sandboxes.at(0).ended_at, stopped.ended_at);
+}
+
 TEST_F(SqliteStores, aspects_of_a_sandbox_have_columns_of_their_own) {
   put(test::full_sandbox());
   EXPECT_EQ(
