@@ -2,7 +2,8 @@
 //
 // What an agent sends before anybody reads it is bounded twice: by the credit that it was granted, and by the number of
 // pieces, since a credit of bytes alone could be spent on a great many tiny ones. Pieces that follow each other are
-// joined; where they do not (the agent dropped something between) and too many wait, the newest is dropped here.
+// joined, unless each is a message; where they do not (the agent dropped something between) and too many wait, the
+// newest is dropped here.
 #pragma once
 
 #include "agent/protocol.hpp"
