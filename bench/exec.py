@@ -1,105 +1,189 @@
-"""What a command and a file cost through the node's routes, against what the agent itself needs inside.
+"""What a command and a file cost, at the node and through the control plane, against what the sandbox itself needs.
 
-    sudo python bench/exec.py [--rounds 300] [--handlers runc,runsc] [--megabytes 100]
+    sudo python bench/exec.py [--rounds 300] [--handlers runc,runsc] [--megabytes 100] [--only FIGURE,...]
 
-Ours: POST .../exec of `true` with a distinct argument on a kept-alive connection. Floor: what the agent measured for
-the same fork and exec (`spawn_ns` in the same answer). 20 at once: the time until all of 20 are answered, against the
-sum of their spawns over the machine's cores. Throughput: the output of a command, and a file down and up, in MiB/s.
-Results go to bench/results/.
+Everything is asked of a real sandbox, through the control plane (`api`, the port that users have) and at its node.
+
+- `true`: POST .../exec of `true` with a distinct argument on a kept-alive connection; floor: what the agent measured
+  for the same fork and exec (`spawn_ns` of the same answer). Aim: at most 1.5 ms more.
+- `at_once`: until 20 parallel ones are all answered; floor, in turn: a program inside that starts 20 and waits for
+  them. Aim: 1.5 times.
+- `bytes`: a command's output as ND-JSON, a file up and a file down; floor, in turn: the same bytes over a bare unix
+  socket of the same kind between a program inside and one on the host (`agent_channel.cpp`, target
+  `bench_agent_channel`). Aim: 0.6. With what each daemon worked for a MiB.
+- `log`: from a write inside to its first byte at a client that follows. Aim: 5 ms.
+- `ready`: how long after the start of a new sandbox's task (containerd's event, which only runc's shim sends) it is
+  Running, which its agent has greeted for by then, and what its first exec takes; and how long after the first line of
+  its own command. Aim: 10 ms to be ready.
+- `leftovers`: processes, descriptors, threads and memory of both daemons and of the sandbox before and after 1,000.
+
+Results go to bench/results/. Root; builds on the tests' own instance helper.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
-import os
-import statistics
-import sys
+import re
+import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from cluster import write_results
+from exec_parts import Door, Inside, Instance, all_at_once, percentiles, read_answer, weight
+from exec_speed import log_delay, throughput
+
 PARALLEL = 20
-sys.path.insert(0, str(ROOT / "tests/py"))
-
-from support.instance import Instance  # noqa: E402
-
-
-class Node:
-    """One kept-alive connection to a sandbox's routes."""
-
-    def __init__(self, instance: Instance, id: str) -> None:
-        self.http = http.client.HTTPConnection("127.0.0.1", instance.node_port, timeout=120)
-        self.path = f"/v1/sandboxes/{id}"
-
-    def call(self, method: str, path: str, body: Any = None) -> bytes:
-        self.http.request(method, self.path + path, body)
-        answer = self.http.getresponse()
-        data = answer.read()
-        assert answer.status in (200, 201, 204), f"{method} {path}: {answer.status} {data[:200]!r}"
-        return data
-
-    def exec(self, *argv: str) -> dict[str, Any]:
-        return dict(json.loads(self.call("POST", "/exec", json.dumps({"argv": argv, "keep_bytes": 65536}))))
+FIGURES = ("true", "at_once", "bytes", "log", "ready", "leftovers")
+MAIN = {
+    "name": "main",
+    "image": "sandboxd.test/box:1",
+    "args": ["sleep", "100000"],
+    "resource": {"cpu": "1500m", "memory": "512Mi", "ephemeral_storage": "1Gi"},
+}
 
 
-def percentiles(values: list[float]) -> dict[str, float]:
-    ordered = sorted(values)
-    return {"p50": round(statistics.median(ordered), 3), "p95": round(ordered[int(len(ordered) * 0.95)], 3)}
-
-
-def one_by_one(node: Node, rounds: int) -> dict[str, Any]:
+def one_by_one(door: Door, rounds: int) -> dict[str, Any]:
     """Milliseconds of each exec over HTTP, of its spawn inside, and of what is between."""
-    whole, spawn, over = [], [], []
+    whole, spawn = [], []
     for number in range(rounds + 20):
+        request = door.exec_request("/bin/true", str(number))
         before = time.perf_counter()
-        done = node.exec("/bin/true", str(number))
+        door.kept.sendall(request)
+        done = json.loads(read_answer(door.kept))
         took = (time.perf_counter() - before) * 1e3
-        assert done["command"]["exit_code"] == 0
-        assert done["command"]["argv"][1] == str(number)
-        if number < 20:
-            continue
-        whole.append(took)
-        spawn.append(done["spawn_ns"] / 1e6)
-        over.append(took - done["spawn_ns"] / 1e6)
-    return {"n": rounds, "exec_ms": percentiles(whole), "spawn_ms": percentiles(spawn), "over_ms": percentiles(over)}
+        assert (done["command"]["exit_code"], done["command"]["argv"][1]) == (0, str(number))
+        if number >= 20:
+            whole.append(took)
+            spawn.append(done["spawn_ns"] / 1e6)
+    over = [all - inner for all, inner in zip(whole, spawn, strict=True)]
+    return {"exec_ms": percentiles(whole), "spawn_ms": percentiles(spawn), "over_ms": percentiles(over)}
 
 
-def at_once(instance: Instance, id: str, rounds: int) -> dict[str, Any]:
-    """Milliseconds until 20 parallel execs are all answered, and the spawns' sum divided by the cores."""
-    nodes = [Node(instance, id) for _ in range(PARALLEL)]
-    whole, spawns = [], []
-    with ThreadPoolExecutor(PARALLEL) as pool:
+def at_once(doors: dict[str, Door], inside: Inside, rounds: int) -> dict[str, Any]:
+    """Milliseconds until 20 parallel execs are answered, and of 20 spawns inside, in turn."""
+    connections = {name: [door.connect() for _ in range(PARALLEL)] for name, door in doors.items()}
+    taken: dict[str, list[float]] = {"spawns": []}
+    for number in range(rounds + 2):
+        now = {"spawns": inside.spawns(PARALLEL)}
+        for name, door in doors.items():
+            words = [f"{number}-{one}" for one in range(PARALLEL)]
+            requests = [door.exec_request("/bin/echo", word) for word in words]
+            took, answers = all_at_once(connections[name], requests)
+            assert [json.loads(answer)["stdout"].strip() for answer in answers] == words
+            now[name] = took * 1e3
+        if number >= 2:
+            for name, value in now.items():
+                taken.setdefault(name, []).append(value)
+    out: dict[str, Any] = {name: percentiles(values) for name, values in taken.items()}
+    for name in doors:
+        ratios = [ours / floor for ours, floor in zip(taken[name], taken["spawns"], strict=True)]
+        out[f"{name}_of_floor"] = percentiles(ratios, 2)
+    return out
+
+
+def _next_start(events: IO[str]) -> float:
+    """Unix time of containerd's next event for the start of a task."""
+    for line in events:
+        if " /tasks/start " in line:
+            day, clock, fraction = re.match(r"(\S+) ([\d:]+)\.(\d+)", line).groups()  # type: ignore[union-attr]
+            second = datetime.strptime(f"{day} {clock}", "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+            return second.timestamp() + float(f"0.{fraction}")
+    raise AssertionError("containerd's events ended")
+
+
+def _at_node(instance: Instance, door: Door) -> dict[str, Any]:
+    """A sandbox as its node shows it; nothing before the node has heard of it."""
+    return dict(instance.node_client.get(door.path).json().get("sandbox", {}))
+
+
+def readiness(instance: Instance, handler: str, rounds: int) -> dict[str, Any]:
+    """Milliseconds from the start of a sandbox to Running at its node, and of its first exec."""
+    command = ["ctr", "-a", str(instance.containerd_socket), "-n", "k8s.io", "events"]
+    taken: dict[str, list[float]] = {"after_start_ms": [], "after_first_line_ms": [], "first_exec_ms": []}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as events:
         for number in range(rounds):
+            id = f"ready-{handler}-{number}"
+            instance.create(id, shell="echo up; exec sleep 100000", runtime=handler)
+            door = Door(instance.node_port, f"/v1/sandboxes/{id}")
+            deadline = time.monotonic() + 30
+            while (found := _at_node(instance, door)).get("phase") != "running":
+                assert time.monotonic() < deadline, found
             before = time.perf_counter()
-            done = list(pool.map(lambda node, n=number: node.exec("/bin/true", str(n)), nodes))
-            whole.append((time.perf_counter() - before) * 1e3)
-            spawns.append(sum(one["spawn_ns"] for one in done) / 1e6)
-    return {"n": rounds, "all_ms": percentiles(whole), "spawns_sum_ms": percentiles(spawns)}
+            door.exec("/bin/true", str(number))
+            taken["first_exec_ms"].append((time.perf_counter() - before) * 1e3)
+            at_running = datetime.fromisoformat(found["startedAt"]).timestamp()
+            if handler == "runc":
+                assert events.stdout is not None
+                taken["after_start_ms"].append((at_running - _next_start(events.stdout)) * 1e3)
+            taken["after_first_line_ms"].append((at_running - _first_line(instance, id)) * 1e3)
+            instance.delete(id)
+            instance.wait_gone(id)
+        events.terminate()
+    return {name: percentiles(values) for name, values in taken.items() if values}
 
 
-def throughput(node: Node, megabytes: int) -> dict[str, float]:
-    """MiB/s of a command's output, of a file up and of a file down."""
-    script = f"yes a line of text as programs print it | head -c {megabytes << 20}"
-    spec = {"argv": ["/bin/sh", "-c", script], "wait_for_reader": True}
-    command = json.loads(node.call("POST", "/commands", json.dumps(spec)))["command"]["id"]
-    before = time.perf_counter()
-    body = node.call("GET", f"/commands/{command}/output?stream=true")
-    output = megabytes / (time.perf_counter() - before)
-    assert json.loads(body.splitlines()[-1])["command"]["stdout_bytes"] == megabytes << 20
-    data = os.urandom(megabytes << 20)
-    before = time.perf_counter()
-    node.call("PUT", "/files?path=/bench", data)
-    up = megabytes / (time.perf_counter() - before)
-    before = time.perf_counter()
-    got = node.call("GET", "/files?path=/bench")
-    down = megabytes / (time.perf_counter() - before)
-    assert got == data
-    return {"megabytes": megabytes, "output": round(output, 1), "file_up": round(up, 1), "file_down": round(down, 1)}
+def _first_line(instance: Instance, id: str) -> float:
+    """Unix time at which the first line of a sandbox's output was read."""
+    deadline = time.monotonic() + 10
+    while not (lines := instance.get(f"/api/v1/sandboxes/{id}/logs")["logs"]["lines"]):
+        assert time.monotonic() < deadline, "no output"
+    stamp = next(word for word in lines[0].split() if word[:2] == "20")
+    return datetime.fromisoformat(stamp).timestamp()
+
+
+def leftovers(instance: Instance, door: Door, calls: int) -> dict[str, Any]:
+    """What the daemons and the sandbox hold before and after so many execs."""
+
+    def look() -> dict[str, Any]:
+        pids = {role: instance.pid(role) for role in ("node", "orch")}
+        (task,) = instance.task_pids().values()
+        held = {role: weight(pid) for role, pid in {**pids, "sandbox": task}.items() if pid}
+        held["inside"] = {"processes": len(door.call("GET", "/processes")["items"])}
+        held["commands"] = {"kept": len(door.call("GET", "/commands")["items"])}
+        return held
+
+    for number in range(calls // 2):
+        door.exec("/bin/echo", str(number))
+    before = look()
+    for number in range(calls):
+        assert door.exec("/bin/echo", str(number))["stdout"] == f"{number}\n"
+    time.sleep(1)  # what is forgotten after an answer
+    after = look()
+    drift = {name: {key: after[name][key] - value for key, value in held.items()} for name, held in before.items()}
+    return {"calls": calls, "before": before, "drift": drift}
+
+
+def measure(instance: Instance, handler: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """All figures of one handler."""
+    id = f"bench-{handler}"
+    instance.create(id, containers=[MAIN], runtime=handler)
+    instance.wait_phase(id, "Running")
+    node = Door(instance.node_port, f"/v1/sandboxes/{id}")
+    api = Door(instance.orch_port, f"/api/v1/sandboxes/{id}")
+    opensbx = Door(instance.orch_port, f"/v1/sandboxes/{id}")
+    doors = {"api": api, "node": node}
+    out: dict[str, Any] = {}
+    with Inside(instance, node) as inside:
+        for figure in arguments.only.split(","):
+            if figure == "true":
+                out[figure] = {name: one_by_one(door, arguments.rounds) for name, door in doors.items()}
+            elif figure == "at_once":
+                out[figure] = at_once(doors, inside, max(10, arguments.rounds // 10))
+            elif figure == "bytes":
+                pids = {role: pid for role in ("node", "orch") if (pid := instance.pid(role))}
+                out[figure] = throughput(doors, inside, pids, arguments.megabytes, arguments.transfers)
+            elif figure == "log":
+                out[figure] = log_delay(api, opensbx, 50)
+            elif figure == "ready":
+                out[figure] = readiness(instance, handler, 10)
+            else:
+                out[figure] = leftovers(instance, api, 1000)
+            print(handler, figure, json.dumps(out[figure]), flush=True)
+    instance.delete(id)
+    instance.wait_gone(id)
+    return out
 
 
 def main() -> None:
@@ -107,35 +191,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--megabytes", type=int, default=100)
+    parser.add_argument("--transfers", type=int, default=5)
     parser.add_argument("--handlers", default="runc,runsc")
+    parser.add_argument("--only", default=",".join(FIGURES))
     arguments = parser.parse_args()
     results: dict[str, Any] = {}
     instance = Instance()
     try:
         instance.up()
         for handler in arguments.handlers.split(","):
-            id = f"bench-{handler}"
-            main_container = {
-                "name": "main",
-                "image": "sandboxd.test/box:1",
-                "args": ["sleep", "100000"],
-                "resource": {"cpu": "1500m", "memory": "512Mi", "ephemeral_storage": "1Gi"},
-            }
-            instance.create(id, containers=[main_container], runtime=handler)
-            instance.wait_phase(id, "Running")
-            node = Node(instance, id)
-            results[handler] = one_by_one(node, arguments.rounds)
-            results[handler]["at_once"] = at_once(instance, id, max(10, arguments.rounds // 10))
-            results[handler]["mib_per_second"] = throughput(node, arguments.megabytes)
-            print(handler, json.dumps(results[handler], indent=1), flush=True)
-            instance.delete(id)
-            instance.wait_gone(id)
+            results[handler] = measure(instance, handler, arguments)
     finally:
         instance.destroy()
-    folder = ROOT / "bench/results"
-    folder.mkdir(exist_ok=True)
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    (folder / f"exec-{stamp}.json").write_text(json.dumps(results, indent=1) + "\n")
+    write_results("exec", results)
 
 
 if __name__ == "__main__":

@@ -144,6 +144,12 @@ struct Chunk {
     v(m.output)(m.position)(m.bytes);
   }
 };
+// What an encoded Chunk begins with; its bytes follow.
+[[nodiscard]] inline std::string encode_chunk_head(Output output, std::uint64_t position, std::size_t bytes) {
+  Encoder encoder;
+  encoder(output)(position)(static_cast<std::uint32_t>(bytes));
+  return encoder.take();
+}
 
 // The reply to an attach call: all output was given out, or follow was false.
 struct Ended {

@@ -86,12 +86,14 @@ struct Header {
   Type type{};
 };
 
-[[nodiscard]] inline std::string encode_frame(Type type, std::uint32_t call, std::string_view payload) {
+// kHeaderBytes bytes, of a payload with so many.
+[[nodiscard]] inline std::string encode_header(Type type, std::uint32_t call, std::size_t payload_bytes) {
   Encoder head;
-  head(static_cast<std::uint32_t>(payload.size()))(call)(type)(std::uint8_t{0})(std::uint8_t{0})(std::uint8_t{0});
-  std::string bytes = head.take();
-  bytes.append(payload);
-  return bytes;
+  head(static_cast<std::uint32_t>(payload_bytes))(call)(type)(std::uint8_t{0})(std::uint8_t{0})(std::uint8_t{0});
+  return head.take();
+}
+[[nodiscard]] inline std::string encode_frame(Type type, std::uint32_t call, std::string_view payload) {
+  return encode_header(type, call, payload.size()).append(payload);
 }
 // Of kHeaderBytes bytes. Nothing when they break a rule: the length, or the zeros.
 [[nodiscard]] inline std::optional<Header> decode_header(std::string_view bytes) {

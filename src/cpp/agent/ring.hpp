@@ -30,7 +30,7 @@ class Ring {
   void append(std::string_view bytes) {
     while (!bytes.empty()) {
       const std::size_t used = static_cast<std::size_t>(end_ - base_) % kChunkBytes;
-      if ((end_ - base_) / kChunkBytes >= chunks_.size()) chunks_.push_back(std::make_unique<Chunk>());
+      if ((end_ - base_) / kChunkBytes >= chunks_.size()) chunks_.emplace_back(new Chunk);  // not zeroed
       const std::size_t size = std::min(bytes.size(), kChunkBytes - used);
       std::memcpy(chunks_.back()->data() + used, bytes.data(), size);
       end_ += size;

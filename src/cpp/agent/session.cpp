@@ -15,14 +15,16 @@ std::size_t Channel::room() {
   return static_cast<std::size_t>(std::min<std::uint64_t>(may_send_, kDataBytesMax));
 }
 
-void Channel::send(std::string_view payload, std::size_t charge) {
+void Channel::send(std::string_view payload, std::size_t charge) { send({}, payload, charge); }
+
+void Channel::send(std::string_view head, std::string_view payload, std::size_t charge) {
   if (is_answered_) return;
   may_send_ -= std::min<std::uint64_t>(charge, may_send_);
-  session_.put(Type::data, number_, payload);
+  session_.put(Type::data, number_, head, payload);
 }
 
-void Channel::send_eof() { session_.put(Type::eof, number_, {}); }
-void Channel::send_cancel() { session_.put(Type::cancel, number_, {}); }
+void Channel::send_eof() { session_.put(Type::eof, number_); }
+void Channel::send_cancel() { session_.put(Type::cancel, number_); }
 
 void Channel::consumed(std::size_t bytes) {
   to_grant_ += bytes;
@@ -50,8 +52,8 @@ Session::~Session() {
   for (auto& [number, channel] : channels_) channel->call_.reset();
 }
 
-void Session::put(Type type, std::uint32_t call, std::string_view payload) {
-  out_.append(encode_frame(type, call, payload));
+void Session::put(Type type, std::uint32_t call, std::string_view head, std::string_view payload) {
+  out_.append(encode_header(type, call, head.size() + payload.size())).append(head).append(payload);
 }
 
 void Session::sent(std::size_t bytes) {

@@ -39,6 +39,8 @@ class Channel {
   [[nodiscard]] std::size_t room();
   // `charge`: how many bytes of the credit it costs; at most room().
   void send(std::string_view payload, std::size_t charge);
+  // The same of a payload in two parts, which need not be copied together first.
+  void send(std::string_view head, std::string_view payload, std::size_t charge);
   void send_eof();
   void send_cancel();
   // So many bytes of the other side's data are done with.
@@ -109,7 +111,8 @@ class Session {
   [[nodiscard]] static bool take_eof(Channel& channel, std::string_view payload);
   [[nodiscard]] static bool take_credit(Channel& channel, std::string_view payload);
   [[nodiscard]] bool take_request(const Header& header, std::string_view payload);
-  void put(Type type, std::uint32_t call, std::string_view payload);
+  void put(Type type, std::uint32_t call, std::string_view payload = {}) { put(type, call, {}, payload); }
+  void put(Type type, std::uint32_t call, std::string_view head, std::string_view payload);
   void drop_answered();
 
   Requests& requests_;

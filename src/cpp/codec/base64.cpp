@@ -22,14 +22,23 @@ constexpr std::array<std::uint8_t, 256> kValues = make_values();
 }  // namespace
 
 std::string encode_base64(std::string_view bytes) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-    for (std::size_t k = 0; k < 4; ++k) out += i + k <= bytes.size() ? kDigits[group >> (18 - 6 * k) & 63U] : '=';
+  std::string out((bytes.size() + 2) / 3 * 4, '=');
+  char* to = out.data();
+  const auto at = [&bytes](std::size_t i) { return std::uint32_t{static_cast<unsigned char>(bytes[i])}; };
+  std::size_t i = 0;
+  for (; i + 3 <= bytes.size(); i += 3, to += 4) {
+    const std::uint32_t group = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
+    to[0] = kDigits[group >> 18];
+    to[1] = kDigits[group >> 12 & 63U];
+    to[2] = kDigits[group >> 6 & 63U];
+    to[3] = kDigits[group & 63U];
   }
+  const std::size_t rest = bytes.size() - i;
+  if (rest == 0) return out;
+  const std::uint32_t group = at(i) << 16 | (rest == 2 ? at(i + 1) << 8 : 0U);
+  to[0] = kDigits[group >> 18];
+  to[1] = kDigits[group >> 12 & 63U];
+  if (rest == 2) to[2] = kDigits[group >> 6 & 63U];
   return out;
 }
 

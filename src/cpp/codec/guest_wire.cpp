@@ -1,6 +1,7 @@
 #include "codec/guest_wire.hpp"
 
 #include "codec/base64.hpp"
+#include "codec/json_bytes.hpp"
 
 #include <algorithm>
 #include <array>
@@ -48,12 +49,7 @@ bool is_id(std::string_view text) {
 }
 
 // A NUL would be six characters in a text.
-bool is_text(const std::string& bytes) {
-  unsigned char high = 0;
-  for (const char c : bytes) high |= static_cast<unsigned char>(c);
-  if (has_nul(bytes)) return false;
-  return high < 0x80 || valid_utf8(bytes) == bytes;
-}
+bool is_text(std::string_view bytes) { return !has_nul(bytes) && is_valid_utf8(bytes); }
 
 // Bytes that are no text go under another name, so that nobody takes their digits for what was written.
 void put_bytes(json::object& out, std::string_view name, const std::string& bytes) {
@@ -314,11 +310,20 @@ Result<model::CommandOutput> decode_output(std::string_view body) {
 }
 
 std::string encode_piece(const model::OutputPiece& piece) {
-  json::object out;
-  out["stream"] = piece.is_stderr ? "stderr" : "stdout";
-  out["position"] = count(piece.position);
-  put_bytes(out, "data", piece.bytes);
-  return write_json(out);
+  std::string out;
+  out.reserve(piece.bytes.size() + piece.bytes.size() / 2 + 80);
+  out += piece.is_stderr ? R"({"stream":"stderr","position":)" : R"({"stream":"stdout","position":)";
+  append_json(count(piece.position), out);
+  if (is_text(piece.bytes)) {
+    out += R"(,"data":)";
+    append_json_string(piece.bytes, out);
+  } else {
+    out += R"(,"data_base64":")";
+    out += encode_base64(piece.bytes);
+    out += '"';
+  }
+  out += '}';
+  return out;
 }
 
 Result<std::variant<model::OutputPiece, model::Command>> decode_line(std::string_view line) {

@@ -1,6 +1,7 @@
 // The writing half of json.hpp. Boost's serialiser neither escapes for HTML nor checks UTF-8, both of which the
 // original's form needs, so this is our own.
 #include "codec/json.hpp"
+#include "codec/json_bytes.hpp"
 
 #include <array>
 #include <charconv>
@@ -56,8 +57,28 @@ constexpr std::array<bool, 256> kPlain = [] {
   return plain;
 }();
 
+// Without a branch for each byte and with nothing wider than one, so that the compiler looks at many at once.
+constexpr std::size_t kBlockBytes = 32;
+
+bool is_plain_block(const char* block) {
+  unsigned char special = 0;
+  for (std::size_t i = 0; i < kBlockBytes; ++i) {
+    const auto c = static_cast<unsigned char>(block[i]);
+    special = static_cast<unsigned char>(special | (c < 0x20) | (c > 0x7e) | (c == '"') | (c == '\\') | (c == '<') |
+                                         (c == '>') | (c == '&'));
+  }
+  return special == 0;
+}
+
+bool is_ascii_block(const char* block) {
+  unsigned char high = 0;
+  for (std::size_t i = 0; i < kBlockBytes; ++i) high |= static_cast<unsigned char>(block[i]);
+  return high < 0x80;
+}
+
 std::size_t plain_length(std::string_view text) {
   std::size_t length = 0;
+  while (text.size() - length >= kBlockBytes && is_plain_block(text.data() + length)) length += kBlockBytes;
   while (length < text.size() && kPlain[static_cast<unsigned char>(text[length])]) ++length;
   return length;
 }
@@ -163,6 +184,18 @@ std::string write_json(const json::value& value) {
 }
 
 void append_json(const json::value& value, std::string& out) { write(value, out); }
+
+void append_json_string(std::string_view text, std::string& out) { write_string(text, out); }
+
+bool is_valid_utf8(std::string_view text) {
+  while (!text.empty()) {
+    std::size_t length = kBlockBytes;
+    if (text.size() < kBlockBytes || !is_ascii_block(text.data())) length = sequence_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
 
 std::string valid_utf8(std::string_view text, std::size_t bytes_max) {
   std::string out = valid_utf8(text.substr(0, bytes_max));

@@ -24,6 +24,7 @@ struct Gunzip::State {
   enum class Kind { unknown, plain, gzip } kind = Kind::unknown;
   std::string input;
   bool is_open = false;     // in the middle of a stream
+  bool is_over = false;     // behind the streams comes padding, however it goes on
   bool has_output = false;  // that did not fit into the last piece
   z_stream stream{};
 
@@ -71,7 +72,8 @@ Result<std::optional<std::string>> Gunzip::next() {
   while (stream.avail_out > 0 && (stream.avail_in > 0 || state_->has_output)) {
     if (!state_->is_open) {
       // Several streams may follow one another; what else follows is padding.
-      if (*stream.next_in != 0x1f) {
+      state_->is_over = state_->is_over || *stream.next_in != 0x1f;
+      if (state_->is_over) {
         stream.avail_in = 0;
         break;
       }

@@ -8,8 +8,10 @@
 namespace sandboxd::guestlink {
 namespace {
 
-// Only a queue that grows is looked through, so what a fast reader sees keeps the order of arrival.
 constexpr std::size_t kJoinFrom = 8;
+
+// Every frame of data is a message of its own: nothing of these may be joined.
+bool has_messages(agent::Type request) { return request == agent::Type::list || request == agent::Type::watch; }
 
 ErrorCode code_of(int number) {
   switch (number) {
@@ -44,9 +46,10 @@ ErrorCode code_of(int number) {
 }  // namespace
 
 std::size_t Call::push(model::OutputPiece piece) {
-  const bool are_messages = request == agent::Type::list || request == agent::Type::watch;
-  if (pieces.size() >= kJoinFrom && !are_messages) {
+  if (!has_messages(request)) {
     for (auto at = pieces.rbegin(); at != pieces.rend(); ++at) {
+      // A queue that grows is looked through; what a fast reader sees keeps the order of arrival.
+      if (at != pieces.rbegin() && pieces.size() < kJoinFrom) break;
       if (at->is_stderr != piece.is_stderr) continue;
       const bool follows = request != agent::Type::attach || at->position + at->bytes.size() == piece.position;
       if (!follows) break;

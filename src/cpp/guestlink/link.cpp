@@ -19,25 +19,37 @@ Link::Link(boost::asio::any_io_executor executor, Events events)
     : executor_(std::move(executor)), events_(std::move(events)) {}
 
 Result<void> Link::feed(std::string_view bytes) {
+  SBX_CHECK(complete_held(bytes));
   // Whole frames are read where they lie; only the rest of the last one is kept.
-  if (!held_.empty()) {
-    held_.append(bytes);
-    bytes = held_;
-  }
-  std::string_view rest = bytes;
-  while (rest.size() >= agent::kHeaderBytes) {
-    const auto header = agent::decode_header(rest);
+  while (bytes.size() >= agent::kHeaderBytes) {
+    const auto header = agent::decode_header(bytes);
     if (!header) return broken("a frame's header");
-    if (rest.size() - agent::kHeaderBytes < header->length) break;
-    SBX_CHECK(take(*header, rest.substr(agent::kHeaderBytes, header->length)));
-    rest.remove_prefix(agent::kHeaderBytes + header->length);
+    if (bytes.size() - agent::kHeaderBytes < header->length) break;
+    SBX_CHECK(take(*header, bytes.substr(agent::kHeaderBytes, header->length)));
+    bytes.remove_prefix(agent::kHeaderBytes + header->length);
   }
-  if (rest.empty()) {
-    held_ = {};
-  } else if (held_.empty()) {
-    held_.assign(rest);
-  } else {
-    held_.erase(0, held_.size() - rest.size());
+  if (!bytes.empty()) held_.assign(bytes);
+  return {};
+}
+
+// Takes off `bytes` what the frame that has come in part lacks. Nothing is held when some of them are left.
+Result<void> Link::complete_held(std::string_view& bytes) {
+  while (!held_.empty()) {
+    std::size_t wanted = agent::kHeaderBytes;
+    std::optional<agent::Header> header;
+    if (held_.size() >= wanted) {
+      header = agent::decode_header(held_);
+      if (!header) return broken("a frame's header");
+      wanted += header->length;
+    }
+    if (header && held_.size() == wanted) {
+      const std::string frame = std::exchange(held_, {});
+      return take(*header, std::string_view(frame).substr(agent::kHeaderBytes));
+    }
+    if (bytes.empty()) break;
+    const std::size_t size = std::min(wanted - held_.size(), bytes.size());
+    held_.append(bytes.substr(0, size));
+    bytes.remove_prefix(size);
   }
   return {};
 }

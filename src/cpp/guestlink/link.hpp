@@ -61,6 +61,7 @@ class Link {
   void output_written();
 
  private:
+  Result<void> complete_held(std::string_view& bytes);
   Result<void> take(const agent::Header& header, std::string_view payload);
   Result<void> take_event(agent::Type type, std::string_view payload);
   Result<void> take_data(Call& call, std::string_view payload);

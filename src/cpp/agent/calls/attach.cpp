@@ -41,7 +41,7 @@ void AttachCall::grant() {
 bool AttachCall::send(Output output, std::uint64_t& position) {
   const std::string_view bytes = command_->ring(output).read(position, channel_.room());
   if (bytes.empty()) return false;
-  channel_.send(encode(Chunk{output, position, std::string(bytes)}), bytes.size());
+  channel_.send(encode_chunk_head(output, position, bytes.size()), bytes, bytes.size());
   position += bytes.size();
   if (attach_.consume) command_->consume(output, position);
   return true;

@@ -104,8 +104,10 @@ TEST(GuestWire, CommandsGoThereAndBack) {
 }
 
 TEST(GuestWire, OutputLinesGoThereAndBackWhateverTheBytes) {
-  for (const std::string& bytes : {std::string("text\n"), std::string("ä\x1b[0m"), std::string("\xff\xfe"),
-                                   std::string("a\0b", 3), std::string()}) {
+  for (const std::string& bytes :
+       {std::string("text\n"), std::string("ä\x1b[0m"), std::string("\xff\xfe"), std::string("a\0b", 3), std::string(),
+        std::string(100, 'x') + "<\"\\>&\n" + std::string(63, 'y') + "\x7f\xc3\xa4", std::string(100, 'x') + "\xc3",
+        std::string(1001, '\xff')}) {
     const model::OutputPiece piece{true, 77, bytes};
     const auto line = decode_line(encode_piece(piece));
     ASSERT_TRUE(line) << line.error().message();

@@ -152,6 +152,8 @@ TEST(Gunzip, UnpacksInBoundedPiecesAndPassesTheRest) {
   }
   // What gzip itself allows: several streams, and padding.
   EXPECT_EQ(unpack(gzip("one") + gzip("two") + std::string(512, '\0'), 5, &complete).value(), "onetwo");
+  // Padding is padding to its end, wherever it is cut.
+  EXPECT_EQ(unpack(gzip("one") + std::string(7, '\0') + gzip("two"), 3, &complete).value(), "one");
   // A bomb comes piece by piece.
   const std::string zeros(64 << 20, '\0');
   EXPECT_EQ(unpack(gzip(zeros), 1 << 20, &complete).value(), zeros);

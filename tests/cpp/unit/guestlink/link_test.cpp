@@ -119,6 +119,15 @@ TEST_F(LinkTest, TinyPiecesAreJoinedAndKeepTheirOrder) {
   EXPECT_EQ(err, std::string(10000, 'e'));
 }
 
+TEST_F(LinkTest, MessagesStayApart) {
+  for (const Type type : {Type::list, Type::watch}) {
+    const CallPtr call = open(type);
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(link_.feed(frame(Type::data, call->number, std::to_string(i))));
+    ASSERT_EQ(call->pieces.size(), 100U);
+    EXPECT_EQ(call->pieces.back().bytes, "99");
+  }
+}
+
 TEST_F(LinkTest, PiecesThatDoNotJoinAreBoundedAndTheirCreditComesBack) {
   const CallPtr call = open(Type::attach);
   for (std::uint64_t i = 0; i < 100000; ++i) ASSERT_TRUE(chunk(call, agent::Output::out, 2 * i, "x"));

@@ -1,5 +1,6 @@
 // The reverse proxy: host names, headers, and whole exchanges with a server that stands for a sandbox.
 #include "aio/io_runtime.hpp"
+#include "aio/notifier.hpp"
 #include "http/byte_stream.hpp"
 #include "http/web_socket.hpp"
 #include "orch/api/proxy/headers.hpp"
@@ -102,6 +103,32 @@ Task<http::Response> web_socket(http::Request request) {
   co_return http::accept_web_socket(std::move(request), echo, {});
 }
 
+// One event at once, the next when it is told to.
+class TwoEvents final : public http::BodyStream {
+ public:
+  explicit TwoEvents(std::shared_ptr<aio::Notifier> go) : go_(std::move(go)) {}
+  Task<std::optional<std::string>> next() override {
+    if (++count_ == 1) co_return "data: one\n\n";
+    if (count_ > 2) co_return std::nullopt;
+    co_await go_->wait();
+    co_return "data: two\n\n";
+  }
+
+ private:
+  std::shared_ptr<aio::Notifier> go_;
+  int count_ = 0;
+};
+Task<http::Response> events(std::shared_ptr<aio::Notifier> go) {
+  http::Response response;
+  response.content_type = "text/event-stream";
+  response.stream = std::make_shared<TwoEvents>(std::move(go));
+  co_return response;
+}
+Task<void> notify(std::shared_ptr<aio::Notifier> go) {
+  go->notify();
+  co_return;
+}
+
 class HostProxyTest : public testing::Test {
  protected:
   HostProxyTest() {
@@ -112,6 +139,7 @@ class HostProxyTest : public testing::Test {
     counted.streams_body = true;
     EXPECT_TRUE(routes.add(std::move(counted)));
     EXPECT_TRUE(routes.add({"GET", "/ws", web_socket, false}));
+    EXPECT_TRUE(routes.add({"GET", "/events", [this](http::Request) { return events(go); }, false}));
     http::ServerOptions options;
     options.check_origin = false;
     const auto executor = runtime.context().get_executor();
@@ -119,9 +147,7 @@ class HostProxyTest : public testing::Test {
     EXPECT_TRUE(sandbox->start());
     ProxyOptions proxied;
     proxied.connect_timeout = std::chrono::milliseconds(200);
-    proxy = std::make_unique<Listeners>(
-        executor, [this](std::string label) { return find(&targets, std::move(label)); }, proxied);
-    EXPECT_TRUE(proxy->start({{"127.0.0.1", 0}}, false));
+    proxy = make_proxy(proxied);
     client = std::make_unique<http::Client>(executor);
     targets["app"] = {"127.0.0.1", sandbox->port()};
     targets["dead"] = {"127.0.0.1", 1};
@@ -129,6 +155,7 @@ class HostProxyTest : public testing::Test {
   }
   ~HostProxyTest() override {
     runtime.run(proxy->stop(Duration::zero()));
+    if (other) runtime.run(other->stop(Duration::zero()));
     runtime.run(sandbox->stop(Duration::zero()));
     runtime.run(drop(this));
     runtime.stop();
@@ -136,7 +163,15 @@ class HostProxyTest : public testing::Test {
   static Task<void> drop(HostProxyTest* self) {
     self->client.reset();
     self->proxy.reset();
+    self->other.reset();
     co_return;
+  }
+  std::unique_ptr<Listeners> make_proxy(ProxyOptions options) {
+    auto made = std::make_unique<Listeners>(
+        runtime.context().get_executor(), [this](std::string label) { return find(&targets, std::move(label)); },
+        std::move(options));
+    EXPECT_TRUE(made->start({{"127.0.0.1", 0}}, false));
+    return made;
   }
   static Task<Result<HostTarget>> find(const std::map<std::string, HostTarget>* targets, std::string label) {
     const auto found = targets->find(label);
@@ -147,7 +182,7 @@ class HostProxyTest : public testing::Test {
   http::ClientRequest request(std::string method, std::string host, std::string target) {
     http::ClientRequest made;
     made.host = "127.0.0.1";
-    made.port = proxy->ports().at(0);
+    made.port = (other ? other : proxy)->ports().at(0);
     made.method = std::move(method);
     made.target = std::move(target);
     made.host_header = std::move(host);
@@ -167,8 +202,10 @@ class HostProxyTest : public testing::Test {
   aio::IoRuntime runtime{"proxy-test"};
   std::unique_ptr<http::Server> sandbox;
   std::unique_ptr<Listeners> proxy;
+  std::unique_ptr<Listeners> other;  // instead of it, for requests
   std::unique_ptr<http::Client> client;
   std::map<std::string, HostTarget> targets;
+  std::shared_ptr<aio::Notifier> go = std::make_shared<aio::Notifier>(runtime.context().get_executor());
 };
 
 TEST_F(HostProxyTest, passes_requests_and_answers_on) {
@@ -237,6 +274,46 @@ TEST_F(HostProxyTest, bodies_stream_through) {
   auto call = request("POST", "app.localhost", "/count");
   call.body_stream = std::make_shared<Thousands>();
   EXPECT_EQ(ask(std::move(call)).body, "20000000");
+}
+
+TEST_F(HostProxyTest, what_keeps_silent_is_a_gateway_timeout) {
+  namespace asio = boost::asio;
+  asio::ip::tcp::acceptor silent(runtime.context(), {asio::ip::address_v4::loopback(), 0});
+  targets["silent"] = {"127.0.0.1", silent.local_endpoint().port()};
+  ProxyOptions impatient;
+  impatient.answer_timeout = std::chrono::milliseconds(100);
+  other = make_proxy(impatient);
+  const auto answer = ask(request("GET", "silent.localhost", "/"));
+  EXPECT_EQ(answer.status, 504);
+  EXPECT_EQ(answer.body, "sandbox did not answer in time");
+}
+
+TEST_F(HostProxyTest, events_go_on_at_once) {
+  const auto stream = run(client->open_stream(request("GET", "app.localhost", "/events")));
+  ASSERT_TRUE(stream) << stream.error().message();
+  EXPECT_EQ((*stream)->content_type(), "text/event-stream");
+  const auto first = run((*stream)->next(kPatience));  // the second is not written before it is told to
+  ASSERT_TRUE(first && *first);
+  EXPECT_EQ(**first, "data: one\n\n");
+  run(notify(go));
+  const auto second = run((*stream)->next(kPatience));
+  ASSERT_TRUE(second && *second);
+  EXPECT_EQ(**second, "data: two\n\n");
+}
+
+TEST_F(HostProxyTest, has_room_for_so_many_connections) {
+  ProxyOptions small;
+  small.connections_max = 1;
+  other = make_proxy(small);
+  const auto socket = run(client->open_web_socket(request("GET", "app.localhost", "/ws"), {}));
+  ASSERT_TRUE(socket) << socket.error().message();
+  const auto refused = ask(request("GET", "app.localhost", "/"));
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.headers.count("Retry-After"), 1U);
+  run((*socket)->close(http::kCloseNormal, {}));
+  int status = 503;
+  for (int tries = 0; tries < 1000 && status == 503; ++tries) status = ask(request("GET", "app.localhost", "/")).status;
+  EXPECT_EQ(status, 200) << "the place is free again";
 }
 
 TEST_F(HostProxyTest, a_listener_that_cannot_be_had_is_an_error_unless_nobody_asked_for_it) {
