@@ -62,7 +62,8 @@ Task<http::Response> pull(const Context& context, http::Request request) {
   PullImage wanted;
   wanted.image = *image;
   wanted.node = NodeId(request.query_value("node").value_or(""));
-  if (auto refusal = co_await refuse_node(context, wanted.node)) co_return *std::move(refusal);
+  auto refusal = co_await refuse_node(context, wanted.node);
+  if (refusal) co_return *std::move(refusal);
   auto pulled = co_await context.images.pull(std::move(wanted));
   if (!pulled && !context.settings.is_strict && pulled.error().code() == ErrorCode::invalid_argument) {
     co_return bad_request(pulled.error());
@@ -80,7 +81,8 @@ Task<http::Response> remove(const Context& context, http::Request request) {
   if (wanted.reference.empty()) co_return to_list(request);
   wanted.force = is_switched_on(request, "force");
   wanted.node = NodeId(request.query_value("node").value_or(""));
-  if (auto refusal = co_await refuse_node(context, wanted.node)) co_return *std::move(refusal);
+  auto refusal = co_await refuse_node(context, wanted.node);
+  if (refusal) co_return *std::move(refusal);
   auto removed = co_await context.images.remove(std::move(wanted));
   if (!removed) co_return image_failed(context, removed.error());
   co_return no_content();
