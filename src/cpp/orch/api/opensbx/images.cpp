@@ -27,9 +27,9 @@ Task<std::optional<http::Response>> refuse_node(const Context& context, const No
 }
 
 // "/v1/images/" with nothing behind it.
-http::Response to_list(const http::Request& request) {
+http::Response to_list() {
   http::Response response;
-  response.status = request.method == "GET" ? 301 : 307;
+  response.status = 301;
   response.headers.emplace_back("Location", "/v1/images");
   response.content_type.clear();
   return response;
@@ -50,7 +50,7 @@ Task<http::Response> list(const Context& context, http::Request) {
 
 Task<http::Response> inspect(const Context& context, http::Request request) {
   const std::string& reference = request.parameter("image");
-  if (reference.empty()) co_return to_list(request);
+  if (reference.empty()) co_return to_list();
   auto image = co_await context.images.inspect(reference);
   if (!image) co_return image_failed(context, image.error());
   co_return ok(image_detail(image->image));
@@ -62,7 +62,8 @@ Task<http::Response> pull(const Context& context, http::Request request) {
   PullImage wanted;
   wanted.image = *image;
   wanted.node = NodeId(request.query_value("node").value_or(""));
-  if (auto refusal = co_await refuse_node(context, wanted.node)) co_return *std::move(refusal);
+  auto refusal = co_await refuse_node(context, wanted.node);
+  if (refusal) co_return *std::move(refusal);
   auto pulled = co_await context.images.pull(std::move(wanted));
   if (!pulled && !context.settings.is_strict && pulled.error().code() == ErrorCode::invalid_argument) {
     co_return bad_request(pulled.error());
@@ -77,10 +78,11 @@ Task<http::Response> pull(const Context& context, http::Request request) {
 Task<http::Response> remove(const Context& context, http::Request request) {
   RemoveImage wanted;
   wanted.reference = request.parameter("image");
-  if (wanted.reference.empty()) co_return to_list(request);
+  if (wanted.reference.empty()) co_return no_route();  // the list has no such method
   wanted.force = is_switched_on(request, "force");
   wanted.node = NodeId(request.query_value("node").value_or(""));
-  if (auto refusal = co_await refuse_node(context, wanted.node)) co_return *std::move(refusal);
+  auto refusal = co_await refuse_node(context, wanted.node);
+  if (refusal) co_return *std::move(refusal);
   auto removed = co_await context.images.remove(std::move(wanted));
   if (!removed) co_return image_failed(context, removed.error());
   co_return no_content();
