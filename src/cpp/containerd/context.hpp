@@ -36,6 +36,7 @@ struct Context {
   [[nodiscard]] std::string bundle_dir(const std::string& key) const {
     return options.state_dir + "/io.containerd.runtime.v2.task/" + kNamespace + "/" + key;
   }
+  [[nodiscard]] std::string exec_dir(const std::string& key) const { return options.run_dir + "/execs/" + key; }
   [[nodiscard]] std::string pod_dir(const std::string& key) const { return options.run_dir + "/pods/" + key; }
 
   boost::asio::any_io_executor executor;

@@ -19,10 +19,15 @@ namespace asio = boost::asio;
 
 namespace {
 
+// What is missing here is nothing that the command wants.
+Error failed(int number, const std::string& what) {
+  return {ErrorCode::storage_failed, errno_error(number, what).message()};
+}
+
 Result<int> make_pipe(const std::string& path, int flags) {
-  if (mkfifo(path.c_str(), 0600) != 0) return errno_error(errno, "make pipe " + path, ErrorCode::storage_failed);
+  if (mkfifo(path.c_str(), 0600) != 0) return failed(errno, "make pipe " + path);
   const int fd = ::open(path.c_str(), flags | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return errno_error(errno, "open pipe " + path, ErrorCode::storage_failed);
+  if (fd < 0) return failed(errno, "open pipe " + path);
   return fd;
 }
 
@@ -42,7 +47,7 @@ ExecPipes::~ExecPipes() {
 Result<void> ExecPipes::open(const std::string& directory, bool has_stdin, bool has_stderr) {
   std::error_code failure;
   std::filesystem::create_directories(directory, failure);
-  if (failure) return errno_error(failure.value(), "create " + directory, ErrorCode::storage_failed);
+  if (failure) return failed(failure.value(), "create " + directory);
   paths_.directory = directory;
   paths_.out = directory + "/out";
   SBX_TRY(out, make_pipe(paths_.out, O_RDONLY));
@@ -57,7 +62,7 @@ Result<void> ExecPipes::open(const std::string& directory, bool has_stdin, bool 
   SBX_TRY(reader, make_pipe(paths_.in, O_RDONLY));
   in_reader_ = reader;
   const int in = ::open(paths_.in.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-  if (in < 0) return errno_error(errno, "open pipe " + paths_.in, ErrorCode::storage_failed);
+  if (in < 0) return failed(errno, "open pipe " + paths_.in);
   in_.assign(in);
   return {};
 }

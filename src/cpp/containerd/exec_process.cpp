@@ -28,10 +28,6 @@ constexpr Duration kWaitStep = std::chrono::hours(1);
 constexpr Duration kWaitPause = std::chrono::seconds(1);
 constexpr int kKill = 9;
 
-std::string directory_of(const Context& context, const std::string& key) {
-  return context.options.run_dir + "/execs/" + key;
-}
-
 template <class Request>
 Request request_for(const std::string& key, const std::string& id) {
   Request request;
@@ -57,11 +53,10 @@ Task<void> forget_process(Context* context, std::string key, std::string id) {
                                                     context->options.call_timeout);
   if (!done && done.error().code() != ErrorCode::not_found)
     log.debug("process left to its shim", {{"container", key}, {"error", done.error().message()}});
-  const std::string parent = directory_of(*context, key);
-  co_await context->files.run([parent, id] {
+  const std::string directory = context->exec_dir(key) + "/" + id;
+  co_await context->files.run([directory] {
     std::error_code ignored;
-    fs::remove_all(parent + "/" + id, ignored);
-    fs::remove(parent, ignored);  // when it was the last
+    fs::remove_all(directory, ignored);
     return true;
   });
 }
@@ -154,10 +149,10 @@ Task<Result<std::optional<ResolvedUser>>> user_of(Context* context, std::string 
     wire::MountsRequest request;
     request.set_snapshotter(context->options.snapshotter);
     request.set_key(key);
-    SBX_CO_TRY(mounts,
-               co_await call<wire::PrepareSnapshotReply>(context->channel, method::kSnapshotsMounts,
-                                                         request.SerializeAsString(), context->options.call_timeout));
-    std::vector<std::string> layers = layers_of(mounts);
+    const auto mounts = co_await call<wire::PrepareSnapshotReply>(
+        context->channel, method::kSnapshotsMounts, request.SerializeAsString(), context->options.call_timeout);
+    if (!mounts) co_return exec_error(mounts.error());
+    std::vector<std::string> layers = layers_of(*mounts);
     layers.insert(layers.begin(), context->disks.root_dir(key) + "/upper");
     passwd = co_await context->files.run([layers] { return read_from_layers(layers, "etc/passwd"); });
     group = co_await context->files.run([layers] { return read_from_layers(layers, "etc/group"); });
@@ -213,7 +208,7 @@ Task<Result<std::shared_ptr<ports::RuntimeProcess>>> Execs::start(ports::Runtime
   SBX_CO_TRY(user, co_await user_of(context, key, request.user));
   SBX_CO_TRY(process, make_exec_process(record->container().spec().value(), request, user));
   const bool has_terminal = request.terminal.has_value();
-  SBX_CO_TRY(pipes, ExecPipes::make(context->executor, directory_of(*context, key) + "/" + id,
+  SBX_CO_TRY(pipes, ExecPipes::make(context->executor, context->exec_dir(key) + "/" + id,
                                     request.has_stdin || has_terminal, !has_terminal));
   const ExecPaths paths = pipes->paths();
   const bool is_runc = record->container().runtime().name() != kRunscRuntime;

@@ -215,6 +215,8 @@ Task<Result<void>> remove_container(Context* context, std::string key) {
   }
   const std::string pod = context->pod_dir(key);
   SBX_CO_CHECK(co_await context->files.run([pod] { return remove_tree(pod); }));
+  const std::string execs = context->exec_dir(key);
+  SBX_CO_CHECK(co_await context->files.run([execs] { return remove_tree(execs); }));
   SBX_CO_CHECK(co_await context->disks.remove(key));
   if (recorded) {
     wire::DeleteContainerRequest record;

