@@ -8,6 +8,7 @@
 #include "containerd/event_feed.hpp"
 #include "containerd/exec_process.hpp"
 #include "containerd/exit_watch.hpp"
+#include "containerd/gvisor_pause.hpp"
 #include "containerd/handler.hpp"
 #include "containerd/image_import.hpp"
 #include "containerd/image_reference.hpp"
@@ -263,7 +264,10 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
     impl_->known.insert(found.key);
     if (found.exit_code) found.exit_code = impl_->exits.correct(found.key, *found.exit_code);
     const bool lives = found.task == FoundContainer::Task::created || found.task == FoundContainer::Task::running;
-    if (lives && record.runtime().name() == kRunscRuntime) impl_->exits.watch(found.key, found.pid);
+    const bool is_gvisor = record.runtime().name() == kRunscRuntime;
+    if (lives && is_gvisor) impl_->exits.watch(found.key, found.pid);
+    // Its shim was not told of the pause (gvisor_pause.hpp).
+    if (lives && is_gvisor && is_marked_paused(context, found.key)) found.task = FoundContainer::Task::paused;
     out.push_back(std::move(found));
   }
   std::set<std::string> keys, idle;

@@ -83,7 +83,7 @@ void RulesetWatch::take_end(const nlmsghdr& header) {
   if (ended.announces) {
     own_thread_ = thread;
     other_.reset();
-  } else if (ended.touches && own_thread_ != thread) {
+  } else if (ended.touches && own_thread_ && own_thread_ != thread) {
     other_ = program + " (process " + std::to_string(thread) + ")";
   }
 }

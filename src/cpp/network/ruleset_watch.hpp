@@ -29,8 +29,8 @@ class RulesetWatch {
                                                                   std::string table);
 
   // Returns when a table of that name was changed by another program, or when notifications were lost: who it was, for
-  // people. Forgotten is what happened before our latest announcement, which put everything back. Throws
-  // operation_aborted when cancelled.
+  // people. Forgotten is what happened before our latest announcement, which put everything back. Before the first one
+  // nobody is another. Throws operation_aborted when cancelled.
   [[nodiscard]] Task<std::string> changed_by_another();
 
   explicit RulesetWatch(boost::asio::posix::stream_descriptor socket, std::string table);

@@ -3,6 +3,7 @@
 #include "containerd/cgroup_meter.hpp"
 #include "containerd/containerd_runtime.hpp"
 #include "contract/runtime/runtime_contract.hpp"
+#include "proc/posix_runner.hpp"
 #include "support/private_containerd.hpp"
 
 #include <gtest/gtest.h>
@@ -55,7 +56,9 @@ class ContainerdHarness final : public RuntimeHarness {
 
  private:
   void start() {
-    auto made = containerd::ContainerdRuntime::make(io_.get_executor(), clock_, shared()->daemon.options("t"));
+    auto options = shared()->daemon.options("t");
+    options.runner = &runner_;  // gVisor is paused by its program
+    auto made = containerd::ContainerdRuntime::make(io_.get_executor(), clock_, std::move(options));
     if (!made) throw std::runtime_error(made.error().message());
     runtime_ = std::move(*made);
   }
@@ -67,6 +70,7 @@ class ContainerdHarness final : public RuntimeHarness {
   std::string handler_;
   boost::asio::io_context io_;
   aio::SystemClock clock_;
+  proc::PosixRunner runner_;
   std::unique_ptr<containerd::ContainerdRuntime> runtime_;
   containerd::CgroupMeter meter_{shared()->daemon.options("t").cgroup_parent};
 };

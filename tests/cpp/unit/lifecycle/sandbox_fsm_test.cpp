@@ -10,7 +10,7 @@ namespace {
 using model::Phase;
 
 constexpr int kPhases = static_cast<int>(Phase::deleting) + 1;
-constexpr int kEvents = static_cast<int>(Event::start_refused) + 1;
+constexpr int kEvents = static_cast<int>(Event::wish_overtaken) + 1;
 
 template <class Visit>
 void for_every_pair(Visit visit) {
@@ -46,6 +46,10 @@ TEST(SandboxFsm, only_a_start_brings_back_what_has_come_to_rest) {
     if (event == Event::node_recovered) return;  // it never was at rest
     const auto to = next(phase, event);
     if (!to || *to == phase || *to == Phase::deleting) return;
+    if (event == Event::node_started) {
+      EXPECT_EQ(to, Phase::running) << "the start was asked of its node";
+      return;
+    }
     EXPECT_TRUE(event == Event::start_asked || event == Event::start_anew_asked);
     EXPECT_EQ(to, event == Event::start_asked ? Phase::scheduled : Phase::pending) << "files bind it to its node";
   });
@@ -62,10 +66,20 @@ TEST(SandboxFsm, only_placement_leads_out_of_pending_onto_a_node) {
   });
 }
 
-TEST(SandboxFsm, only_a_recovery_leads_from_failed_to_running) {
+TEST(SandboxFsm, only_a_wish_of_ours_can_be_overtaken) {
+  for_every_pair([](Phase phase, Event event) {
+    const bool is_wish =
+        phase == Phase::pausing || phase == Phase::stopping || phase == Phase::paused || phase == Phase::scheduled;
+    if (event == Event::wish_overtaken) {
+      EXPECT_EQ(next(phase, event).has_value(), is_wish);
+    }
+  });
+}
+
+TEST(SandboxFsm, only_a_recovery_or_a_start_leads_from_failed_to_running) {
   for_every_pair([](Phase phase, Event event) {
     if (phase == Phase::failed && next(phase, event) == Phase::running) {
-      EXPECT_EQ(event, Event::node_recovered);
+      EXPECT_TRUE(event == Event::node_recovered || event == Event::node_started);
     }
     if (event == Event::node_recovered && phase != Phase::failed) {
       EXPECT_FALSE(next(phase, event));
