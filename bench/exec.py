@@ -31,8 +31,9 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 from cluster import write_results
-from exec_parts import Door, Inside, Instance, all_at_once, percentiles, read_answer, weight
+from exec_parts import Door, Inside, all_at_once, percentiles, read_answer, weight
 from exec_speed import log_delay, throughput
+from support.instance import Instance  # exec_parts knows where
 
 PARALLEL = 20
 FIGURES = ("true", "at_once", "bytes", "log", "ready", "leftovers")

@@ -123,7 +123,8 @@ def body_of(data: bytes) -> bytes:
     assert int(head.split(b" ")[1]) < 300, data[:500]
     if b"chunked" not in head:
         return body
-    out, at = [], 0
+    out: list[bytes] = []
+    at = 0
     while True:
         end = body.index(b"\r\n", at)
         size = int(body[at:end], 16)
@@ -145,10 +146,10 @@ def all_at_once(connections: Sequence[socket.socket], requests: Sequence[bytes])
         waiting = len(connections)
         while waiting:
             for key, _ in selector.select(60):
-                connection = connections[0] if key.fileobj is None else key.fileobj
-                assert isinstance(connection, socket.socket)
-                answers[connection] += connection.recv(65536)
-                waiting -= is_whole(answers[connection])
+                ready = key.fileobj
+                assert isinstance(ready, socket.socket)
+                answers[ready] += ready.recv(65536)
+                waiting -= is_whole(answers[ready])
         took = time.perf_counter() - before
     return took, [body_of(answers[connection]) for connection in connections]
 
