@@ -106,7 +106,7 @@ def readiness(instance: Instance, handler: str, rounds: int) -> dict[str, Any]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as events:
         for number in range(rounds):
             id = f"ready-{handler}-{number}"
-            instance.create(id, shell="echo up; exec sleep 100000", runtime=handler)
+            instance.create(id, shell="echo up; exec sleep 100000", runtime=handler, cpu="400m")
             door = Door(instance.node_port, f"/v1/sandboxes/{id}")
             deadline = time.monotonic() + 30
             while (found := _at_node(instance, door)).get("phase") != "running":
@@ -180,7 +180,8 @@ def measure(instance: Instance, handler: str, arguments: argparse.Namespace) -> 
             elif figure == "ready":
                 out[figure] = readiness(instance, handler, 10)
             else:
-                out[figure] = leftovers(instance, api, 1000)
+                # The kept connection may have been idle for too long by now.
+                out[figure] = leftovers(instance, Door(api.port, api.path), 1000)
             print(handler, figure, json.dumps(out[figure]), flush=True)
     instance.delete(id)
     instance.wait_gone(id)
