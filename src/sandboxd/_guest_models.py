@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,11 @@ def _bytes(data: Json, name: str) -> bytes:
         return base64.b64decode(encoded)
     text = data.get(name)
     return text.encode() if isinstance(text, str) else b""
+
+
+def _path(data: Json, name: str) -> str:
+    """A path as Python has it: bytes that are no UTF-8 are surrogates (PEP 383), as of os.listdir()."""
+    return os.fsdecode(_bytes(data, name))
 
 
 def _whole(value: Any) -> int:
@@ -175,7 +181,7 @@ class FileInfo:
     @classmethod
     def from_json(cls, data: Json) -> Self:
         return cls(
-            path=str(data.get("path") or ""),
+            path=_path(data, "path"),
             mode=_whole(data.get("mode")),
             size=_whole(data.get("size")),
             uid=_whole(data.get("uid")),
@@ -183,7 +189,7 @@ class FileInfo:
             owner=str(data.get("owner") or ""),
             group=str(data.get("group") or ""),
             modified_at=parse_time(data.get("modified_at")),
-            target=str(data.get("target") or ""),
+            target=_path(data, "target"),
             raw=data,
         )
 
@@ -212,7 +218,7 @@ class FileEvent:
 
     @classmethod
     def from_json(cls, data: Json) -> Self:
-        return cls(change=data["change"], path=str(data.get("path") or ""))
+        return cls(change=data["change"], path=_path(data, "path"))
 
 
 @dataclass(frozen=True, slots=True)
