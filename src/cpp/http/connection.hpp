@@ -49,7 +49,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // answered and closed is no failure.
   [[nodiscard]] Task<Result<void>> exchange_header(std::string head, std::string body);
   // The same with a body that is sent while it is read. `patience` is the limit for each step of it; the caller's
-  // deadline does not count. An answer that comes first ends the body. Errors of the body's source come back as they
+  // deadline does not count. A refusal (400 and above) that comes first ends the body; any other answer is returned
+  // when the body was sent, since whoever gives it may want the rest. Errors of the body's source come back as they
   // are.
   [[nodiscard]] Task<Result<void>> exchange_header(std::string head, std::shared_ptr<BodyReader> body,
                                                    Duration patience);

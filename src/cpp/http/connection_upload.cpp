@@ -18,15 +18,21 @@ namespace asio = boost::asio;
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 
-// The answer ends the sending; the sending's end leaves the answer to come.
+constexpr int kRefusals = 400;  // and above
+
+// A refusal, or no answer, ends the sending. Who answers anything else may still read: `cat` behind HTTP does. The
+// sending's end leaves the answer to come.
 struct WhenAnswered {
+  Connection& connection;
+
   template <class E>
   asio::cancellation_type_t operator()(const E&) const {
     return asio::cancellation_type_t::none;
   }
   template <class E>
-  asio::cancellation_type_t operator()(const E&, const Result<void>&) const {
-    return asio::cancellation_type_t::terminal;
+  asio::cancellation_type_t operator()(const E& failure, const Result<void>& answered) const {
+    const bool may_want_more = !failure && answered && connection.parser().status() < kRefusals;
+    return may_want_more ? asio::cancellation_type_t::none : asio::cancellation_type_t::terminal;
   }
 };
 
@@ -46,10 +52,11 @@ Task<Result<void>> Connection::exchange_header(std::string head, std::shared_ptr
   auto group = asio::experimental::make_parallel_group(
       asio::co_spawn(executor, upload(self, std::move(head), what), asio::deferred),
       asio::co_spawn(executor, read_answer(self), asio::deferred));
-  const WhenAnswered when_answered;
+  const WhenAnswered when_answered{*this};
   auto ends = co_await group.async_wait(when_answered, asio::use_awaitable);
   if (what->failure) co_return *what->failure;
   if (const std::exception_ptr failure = std::get<2>(ends)) std::rethrow_exception(failure);
+  if (has_timed_out_) co_return failure(asio::error::timed_out);
   co_return std::get<3>(std::move(ends));
 }
 
@@ -67,10 +74,11 @@ Task<void> Connection::upload(std::shared_ptr<Connection> self, std::string head
     self->set_deadline(std::chrono::steady_clock::now() +
                        std::chrono::duration_cast<std::chrono::steady_clock::duration>(upload->patience));
     const auto written = co_await asio::async_write(self->socket_, asio::buffer(text), kToken);
+    self->clear_deadline();
     if (std::get<0>(written)) co_return;  // whoever reads the answer finds out why
     text.clear();
     if (is_last) break;
-    self->clear_deadline();  // how long the source may take is its own affair
+    // No deadline: how long the source may take is its own affair.
     auto piece = co_await upload->body->next();
     if (!piece) upload->failure = piece.error();
     is_last = piece && !*piece;
@@ -87,6 +95,7 @@ Task<void> Connection::upload(std::shared_ptr<Connection> self, std::string head
     if (is_last && !announced) text = kLastChunk;
   }
   self->is_sent_ = true;
+  if (self->parser_->has_header()) co_return;
   self->set_deadline(std::chrono::steady_clock::now() +
                      std::chrono::duration_cast<std::chrono::steady_clock::duration>(upload->patience));
 }

@@ -3,12 +3,14 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
 #include <netinet/in.h>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <vector>
 
 namespace sandboxd::http::test {
 
@@ -91,6 +93,17 @@ std::string ScriptedServer::Peer::read_header() {
   char c = 0;
   while (!text.ends_with("\r\n\r\n") && ::recv(fd_, &c, 1, 0) == 1) text += c;
   return text;
+}
+
+std::size_t ScriptedServer::Peer::read_bytes(std::size_t count) {
+  std::vector<char> piece(64 * 1024);
+  std::size_t got = 0;
+  while (got < count) {
+    const ssize_t n = ::recv(fd_, piece.data(), std::min(piece.size(), count - got), 0);
+    if (n <= 0) break;
+    got += static_cast<std::size_t>(n);
+  }
+  return got;
 }
 
 bool ScriptedServer::Peer::send(std::string_view bytes) {

@@ -66,6 +66,8 @@ class ScriptedServer {
     Peer& operator=(const Peer&) = delete;
     // The header of the next request, or what came of it before the connection ended.
     std::string read_header();
+    // How many of `count` bytes came before the connection ended.
+    std::size_t read_bytes(std::size_t count);
     // False when the peer no longer takes bytes.
     bool send(std::string_view bytes);
     // Until the client closes.

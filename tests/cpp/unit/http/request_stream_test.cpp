@@ -173,6 +173,27 @@ TEST(RequestStream, a_client_sends_streams_of_known_and_unknown_length) {
   }
 }
 
+TEST(RequestStream, who_answers_before_the_end_of_a_body_still_gets_the_rest) {
+  constexpr std::size_t kPieces = 64;  // of a MiB each: far more than the sockets take
+  std::size_t received = 0;
+  OwnServer own(routes());
+  ScriptedServer early([&](ScriptedServer& s) {
+    auto peer = s.accept();
+    peer.read_header();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n");
+    received = peer.read_bytes(kPieces << 20);
+    peer.send("whole");
+    peer.wait_for_end();
+  });
+  ClientRequest request = own.request("POST", "/");
+  request.port = early.port();
+  request.body_stream = std::make_shared<Pieces>(kPieces, std::string(1024 * 1024, 'x'), true);
+  const auto answer = own.run(own.client->send(std::move(request)));
+  ASSERT_TRUE(answer) << answer.error().message();
+  EXPECT_EQ(answer->body, "whole");
+  EXPECT_EQ(received, kPieces << 20);
+}
+
 TEST(RequestStream, an_empty_stream_is_an_empty_body) {
   OwnServer server(routes());
   for (const bool has_length : {true, false}) {
