@@ -59,6 +59,31 @@ std::vector<std::string> mounts_below(const std::string& directory) {
   return out;
 }
 
+// Where a group of this path may be: below the one hierarchy of cgroup v2, or below each controller's.
+std::vector<std::string> control_groups(const std::string& path) {
+  std::vector<std::string> groups = {"/sys/fs/cgroup" + path};
+  std::error_code ec;
+  for (const fs::directory_entry& entry : fs::directory_iterator("/sys/fs/cgroup", ec))
+    groups.push_back(entry.path().string() + path);
+  return groups;
+}
+
+// With all processes in them. Normally there are none: a runtime that was in a hurry, or slow, leaves its own.
+void remove_groups(const std::vector<std::string>& groups) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (true) {
+    bool busy = false;
+    for (const std::string& group : groups) busy = (rmdir(group.c_str()) != 0 && errno == EBUSY) || busy;
+    if (!busy || std::chrono::steady_clock::now() >= give_up) return;
+    for (const std::string& group : groups) {
+      // A workload under runc names no bundle; its control group knows it.
+      std::ifstream members(group + "/cgroup.procs");
+      for (pid_t pid = 0; members >> pid;) kill(pid, SIGKILL);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
 }  // namespace
 
 std::string read_if_readable(const std::string& path) {
@@ -112,28 +137,13 @@ void remove_runtime_state(const std::string& key, const std::string& cgroup_pare
   const std::string runsc = "/run/containerd/runsc/k8s.io";
   std::error_code ec;
   fs::remove(runsc + "/runsc-" + key + ".sock", ec);
+  remove_groups(control_groups(cgroup_parent + "/" + key));
   if (!thoroughly) return;
 
   fs::remove_all("/run/containerd/runc/k8s.io/" + key, ec);
   for (const fs::directory_entry& entry : fs::directory_iterator(runsc, ec)) {
     // "<container>_sandbox:<sandbox>.state" and ".lock"
     if (entry.path().filename().string().starts_with(key + "_sandbox:")) fs::remove(entry.path(), ec);
-  }
-  std::vector<std::string> groups = {"/sys/fs/cgroup" + cgroup_parent + "/" + key};
-  for (const fs::directory_entry& entry : fs::directory_iterator("/sys/fs/cgroup", ec)) {
-    groups.push_back(entry.path().string() + cgroup_parent + "/" + key);
-  }
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-  while (true) {
-    bool busy = false;
-    for (const std::string& group : groups) {
-      // A workload under runc names no bundle; its control group knows it.
-      std::ifstream members(group + "/cgroup.procs");
-      for (pid_t pid = 0; members >> pid;) kill(pid, SIGKILL);
-    }
-    for (const std::string& group : groups) busy = (rmdir(group.c_str()) != 0 && errno == EBUSY) || busy;
-    if (!busy || std::chrono::steady_clock::now() >= give_up) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 

@@ -29,8 +29,9 @@ void kill_all_processes_of(const std::string& bundle);
 // Unmounts what is mounted below `directory` and deletes it. Success also when it is not there. Errors: as errno.
 [[nodiscard]] Result<void> remove_tree(const std::string& directory);
 
-// Deletes what an OCI runtime leaves when its end was not orderly: its state below /run/containerd and, `thoroughly`,
-// the container's control groups with all processes in them. Waits about a second for those at most.
+// Deletes what an OCI runtime may leave of a container that it deleted: a socket, and the container's control groups
+// with all processes in them (about a second at most). `thoroughly`, for an end that was not orderly, also its state
+// below /run/containerd.
 void remove_runtime_state(const std::string& key, const std::string& cgroup_parent, bool thoroughly);
 
 }  // namespace sandboxd::containerd

@@ -7,6 +7,9 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,6 +91,25 @@ TEST(Leftovers, AFileWhoseReadingFailsIsNoSurprise) {
   EXPECT_EQ(read_if_readable("/proc/self/mem"), "");
   EXPECT_EQ(read_if_readable("/no/where/at-all"), "");
   EXPECT_NE(read_if_readable("/proc/self/cmdline"), "");
+}
+
+TEST(Leftovers, AControlGroupThatTheRuntimeLeftIsRemovedWithWhatRunsInIt) {
+  // One hierarchy of cgroup v1, or the only one of v2.
+  const std::filesystem::path v1 = "/sys/fs/cgroup/pids";
+  const std::string parent = "/sbx-leftovers-test-" + std::to_string(getpid());
+  const auto top = (std::filesystem::exists(v1) ? v1 : v1.parent_path()).string() + parent;
+  ASSERT_TRUE(std::filesystem::create_directories(top + "/key")) << "needs root and control groups";
+  const pid_t child = fork();
+  if (child == 0) {
+    while (true) pause();
+  }
+  ASSERT_TRUE(std::ofstream(top + "/key/cgroup.procs") << child << std::flush);
+  remove_runtime_state("key", parent, false);
+  EXPECT_FALSE(std::filesystem::exists(top + "/key"));
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(rmdir(top.c_str()), 0);
 }
 
 TEST(Leftovers, RemovingWhatIsNotThereSucceeds) { EXPECT_TRUE(remove_tree("/no/where/at-all")); }
