@@ -239,6 +239,15 @@ void Decisions::apply_status(const model::Node& node, const Stream& stream, cons
   const bool is_another_life = status.started_at && status.started_at != sandbox.running_since;
   const bool was_over = sandbox.phase == Phase::stopped || sandbox.phase == Phase::failed;
   const bool has_ports = sandbox.ports.size() == sandbox.spec.ports.size() && !state_.is_stand_in(sandbox);
+  // Started and paused again before we heard of either: one step after the other.
+  if (status.phase == Phase::paused && was_over && is_another_life && has_ports) {
+    model::NodeSandboxStatus before = status;
+    before.phase = Phase::running;
+    apply_status(node, stream, sandbox, before);
+    const SandboxRef running = state_.find(sandbox.id);
+    if (running && running->phase == Phase::running) apply_status(node, stream, *running, status);
+    return;
+  }
   if (event == lifecycle::Event::node_running && was_over && is_another_life && has_ports)
     event = lifecycle::Event::node_started;
   // A look at a polled node may fall into a moment in which its runtime did not answer.

@@ -249,6 +249,23 @@ TEST_F(AskedOfTheNode, a_start_is_seen_by_a_control_plane_that_was_away) {
   EXPECT_EQ(reach(Phase::running), Phase::running);
 }
 
+TEST_F(AskedOfTheNode, a_start_and_a_pause_behind_the_control_planes_back_are_both_followed) {
+  start_with_running();
+  ASSERT_TRUE(stop_it());
+  ASSERT_EQ(reach(Phase::stopped), Phase::stopped);
+  transport_.detach(7);
+  ask(ports::LifeVerb::start);
+  run_for(std::chrono::seconds(2));
+  ask(ports::LifeVerb::pause);
+  ASSERT_EQ(node_->machine.at(SandboxId("a")).phase, Phase::paused);
+  transport_.attach(7, node_);
+  ASSERT_EQ(reach(Phase::paused), Phase::paused);
+  EXPECT_EQ(get("a")->desired, Desired::paused);
+  EXPECT_FALSE(get("a")->ended_at);
+  ask(ports::LifeVerb::resume);
+  EXPECT_EQ(reach(Phase::running), Phase::running);
+}
+
 // The answer to the stop is lost, and the node is asked for the opposite before the stop is repeated.
 TEST_F(AskedOfTheNode, a_repeated_wish_does_not_undo_a_later_one) {
   start_with_running();
