@@ -6,6 +6,8 @@
 #include "node/commands.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace sandboxd::node {
@@ -118,10 +120,14 @@ Task<Result<std::vector<model::Command>>> Commands::list(SandboxId id) {
   SBX_CO_TRY(entry, entry_of(id));
   if (core_.ports.commands == nullptr) co_return std::vector<model::Command>();
   SBX_CO_TRY(commands, co_await core_.ports.commands->list(id));
+  std::set<std::string> silent;  // containers whose agent kept us waiting: once is enough
   for (model::Command& command : commands) {
     const LivePtr live = command.exit_code ? nullptr : find_live(id, command.id);
     if (!live) continue;
-    if (may_look(*entry)) co_await look(live);
+    if (may_look(*entry) && !silent.contains(live->record.key)) {
+      const bool answered = co_await look(live);
+      if (!answered) silent.insert(live->record.key);
+    }
     command = live->record.command;
   }
   co_return commands;
@@ -139,7 +145,7 @@ Task<Result<model::Command>> Commands::get(SandboxId id, std::string command, Du
       auto waited = co_await aio::with_deadline(core_.ports.clock, wait, wait_finished(live), "command");
       if (!waited && waited.error().code() != ErrorCode::deadline_exceeded) co_return waited.error();
     }
-    if (may_look(*entry)) co_await look(live);
+    if (may_look(*entry)) (void)co_await look(live);
     co_return live->record.command;
   }
   if (core_.ports.commands == nullptr) co_return Error(ErrorCode::not_found, "no command " + command);

@@ -230,11 +230,12 @@ Task<Result<void>> Commands::save_all(std::string key) {
   co_return Result<void>();
 }
 
-// How much it has written so far.
-Task<void> Commands::look(LivePtr live) {
-  if (!live->is_started || live->is_settling) co_return;
+// How much it has written so far. False: its agent kept us waiting.
+Task<bool> Commands::look(LivePtr live) {
+  if (!live->is_started || live->is_settling) co_return true;
   auto looked = co_await aio::with_deadline(core_.ports.clock, kLookLimit, look_at(live), "agent");
   if (!looked) kLog.debug("command not looked at", {{"error", looked.error().message()}});
+  co_return looked || looked.error().code() != ErrorCode::deadline_exceeded;
 }
 
 Task<Result<void>> Commands::look_at(LivePtr live) {

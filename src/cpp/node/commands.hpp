@@ -138,7 +138,7 @@ class Commands {
   Task<void> settle_lost(LivePtr live, const char* reason);
   Task<void> save_output(std::string key);
   Task<Result<void>> save_all(std::string key);
-  Task<void> look(LivePtr live);
+  Task<bool> look(LivePtr live);
   Task<Result<void>> look_at(LivePtr live);
   Task<void> record_end(LivePtr live, model::CommandOutput output);
   Task<void> compare(std::string key);
