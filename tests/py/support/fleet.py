@@ -73,7 +73,7 @@ def fleet_of(first: Instance, second: Instance) -> Iterator[Fleet]:
     """Both started; the second one's own control plane is dead, and nobody restarts it within the block."""
     first.up()
     second.up()
-    with second.held_supervisor():
+    with second.held("up"):
         second.kill("orch")
         body = {"id": SECOND, "spec": {"ip": "127.0.0.1", "port": second.node_port}}
         answer = first.client.post("/api/v1/nodes", json=body)
