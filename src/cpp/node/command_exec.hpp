@@ -29,6 +29,7 @@ class LiveExec final : public Exec {
   ports::GuestCommands& host_;
   std::string key_;
   ExecOutcome outcome_;
+  WallTime spawned_at_;  // by the clock inside
   OutputTail tail_{0};
   std::shared_ptr<ports::GuestAttachment> attachment_;
   bool is_over_ = false;
