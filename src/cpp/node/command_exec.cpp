@@ -58,24 +58,22 @@ LiveExec::~LiveExec() {
 
 Task<Result<void>> LiveExec::start(model::CommandSpec spec, std::optional<std::string> input) {
   tail_ = OutputTail(static_cast<std::size_t>(spec.keep_bytes));
-  SBX_CO_TRY(started, co_await host_.start(key_, std::move(spec)));
-  outcome_.spawn_ns = started.spawn_ns;
-  spawned_at_ = started.started_at;
-  SBX_CO_CHECK(co_await attach(input.has_value()));
+  SBX_CO_TRY(started, co_await host_.start_attached(key_, std::move(spec), reading(input.has_value())));
+  outcome_.spawn_ns = started.state.spawn_ns;
+  spawned_at_ = started.state.started_at;
+  attachment_ = std::move(started.attachment);
   if (input) commands_.core_.tasks.spawn("command input", feed(attachment_, *std::move(input)));
   co_return Result<void>();
 }
 
-Task<Result<void>> LiveExec::attach(bool has_stdin) {
+ports::GuestAttach LiveExec::reading(bool has_stdin) const {
   ports::GuestAttach how;
   how.command = outcome_.command.id;
   how.from_stdout = outcome_.command.stdout_bytes;
   how.from_stderr = outcome_.command.stderr_bytes;
   how.consume = true;
   how.has_stdin = has_stdin;
-  SBX_CO_TRY(attached, co_await host_.attach(key_, std::move(how)));
-  attachment_ = std::move(attached);
-  co_return Result<void>();
+  return how;
 }
 
 Task<Result<ExecOutcome>> LiveExec::finish() {
@@ -83,8 +81,11 @@ Task<Result<ExecOutcome>> LiveExec::finish() {
     auto next = co_await attachment_->next();
     if (!next && next.error().code() == ErrorCode::unavailable) {
       // The agent connects again, unless its container has ended.
-      const auto again = co_await attach(false);
-      if (again) continue;
+      auto again = co_await host_.attach(key_, reading(false));
+      if (again) {
+        attachment_ = *std::move(again);
+        continue;
+      }
       lost();
       break;
     }
