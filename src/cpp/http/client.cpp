@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string_view>
 
@@ -31,10 +32,16 @@ std::string describe(const ClientRequest& request) {
 
 class Stream final : public ClientStream {
  public:
-  explicit Stream(Connected connection) : connection_(std::move(connection)), status_(connection_->parser().status()) {}
-  ~Stream() override { connection_->close(); }
+  using GiveBack = std::function<void(const Connected&)>;
+  Stream(Connected connection, GiveBack give_back)
+      : connection_(std::move(connection)), give_back_(std::move(give_back)), status_(connection_->parser().status()) {}
+  ~Stream() override { connection_->is_reusable() ? give_back_(connection_) : connection_->close(); }
 
   Task<Result<std::optional<std::string>>> next(Duration idle) override { return read(connection_, idle); }
+  std::optional<std::string> take_whole() override {
+    if (!connection_->has_whole_answer()) return std::nullopt;
+    return connection_->parser().take_body();
+  }
   [[nodiscard]] int status() const override { return status_; }
   [[nodiscard]] const std::string& content_type() const override { return connection_->parser().content_type(); }
   [[nodiscard]] const Headers& headers() const override { return connection_->parser().headers(); }
@@ -63,6 +70,7 @@ class Stream final : public ClientStream {
   }
 
   Connected connection_;
+  GiveBack give_back_;
   int status_;
 };
 
@@ -152,7 +160,10 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     if (!started) co_return started.error().with_context(describe(*request));
     const Connected connection = *std::move(started);
     connection->clear_deadline();
-    co_return std::unique_ptr<ClientStream>(std::make_unique<Stream>(connection));
+    auto give_back = [weak = self->weak_from_this()](const Connected& used) {
+      if (const auto pool = weak.lock()) pool->put(used);
+    };
+    co_return std::unique_ptr<ClientStream>(std::make_unique<Stream>(connection, std::move(give_back)));
   }
 
   static Task<Result<std::shared_ptr<WebSocket>>> open_web_socket(std::shared_ptr<Impl> self, ClientRequest request,

@@ -217,6 +217,11 @@ Task<Result<bool>> Connection::read_more() {
   co_return Error(ErrorCode::protocol_error, peer_ + ": answer is not HTTP: " + parser_->fault_text());
 }
 
+bool Connection::has_whole_answer() {
+  buffer_.consume(parser_->feed(buffer_.view()));
+  return parser_->is_done();
+}
+
 bool Connection::is_reusable() const {
   return socket_.is_open() && is_sent_ && parser_ && parser_->status() != 101 && parser_->is_done() &&
          parser_->fault() == ParseFault::none && parser_->keep_alive() && buffer_.empty();

@@ -57,6 +57,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Reads more of the body into the parser. False at its end.
   [[nodiscard]] Task<Result<bool>> read_more();
 
+  // Whether the answer's end has come, as far as that is known without waiting.
+  [[nodiscard]] bool has_whole_answer();
+
   // The socket with what was received behind the answer's header.
   [[nodiscard]] PrefixedSocket take_socket();
 
