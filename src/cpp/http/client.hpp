@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,9 @@ struct ClientRequest {
   // Instead of `body`; sent while it is read, chunked unless it says its length. An answer that comes before its end
   // ends it.
   std::shared_ptr<BodyReader> body_stream = {};
+  // Of open_stream(): the answer is there as soon as its header is, while the body is still sent. A refusal (400 and
+  // above) ends the body, and so does the stream's end.
+  bool is_duplex = false;
   std::string host_header = {};                 // empty: host and port
   std::string user_agent = "sandboxd";          // empty: none
   Duration timeout = std::chrono::seconds(10);  // of the whole exchange; with `body_stream`, between its pieces
@@ -74,6 +78,8 @@ class ClientStream {
   [[nodiscard]] virtual std::optional<std::uint64_t> length() const = 0;
   // The connection, after an answer with status 101; the stream is over then. nullptr for other answers.
   [[nodiscard]] virtual std::shared_ptr<ByteStream> take_over() = 0;
+  // Of a duplex request whose body is still sent: what waits until it is not, and may outlive the stream. Else empty.
+  [[nodiscard]] virtual std::function<Task<void>()> rest_of_request() const = 0;
 };
 
 // A server's answer as a body of ours. An error of `from` leaves next() as an exception, so that nobody takes a body
