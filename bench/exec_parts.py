@@ -165,7 +165,8 @@ class Inside:
         node.upload(f"/files?path={INSIDE}&mode=0755", local.read_bytes())
         sockets = list(instance.run_dir.glob("**/agents/*/agent.sock"))
         assert len(sockets) == 1, f"one sandbox is to be alone on its node: {sockets}"
-        command = [str(local), "serve", str(sockets[0].parent)]
+        self.directory = sockets[0].parent
+        command = [str(local), "serve", str(self.directory)]
         self.host = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.line() == ["ready"]
 
