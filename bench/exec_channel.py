@@ -32,6 +32,7 @@ class Channel:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.host.close()
+        self.node.call("POST", f"/commands/{self.agent}/signal", {"signal": 9, "wait_ms": 10000})
         self.node.call("DELETE", f"/commands/{self.agent}")
 
     def output(self, count: int) -> float:
