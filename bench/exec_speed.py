@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,7 @@ from exec_channel import Channel
 from exec_parts import INSIDE, Door, Inside, body_of, percentiles, work
 
 OURS = ("output", "file_up", "file_down")
+HEAD = struct.Struct(">B3xIQ")  # of a frame: kind, length, position
 LINE = b"a line of text as programs print it\n"
 
 
@@ -23,19 +25,38 @@ def rates(seconds: list[float], count: int) -> dict[str, float]:
     return percentiles([count / (1 << 20) / one for one in seconds], 1)
 
 
-def read_output(door: Door, count: int) -> float:
+FRAMES = "application/vnd.sandboxd.output"
+
+
+def read_output(door: Door, count: int, form: str) -> float:
     """Seconds from the request for a waiting command's output to its end; every byte is checked."""
     spec = {"argv": [INSIDE, "write", str(count)], "wait_for_reader": True}
     command = door.call("POST", "/commands", spec)["command"]["id"]
-    took, body = door.download(f"/commands/{command}/output?stream=true")
-    lines = [json.loads(line) for line in body.splitlines()]
-    assert lines[-1]["command"]["stdout_bytes"] == count
-    text = "".join(line["data"] for line in lines[:-1]).encode()
+    took, body = door.download(f"/commands/{command}/output?stream=true", form)
+    text, end = (_frames if form == FRAMES else _lines)(body)
+    assert end["command"]["stdout_bytes"] == count
     piece = LINE * -(-65536 // len(LINE))
     assert len(text) == count
     assert all(text[at : at + 65536] == piece[: min(65536, count - at)] for at in range(0, count, 65536))
     door.call("DELETE", f"/commands/{command}")
     return took
+
+
+def _lines(body: bytes) -> tuple[bytes, Any]:
+    """The output and the end of a stream of JSON lines."""
+    *lines, end = (json.loads(line) for line in body.splitlines())
+    return "".join(line["data"] for line in lines).encode(), end
+
+
+def _frames(body: bytes) -> tuple[bytes, Any]:
+    """The same of frames."""
+    pieces: list[bytes] = []
+    at = 0
+    while at < len(body):
+        _, length, _ = HEAD.unpack_from(body, at)
+        at += HEAD.size + length
+        pieces.append(body[at - length : at])
+    return b"".join(pieces[:-1]), json.loads(pieces[-1])
 
 
 def throughput(
@@ -68,7 +89,8 @@ def throughput(
             timed("channel_file_up", partial(channel.up, count))
             timed("channel_file_down", partial(channel.down, count))
             for name, door in doors.items():
-                timed(f"output_{name}", partial(read_output, door, count))
+                timed(f"output_{name}", partial(read_output, door, count, FRAMES))
+                timed(f"output_json_{name}", partial(read_output, door, count, "application/x-ndjson"))
                 timed(f"file_up_{name}", partial(door.upload, "/files?path=/bench-data", data))
                 timed(f"file_down_{name}", partial(_read_back, door, data))
     return {
