@@ -18,7 +18,8 @@ namespace sandboxd::codec::guest {
 inline constexpr std::string_view kOutputFrames = "application/vnd.sandboxd.output";  // media type
 inline constexpr std::size_t kOutputHeaderBytes = 16;
 
-[[nodiscard]] std::string encode_output_frame(model::OutputPiece piece);
+// What stands before the piece's bytes.
+[[nodiscard]] std::string encode_output_head(const model::OutputPiece& piece);
 [[nodiscard]] std::string encode_output_end(std::string_view json);
 
 }  // namespace sandboxd::codec::guest

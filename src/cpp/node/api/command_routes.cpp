@@ -155,12 +155,16 @@ class OutputBody final : public http::BodyStream {
   Task<std::optional<std::string>> next() override {
     if (is_over_) co_return std::nullopt;
     auto piece = co_await follow_->next();
-    if (piece && *piece && has_frames_) co_return guest::encode_output_frame(**std::move(piece));
+    if (piece && *piece && has_frames_) {
+      head_ = guest::encode_output_head(**piece);
+      co_return std::move((*piece)->bytes);
+    }
     if (piece && *piece) co_return guest::encode_piece(**piece) + "\n";
     is_over_ = true;
     const std::string last = codec::write_json(piece ? in_command(follow_->command()) : about(piece.error()));
     co_return has_frames_ ? guest::encode_output_end(last) : last + "\n";
   }
+  std::string take_head() override { return std::exchange(head_, {}); }
 
  private:
   static json::object about(const Error& error) {
@@ -172,6 +176,7 @@ class OutputBody final : public http::BodyStream {
 
   std::unique_ptr<CommandFollow> follow_;
   bool has_frames_;
+  std::string head_;  // of the frame whose bytes next() gave
   bool is_over_ = false;
 };
 
