@@ -10,9 +10,11 @@ Everything is asked of a real sandbox, through the control plane (`api`, the por
   of this process (`spawn_ns`). Aim: at most 1.5 ms more than `run` and than `inside`.
 - `at_once`: until 20 parallel ones are all answered; floor, in turn: a program inside that starts 20 and waits for
   them. Aim: 1.5 times.
-- `bytes`: a command's output as ND-JSON, a file up and a file down; floor, in turn: the same bytes over a bare unix
-  socket of the same kind between a program inside and one on the host (`agent_channel.cpp`, target
-  `bench_agent_channel`). Aim: 0.6. With what each daemon worked for a MiB.
+- `bytes`: a command's output (in frames as the SDK takes it, and `output_json`), a file up and a file down; floor, in
+  turn: the same over a second agent's channel that ends at guestlink (`exec_channel.py`; `agent_channel_host.cpp`,
+  target `bench_agent_channel_host`). Aim: 0.6 (`of_channel`). Beside it (`of_socket`) a unix socket with nothing on it
+  between a program inside and one on the host (`agent_channel.cpp`, target `bench_agent_channel`). With what each
+  daemon worked for a MiB.
 - `log`: from a write inside to its first byte at a client that follows. Aim: 5 ms.
 - `ready`: how long after the start of a new sandbox's task (containerd's event, which only runc's shim sends) it is
   Running, which its agent has greeted for by then, and what its first exec takes; and how long after the first line of

@@ -6,12 +6,15 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 
+#include <algorithm>
+
 namespace sandboxd::http {
 namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kBodyReadBytes = 64 * 1024;
+constexpr std::size_t kBodyReadBytes = 64 * 1024;      // at a time, at first
+constexpr std::size_t kBodyReadBytesMax = 256 * 1024;  // of a sender that is fast
 constexpr std::size_t kWatchReadBytes = 1024;
 constexpr std::size_t kHeldBytesMax = 64 * 1024;  // of later requests
 
@@ -111,7 +114,8 @@ Task<Result<std::optional<std::string>>> Session::read_piece() {
     // While an answer is sent, its own times count; after it, nobody waits for the rest for ever.
     if (!is_duplex_) set_deadline(Activity::reading, server_->options.body_timeout);
     if (is_answered_) set_deadline(Activity::draining, server_->options.body_timeout);
-    const auto failure = co_await receive(kBodyReadBytes);
+    const auto failure = co_await receive(read_bytes_);
+    if (buffer_.size() >= read_bytes_) read_bytes_ = std::min(2 * read_bytes_, kBodyReadBytesMax);
     if (!is_duplex_) clear_deadline(Activity::handling);
     if (is_expired_) {
       body_outcome_ = Outcome::timed_out;
@@ -129,6 +133,7 @@ Task<Result<std::optional<std::string>>> Session::read_piece() {
 Task<bool> Session::handle_body(std::shared_ptr<Session> self, const Route* route, Response* response,
                                 std::exception_ptr* failure) {
   self->parser_.stream_body();
+  self->read_bytes_ = kBodyReadBytes;
   self->body_ = Body::make(self);
   Request request = std::move(self->parser_.request());
   request.body_reader = self->body_;
