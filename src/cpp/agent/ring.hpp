@@ -47,6 +47,7 @@ class Ring {
     const std::size_t there = std::min<std::uint64_t>(kChunkBytes - inside, end_ - position);
     return {chunks_[offset / kChunkBytes]->data() + inside, std::min(there, most)};
   }
+  [[nodiscard]] std::size_t held_bytes() const { return chunks_.size() * kChunkBytes; }
   void consume_to(std::uint64_t position) { consumed_ = std::max(consumed_, std::min(position, end_)); }
 
  private:

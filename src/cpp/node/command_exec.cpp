@@ -9,6 +9,7 @@ namespace sandboxd::node {
 namespace {
 
 constexpr Log kLog("node");
+constexpr Duration kForgetAfter = std::chrono::milliseconds(20);
 
 Task<void> forget(ports::GuestCommands* host, std::string key, std::string command) {
   auto dropped = co_await host->drop(std::move(key), std::move(command));
@@ -39,6 +40,17 @@ void put_end(model::Command& command, const ports::GuestCommandState& state, Wal
 
 }  // namespace
 
+void Commands::forget_soon(Forgettable what) {
+  forgettable_.push_back(std::move(what));
+  if (forgettable_.size() == 1) core_.tasks.spawn("forget commands", forget_all());
+}
+
+Task<void> Commands::forget_all() {
+  co_await core_.ports.clock.sleep_for(kForgetAfter);
+  for (Forgettable& one : std::exchange(forgettable_, {}))
+    core_.tasks.spawn("forget command", forget(one.host, std::move(one.key), std::move(one.command)));
+}
+
 LiveExec::LiveExec(Commands& commands, CommandTarget target, model::Command command)
     : commands_(commands), host_(target.host), key_(std::move(target.key)) {
   outcome_.command = std::move(command);
@@ -50,7 +62,7 @@ LiveExec::~LiveExec() {
   commands_.execs_.erase({key_, id});
   attachment_.reset();
   if (is_over_) {
-    commands_.core_.tasks.spawn("forget command", forget(&host_, key_, id));
+    commands_.forget_soon({&host_, key_, id});
   } else {
     commands_.core_.tasks.spawn("end command", commands_.end_stranger(&host_, key_, id));
   }
