@@ -47,7 +47,7 @@ class AsyncClient(BaseClient):
             attempt += 1
             try:
                 try:
-                    response = await self._http.request(request.method, request.path, **self._arguments(request))
+                    response = await self._http.request(request.method, request.target, **self._arguments(request))
                 except httpx.HTTPError as error:
                     raise self._transport_error(error, f"{request.method} {request.path}") from error
                 return self._parse(request, response)

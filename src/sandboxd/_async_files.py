@@ -18,6 +18,7 @@ from ._client_base import documented_like
 from ._exceptions import NotFoundError
 from ._files import PIECE_BYTES, Files, mode_text
 from ._guest_models import FileEvent, FileInfo
+from ._guest_protocol import RemotePath
 
 if TYPE_CHECKING:
     from ._async_client import AsyncClient
@@ -33,7 +34,7 @@ class AsyncFiles:
     @documented_like(Files.read)
     async def read(
         self,
-        path: str,
+        path: RemotePath,
         *,
         offset: int = 0,
         length: int | None = None,
@@ -44,13 +45,13 @@ class AsyncFiles:
         return await self._client._send(wire.read_file(self._sandbox, query))
 
     @documented_like(Files.read_text)
-    async def read_text(self, path: str, *, user: str | None = None, container: str | None = None) -> str:
+    async def read_text(self, path: RemotePath, *, user: str | None = None, container: str | None = None) -> str:
         return (await self.read(path, user=user, container=container)).decode()
 
     @documented_like(Files.write)
     async def write(
         self,
-        path: str,
+        path: RemotePath,
         data: bytes | str,
         *,
         mode: int | None = None,
@@ -64,7 +65,7 @@ class AsyncFiles:
 
     @documented_like(Files.upload)
     async def upload(
-        self, local: str | Path, path: str, *, user: str | None = None, container: str | None = None
+        self, local: str | Path, path: RemotePath, *, user: str | None = None, container: str | None = None
     ) -> FileInfo:
         source = await asyncio.to_thread(Path(local).open, "rb")
         with source:
@@ -79,8 +80,7 @@ class AsyncFiles:
             try:
                 response = await self._client._http.request(
                     request.method,
-                    request.path,
-                    params=tuple(query),
+                    request.target,
                     content=pieces(),
                     headers={"Content-Length": str(status.st_size)},
                     timeout=self._client._stream_timeout(None),
@@ -91,17 +91,17 @@ class AsyncFiles:
 
     @documented_like(Files.download)
     async def download(
-        self, path: str, local: str | Path, *, user: str | None = None, container: str | None = None
+        self, path: RemotePath, local: str | Path, *, user: str | None = None, container: str | None = None
     ) -> None:
-        what = f"download of {path}"
+        what = f"download of {wire.shown(path)}"
         query = wire.file_query(path, user, container)
         target = Path(local)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as out:
                 timeout = self._client._stream_timeout(None)
-                url = wire.path_of(self._sandbox, "files")
-                async with self._client._http.stream("GET", url, params=tuple(query), timeout=timeout) as response:
+                url = wire.file_target(query, self._sandbox)
+                async with self._client._http.stream("GET", url, timeout=timeout) as response:
                     if response.status_code >= 300:
                         body = await response.aread()
                         raise _protocol.parse_error(response.status_code, response.headers, body, what)
@@ -115,17 +115,17 @@ class AsyncFiles:
 
     @documented_like(Files.list)
     async def list(
-        self, path: str = "/", *, depth: int = 1, user: str | None = None, container: str | None = None
+        self, path: RemotePath = "/", *, depth: int = 1, user: str | None = None, container: str | None = None
     ) -> list[FileInfo]:
         query = wire.file_query(path, user, container, depth=depth)
         return await self._client._send(wire.list_files(self._sandbox, query))
 
     @documented_like(Files.stat)
-    async def stat(self, path: str, *, user: str | None = None, container: str | None = None) -> FileInfo:
+    async def stat(self, path: RemotePath, *, user: str | None = None, container: str | None = None) -> FileInfo:
         return await self._client._send(wire.stat_file(self._sandbox, wire.file_query(path, user, container)))
 
     @documented_like(Files.exists)
-    async def exists(self, path: str, *, user: str | None = None, container: str | None = None) -> bool:
+    async def exists(self, path: RemotePath, *, user: str | None = None, container: str | None = None) -> bool:
         try:
             await self.stat(path, user=user, container=container)
         except NotFoundError as error:
@@ -136,33 +136,35 @@ class AsyncFiles:
 
     @documented_like(Files.remove)
     async def remove(
-        self, path: str, *, recursive: bool = False, user: str | None = None, container: str | None = None
+        self, path: RemotePath, *, recursive: bool = False, user: str | None = None, container: str | None = None
     ) -> None:
         query = wire.file_query(path, user, container, recursive=recursive)
         await self._client._send(wire.remove_file(self._sandbox, query))
 
     @documented_like(Files.mkdir)
     async def mkdir(
-        self, path: str, *, mode: int | None = None, user: str | None = None, container: str | None = None
+        self, path: RemotePath, *, mode: int | None = None, user: str | None = None, container: str | None = None
     ) -> FileInfo:
         query = wire.file_query(path, user, container, mode=mode_text(mode))
         return await self._client._send(wire.make_directory(self._sandbox, query))
 
     @documented_like(Files.rename)
-    async def rename(self, path: str, to: str, *, user: str | None = None, container: str | None = None) -> FileInfo:
+    async def rename(
+        self, path: RemotePath, to: RemotePath, *, user: str | None = None, container: str | None = None
+    ) -> FileInfo:
         return await self._client._send(wire.rename_file(self._sandbox, wire.file_query(path, user, container, to=to)))
 
     @asynccontextmanager
     @documented_like(Files.watch)
     async def watch(
-        self, path: str, *, recursive: bool = True, user: str | None = None, container: str | None = None
+        self, path: RemotePath, *, recursive: bool = True, user: str | None = None, container: str | None = None
     ) -> AsyncIterator[AsyncIterator[FileEvent]]:
-        what = f"watch of {path}"
+        what = f"watch of {wire.shown(path)}"
         query = wire.file_query(path, user, container, recursive=recursive)
-        url = wire.path_of(self._sandbox, "files", "watch")
+        url = wire.file_target(query, self._sandbox, "watch")
         timeout = self._client._stream_timeout(None)
         try:
-            async with self._client._http.stream("GET", url, params=tuple(query), timeout=timeout) as response:
+            async with self._client._http.stream("GET", url, timeout=timeout) as response:
                 if response.status_code >= 300:
                     body = await response.aread()
                     raise _protocol.parse_error(response.status_code, response.headers, body, what)

@@ -65,7 +65,7 @@ class Client(BaseClient):
             left = None if until is None else until - time.monotonic()
             try:
                 try:
-                    response = self._http.request(request.method, request.path, **self._arguments(request, left))
+                    response = self._http.request(request.method, request.target, **self._arguments(request, left))
                 except httpx.HTTPError as error:
                     raise self._transport_error(error, f"{request.method} {request.path}") from error
                 return self._parse(request, response)

@@ -70,7 +70,7 @@ class BaseClient:
         }
 
     def _arguments(self, request: _protocol.Request[Any], seconds_max: float | None = None) -> dict[str, Any]:
-        out: dict[str, Any] = {"params": list(request.query) or None, "headers": dict(request.headers)}
+        out: dict[str, Any] = {"headers": dict(request.headers)}
         if request.body is not None:
             out["json"] = request.body
         if request.content is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,7 +26,7 @@ def _bytes(data: Json, name: str) -> bytes:
 
 def _path(data: Json, name: str) -> str:
     """A path as Python has it: bytes that are no UTF-8 are surrogates (PEP 383), as of os.listdir()."""
-    return os.fsdecode(_bytes(data, name))
+    return _bytes(data, name).decode("utf-8", "surrogateescape")
 
 
 def _whole(value: Any) -> int:

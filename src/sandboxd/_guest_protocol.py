@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import codecs
 import json
+import os
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
@@ -24,9 +25,11 @@ from ._guest_models import (
     argument_list,
 )
 from ._models import Json
-from ._protocol import Request
+from ._protocol import Request, target_of
 
 T = TypeVar("T")
+
+RemotePath = str | bytes | os.PathLike[str] | os.PathLike[bytes]  # inside a sandbox
 
 _NO_LIMIT = 10 * 365 * 86400.0  # a command may take for ever
 _GRACE = 30.0  # for the answer, beyond a command's own time limit
@@ -222,13 +225,34 @@ class _LineReader(OutputReader):
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def file_query(path: str, user: str | None, container: str | None, **more: object) -> list[tuple[str, str]]:
-    """Raises:
-    ValueError: the path is empty or has a NUL.
+def path_text(path: RemotePath) -> str:
+    """A path as text: bytes that are no UTF-8 are surrogates (PEP 383), as in what files are listed by.
+
+    Raises:
+        ValueError: the path is empty, has a NUL, or has text that stands for no bytes.
     """
-    if not path or "\0" in path:
+    plain = os.fspath(path)
+    text = plain.decode("utf-8", "surrogateescape") if isinstance(plain, bytes) else plain
+    if not text or "\0" in text:
         raise ValueError(f"{path!r} is no path")
-    query = [("path", path)]
+    text.encode("utf-8", "surrogateescape")
+    return text
+
+
+def shown(path: RemotePath) -> str:
+    """A path for messages, which must be printable."""
+    return path_text(path).encode("utf-8", "backslashreplace").decode()
+
+
+def file_query(
+    path: RemotePath, user: str | None, container: str | None, *, to: RemotePath | None = None, **more: object
+) -> list[tuple[str, str]]:
+    """Raises:
+    ValueError: as path_text(), for one of the paths.
+    """
+    query = [("path", path_text(path))]
+    if to is not None:
+        query.append(("to", path_text(to)))
     query += [(name, str(value)) for name, value in (("user", user), ("container", container)) if value]
     for name, value in more.items():
         if value is not None:
@@ -273,6 +297,10 @@ async def file_events_async(chunks: AsyncIterator[bytes], what: str) -> AsyncIte
         for event in reader.feed(chunk):
             yield event
     raise reader.broken()
+
+
+def file_target(query: list[tuple[str, str]], sandbox: str, *rest: str) -> str:
+    return target_of(path_of(sandbox, "files", *rest), query)
 
 
 def read_file(sandbox: str, query: list[tuple[str, str]]) -> Request[bytes]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from ._exceptions import ApiError, WatchExpiredError, make_api_error
 from ._models import Event, ExternalInfo, Json, LogLine, NodeInfo, SandboxInfo, parse_log_lines
@@ -36,6 +36,11 @@ class Request(Generic[T]):
     parse_bytes: Callable[[bytes], T] | None = None  # reads an answer that is no JSON
 
     @property
+    def target(self) -> str:
+        """Path and query. Text that stands for bytes which are no UTF-8 (PEP 383) is sent as these bytes."""
+        return target_of(self.path, self.query)
+
+    @property
     def has_key(self) -> bool:
         """Whether the server knows a repetition of it again."""
         return KEY_HEADER in self.headers
@@ -50,6 +55,13 @@ class Page(Generic[T]):
 
 
 KEY_HEADER = "Idempotency-Key"
+
+
+def target_of(path: str, query: Sequence[tuple[str, str]]) -> str:
+    """Raises:
+    UnicodeEncodeError: text that stands for no bytes at all; a ValueError.
+    """
+    return f"{path}?{urlencode(query, quote_via=quote, errors='surrogateescape')}" if query else path
 
 
 _CODE_BY_STATUS = {

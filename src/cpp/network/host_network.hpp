@@ -7,8 +7,8 @@
 //
 // Our tables decide for themselves only: a packet that we accept can still be dropped by another program's table at the
 // same hook. Where that program offers a chain for it (Docker's DOCKER-USER, or iptables' FORWARD), the chains named in
-// `forward_hook_chains` get two accepting rules for our bridge. A zone-based firewall (firewalld) needs the bridge in a
-// trusted zone.
+// `forward_hook_chains` get two accepting rules for our bridge, again whenever they lack them. A zone-based firewall
+// (firewalld) needs the bridge in a trusted zone.
 //
 // What is found again after a restart: namespaces by their names, everything else from the kernel's own tables, so
 // there is no file to be out of date. The ledger (ledger.hpp) mirrors the tables' elements in memory; when another
@@ -107,6 +107,7 @@ class HostNetwork final : public ports::SandboxNetwork {
   [[nodiscard]] Task<Result<void>> adopt_tables();
   [[nodiscard]] Task<void> watch_tables(std::shared_ptr<RulesetWatch> watch);
   [[nodiscard]] Task<void> repair();
+  [[nodiscard]] Task<void> restore_hooks(std::string program);
 
   [[nodiscard]] Result<void> check_name(const std::string& name) const;
   [[nodiscard]] Result<void> check_slot(const ports::NetworkSlot& slot) const;

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <map>
 
 namespace sandboxd::network {
 namespace {
@@ -143,6 +144,35 @@ std::string text_at(const json::value& value, std::string_view key) {
   return found != nullptr && found->is_string() ? std::string(found->get_string()) : std::string();
 }
 
+// Of the table `ip filter`.
+struct Hooks {
+  std::vector<std::string> rules;     // ours: "FORWARD handle 7"
+  std::map<std::string, int> chains;  // that are to have them, and how many they have
+};
+
+Hooks hooks_of(std::string_view listing_json, const std::vector<std::string>& chains, std::string_view table) {
+  boost::system::error_code failure;
+  const json::value listing = json::parse(listing_json, failure);
+  const json::object* root = failure ? nullptr : listing.if_object();
+  const json::value* entries = root == nullptr ? nullptr : root->if_contains("nftables");
+  if (entries == nullptr || !entries->is_array()) return {};
+
+  Hooks out;
+  for (const json::value& entry : entries->get_array()) {  // chains stand before rules
+    const json::object* object = entry.if_object();
+    if (object == nullptr) continue;
+    const json::value* chain = object->if_contains("chain");
+    const std::string name = chain == nullptr ? "" : text_at(*chain, "name");
+    if (!name.empty() && std::ranges::find(chains, name) != chains.end()) out.chains.emplace(name, 0);
+    const json::value* rule = object->if_contains("rule");
+    if (rule == nullptr || text_at(*rule, "comment") != table) continue;
+    const std::string where = text_at(*rule, "chain");
+    out.rules.push_back(where + " handle " + json::serialize(rule->get_object().at("handle")));
+    if (const auto found = out.chains.find(where); found != out.chains.end()) ++found->second;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string table_name(std::string_view instance) { return "sandboxd_" + std::string(instance); }
@@ -182,29 +212,23 @@ std::string ruleset_text(const RulesetOptions& options) {
 
 std::string hook_text(std::string_view listing_json, const std::vector<std::string>& chains, std::string_view table,
                       std::string_view bridge) {
-  boost::system::error_code failure;
-  const json::value listing = json::parse(listing_json, failure);
-  const json::object* root = failure ? nullptr : listing.if_object();
-  const json::value* entries = root == nullptr ? nullptr : root->if_contains("nftables");
-  if (entries == nullptr || !entries->is_array()) return {};
-
+  const Hooks found = hooks_of(listing_json, chains, table);
   std::string text;
-  for (const json::value& entry : entries->get_array()) {
-    const json::object* object = entry.if_object();
-    if (object == nullptr) continue;
-    if (const json::value* rule = object->if_contains("rule"); rule != nullptr && text_at(*rule, "comment") == table) {
-      text += "delete rule ip filter " + text_at(*rule, "chain") + " handle " +
-              json::serialize(rule->get_object().at("handle")) + "\n";
-    }
-    const json::value* chain = object->if_contains("chain");
-    const std::string name = chain == nullptr ? "" : text_at(*chain, "name");
-    if (name.empty() || std::find(chains.begin(), chains.end(), name) == chains.end()) continue;
+  for (const std::string& rule : found.rules) text += "delete rule ip filter " + rule + "\n";
+  for (const auto& [chain, count] : found.chains) {
     for (const std::string_view side : {"iifname", "oifname"}) {
-      text += "insert rule ip filter " + name + " " + std::string(side) + " \"" + std::string(bridge) +
+      text += "insert rule ip filter " + chain + " " + std::string(side) + " \"" + std::string(bridge) +
               "\" accept comment \"" + std::string(table) + "\"\n";
     }
   }
   return text;
+}
+
+std::string missing_hook_text(std::string_view listing_json, const std::vector<std::string>& chains,
+                              std::string_view table, std::string_view bridge) {
+  const Hooks found = hooks_of(listing_json, chains, table);
+  const bool are_whole = std::ranges::all_of(found.chains, [](const auto& chain) { return chain.second == 2; });
+  return are_whole ? std::string() : hook_text(listing_json, chains, table, bridge);
 }
 
 }  // namespace sandboxd::network

@@ -44,5 +44,8 @@ struct RulesetOptions {
 // bridge at the top of those that exist.
 [[nodiscard]] std::string hook_text(std::string_view listing_json, const std::vector<std::string>& chains,
                                     std::string_view table, std::string_view bridge);
+// The same when a chain lacks one of its two rules; else empty.
+[[nodiscard]] std::string missing_hook_text(std::string_view listing_json, const std::vector<std::string>& chains,
+                                            std::string_view table, std::string_view bridge);
 
 }  // namespace sandboxd::network

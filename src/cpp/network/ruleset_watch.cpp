@@ -34,6 +34,16 @@ bool is_our_family(const nlmsghdr& header) {
   return family == NFPROTO_INET || family == NFPROTO_BRIDGE || family == NFPROTO_NETDEV;
 }
 
+constexpr std::string_view kHookTable = "filter";
+
+// Removals may take a rule of ours; a chain may be one that is to have them.
+bool may_concern_hooks(const nlmsghdr& header) {
+  const int type = header.nlmsg_type & 0xff;
+  const bool may =
+      type == NFT_MSG_DELRULE || type == NFT_MSG_DELCHAIN || type == NFT_MSG_DELTABLE || type == NFT_MSG_NEWCHAIN;
+  return may && reinterpret_cast<const nfgenmsg*>(NLMSG_DATA(&header))->nfgen_family == NFPROTO_IPV4;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<RulesetWatch>> RulesetWatch::open(asio::any_io_executor executor, std::string table) {
@@ -58,10 +68,14 @@ RulesetWatch::RulesetWatch(asio::posix::stream_descriptor socket, std::string ta
     : socket_(std::move(socket)), table_(std::move(table)) {}
 
 void RulesetWatch::take_change(const nlmsghdr& header) {
-  if (!is_our_family(header)) return;
+  const bool is_ours = is_our_family(header);
+  const bool may_hook = may_concern_hooks(header);
+  if (!is_ours && !may_hook) return;
   for_each_attribute(attributes_of(header, sizeof(nfgenmsg)), [&](int type, std::span<const char> data) {
     if (type != kTableName || data.empty()) return;
     const std::string_view name(data.data(), data.size() - 1);
+    open_.touches_hooks = open_.touches_hooks || (may_hook && name == kHookTable);
+    if (!is_ours) return;
     open_.touches = open_.touches || name == table_;
     open_.announces = open_.announces || name == announcement_name(table_);
   });
@@ -83,9 +97,16 @@ void RulesetWatch::take_end(const nlmsghdr& header) {
   if (ended.announces) {
     own_thread_ = thread;
     other_.reset();
-  } else if (ended.touches && own_thread_ && own_thread_ != thread) {
-    other_ = program + " (process " + std::to_string(thread) + ")";
+  } else if ((ended.touches || ended.touches_hooks) && own_thread_ && own_thread_ != thread) {
+    see(program + " (process " + std::to_string(thread) + ")", ended.touches, ended.touches_hooks);
   }
+}
+
+void RulesetWatch::see(const std::string& program, bool tables, bool hooks) {
+  if (!other_) other_ = Seen{};
+  other_->program = program;
+  other_->tables |= tables;
+  other_->hooks |= hooks;
 }
 
 void RulesetWatch::take(const nlmsghdr& header) {
@@ -99,13 +120,13 @@ void RulesetWatch::take(const nlmsghdr& header) {
   }
 }
 
-std::optional<std::string> RulesetWatch::drain() {
+std::optional<RulesetWatch::Seen> RulesetWatch::drain() {
   alignas(nlmsghdr) char buffer[65536];
   for (;;) {
     const ssize_t n = ::recv(socket_.native_handle(), buffer, sizeof buffer, 0);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == ENOBUFS) {
-      other_ = "unknown (notifications were lost)";
+      see("unknown (notifications were lost)", true, true);
       continue;
     }
     if (n < 0) return std::exchange(other_, std::nullopt);
@@ -119,7 +140,7 @@ std::optional<std::string> RulesetWatch::drain() {
   }
 }
 
-Task<std::string> RulesetWatch::changed_by_another() {
+Task<RulesetWatch::Seen> RulesetWatch::changed_by_another() {
   for (;;) {
     co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
     if (auto other = drain()) co_return *std::move(other);

@@ -1,6 +1,6 @@
 // Notices when somebody else changes our tables in any way: deletes one (`nft flush ruleset`, a firewall service that
 // restarts), flushes a chain, takes away a rule or an element, or adds one. Without them the sandboxes would have the
-// host's default forwarding.
+// host's default forwarding. And when somebody may have taken away our rules in other programs' chains.
 //
 // Costs nothing but reading the kernel's notifications, whose last one of each transaction names the thread that made
 // it. Our own thread is known by the announcement (ruleset.hpp) in its transactions, not by its number here: the kernel
@@ -28,10 +28,15 @@ class RulesetWatch {
   [[nodiscard]] static Result<std::shared_ptr<RulesetWatch>> open(boost::asio::any_io_executor executor,
                                                                   std::string table);
 
-  // Returns when a table of that name was changed by another program, or when notifications were lost: who it was, for
-  // people. Forgotten is what happened before our latest announcement, which put everything back. Before the first one
-  // nobody is another. Throws operation_aborted when cancelled.
-  [[nodiscard]] Task<std::string> changed_by_another();
+  struct Seen {
+    std::string program;  // who it was, for people
+    bool tables = false;  // a table of that name was changed
+    bool hooks = false;   // something was taken from the table `ip filter`, or a chain made there: our rules may lack
+  };
+  // Returns when another program did such a thing, or when notifications were lost, which may have told of both.
+  // Forgotten is what happened before our latest announcement, which put everything back. Before the first one nobody
+  // is another. Throws operation_aborted when cancelled.
+  [[nodiscard]] Task<Seen> changed_by_another();
 
   explicit RulesetWatch(boost::asio::posix::stream_descriptor socket, std::string table);
 
@@ -40,10 +45,12 @@ class RulesetWatch {
   struct Transaction {
     std::uint32_t port = 0;  // the netlink address of its maker
     bool touches = false;
+    bool touches_hooks = false;
     bool announces = false;
   };
 
-  [[nodiscard]] std::optional<std::string> drain();
+  [[nodiscard]] std::optional<Seen> drain();
+  void see(const std::string& program, bool tables, bool hooks);
   void take(const nlmsghdr& header);
   void take_change(const nlmsghdr& header);
   void take_end(const nlmsghdr& header);
@@ -52,7 +59,7 @@ class RulesetWatch {
   std::string table_;
   Transaction open_;
   std::optional<std::uint32_t> own_thread_;
-  std::optional<std::string> other_;
+  std::optional<Seen> other_;
 };
 
 }  // namespace sandboxd::network

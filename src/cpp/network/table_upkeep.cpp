@@ -68,11 +68,31 @@ Task<Result<void>> HostNetwork::adopt_tables() {
 
 Task<void> HostNetwork::watch_tables(std::shared_ptr<RulesetWatch> watch) {
   for (;;) {
-    const std::string program = co_await watch->changed_by_another();
+    const RulesetWatch::Seen seen = co_await watch->changed_by_another();
     if (!enforced_) continue;
-    kLog.warn("the firewall tables were changed by another program: rebuilding them",
-              {{"table", table_}, {"program", program}, {"times", ++repairs_}});
-    co_await repair();
+    if (seen.tables) {
+      kLog.warn("the firewall tables were changed by another program: rebuilding them",
+                {{"table", table_}, {"program", seen.program}, {"times", ++repairs_}});
+      co_await repair();
+    } else if (seen.hooks) {
+      co_await restore_hooks(seen.program);
+    }
+  }
+}
+
+// Only what is missing, so that two programs which care for their rules leave each other's alone.
+Task<void> HostNetwork::restore_hooks(std::string program) {
+  const auto restored = co_await nft_pool_.run([this]() -> Result<bool> {
+    SBX_TRY(listing, nft_.list_table("ip", "filter"));
+    const std::string text = missing_hook_text(listing, options_.forward_hook_chains, table_, options_.bridge);
+    if (text.empty()) return false;
+    SBX_CHECK(nft_.run(text));
+    return true;
+  });
+  if (!restored) {
+    kLog.error("our rules in other programs' chains cannot be put back", {{"error", restored.error().message()}});
+  } else if (*restored) {
+    kLog.warn("another program took our rules out of its chains: they are put back", {{"program", program}});
   }
 }
 

@@ -15,7 +15,7 @@ namespace {
 using namespace sandboxd;
 namespace json = codec::json;
 
-Task<Result<json::value>> add(json::object arguments) {
+Task<Result<json::value>> add(json::object arguments, orch::mcp::TellProgress) {
   json::object out;
   out["sum"] = arguments["a"].to_number<std::int64_t>() + arguments["b"].to_number<std::int64_t>();
   co_return json::value(out);
@@ -27,7 +27,9 @@ Task<Result<json::value>> wait(ports::Clock* clock) {
   co_return json::value("woke up");
 }
 
-Task<Result<json::value>> refuse(json::object) { co_return Error(ErrorCode::not_found, "sandbox not found"); }
+Task<Result<json::value>> refuse(json::object, orch::mcp::TellProgress) {
+  co_return Error(ErrorCode::not_found, "sandbox not found");
+}
 
 }  // namespace
 
@@ -45,7 +47,9 @@ int main() {
   nothing["type"] = "object";
   if (!tools.add({"add", "Adds two numbers.", numbers, add})) return 1;
   if (!tools.add({"refuse", "Always fails.", nothing, refuse})) return 1;
-  if (!tools.add({"wait", "Never ends.", nothing, [&clock](json::object) { return wait(&clock); }})) return 1;
+  if (!tools.add({"wait", "Never ends.", nothing,
+                  [&clock](json::object, const orch::mcp::TellProgress&) { return wait(&clock); }}))
+    return 1;
   orch::mcp::McpOptions options;
   options.intervals.progress = std::chrono::milliseconds(20);
   const auto server = std::make_shared<orch::mcp::McpServer>(

@@ -7,7 +7,7 @@ import base64
 import json
 import struct
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx
@@ -26,6 +26,7 @@ from sandboxd import (
     TransportError,
     WaitTimeoutError,
 )
+from sandboxd._guest_protocol import RemotePath
 
 URL = "http://control.test"
 BASE = "/api/v1/sandboxes/box"
@@ -263,6 +264,33 @@ def test_files_keep_their_bytes_and_paths(tmp_path: Path) -> None:
     assert plane.asked[-1].content == data and plane.asked[-1].headers["Content-Length"] == "256"
 
 
+@pytest.mark.parametrize(
+    "path", ["/tmp/\udcff\udc80 \u00fc", b"/tmp/\xff\x80 \xc3\xbc", PurePosixPath("/tmp/\udcff\udc80 \u00fc")]
+)
+def test_paths_that_are_no_utf_8_are_sent_as_their_bytes(path: RemotePath, tmp_path: Path) -> None:
+    raw = b"%2Ftmp%2F%FF%80%20%C3%BC"
+    info = {"path_base64": base64.b64encode(b"/tmp/\xff\x80 \xc3\xbc").decode(), "mode": 0o100644, "size": 1}
+    one, done = httpx.Response(200, json={"file": info}), httpx.Response(204)
+    plane = Plane().on("GET", "/files", httpx.Response(200, content=b"1")).on("PUT", "/files", one)
+    plane.on("DELETE", "/files", done).on("GET", "/files/stat", one).on("POST", "/files/mkdir", one)
+    plane.on("POST", "/files/rename", one).on("GET", "/files/list", httpx.Response(200, json={"items": [info]}))
+    plane.on("GET", "/files/watch", httpx.Response(200, content=b""))
+    files = plane.sandbox().files
+    assert files.read(path) == b"1"
+    files.write(path, b"1")
+    files.download(path, tmp_path / "local")
+    files.upload(tmp_path / "local", path)
+    assert files.exists(path) and files.stat(path).path == "/tmp/\udcff\udc80 \u00fc"
+    assert [file.path for file in files.list(path)] == ["/tmp/\udcff\udc80 \u00fc"]
+    files.mkdir(path)
+    with files.watch(path):
+        pass
+    files.remove(path)
+    assert {request.url.raw_path.partition(b"?")[2].partition(b"&")[0] for request in plane.asked} == {b"path=" + raw}
+    files.rename("/x", path)
+    assert plane.asked[-1].url.raw_path.endswith(b"?path=%2Fx&to=" + raw)
+
+
 def test_a_download_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     local = tmp_path / "local"
     local.write_text("old")
@@ -272,10 +300,12 @@ def test_a_download_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert local.read_text() == "old" and list(tmp_path.iterdir()) == [local]
 
 
-@pytest.mark.parametrize("path", ["", "a\0b"])
-def test_what_is_no_path_is_refused_here(path: str) -> None:
+@pytest.mark.parametrize("path", ["", "a\0b", b"", b"a\0b"])
+def test_what_is_no_path_is_refused_here(path: RemotePath) -> None:
     with pytest.raises(ValueError, match="is no path"):
         Plane().sandbox().files.read(path)
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        Plane().sandbox().files.read("\ud800")  # stands for no byte
 
 
 def test_exists_tells_a_missing_file_from_a_missing_sandbox() -> None:

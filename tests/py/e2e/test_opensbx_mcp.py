@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from mcp import ClientSession, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from support import fake_registry, images
+from support.fake_registry import make_repository
 from support.images import BOX
 from support.instance import Instance
 from support.opensbx import open_streams
@@ -195,6 +198,32 @@ def test_a_call_that_waits_tells_so_and_can_be_given_up(platform: Instance) -> N
     before = open_streams(platform)
     talk(platform, work)
     wait_until(lambda: open_streams(platform) == before, "the stream of the call that was given up to end", 20)
+
+
+def test_a_pull_tells_its_bytes(platform: Instance) -> None:
+    gate = threading.Event()
+    # A layer of its own: one that is unpacked already is not fetched again.
+    repository = make_repository(layer=images.root_layer({"mcp": b"1"}), gate=gate)
+    size = len(repository.blobs[repository.layer])
+    told: list[tuple[float, float | None, str | None]] = []
+
+    async def progressed(done: float, total: float | None, message: str | None) -> None:
+        told.append((done, total, message))
+        if total:
+            gate.set()  # the rest comes once the client knows how much it will be
+
+    async def work(mcp: ClientSession, call: Call) -> None:
+        pulled = await mcp.call_tool("image_pull", {"image": reference}, progress_callback=progressed)
+        assert not pulled.is_error, pulled
+        await call("image_delete", id=reference)
+
+    with fake_registry.serving() as registry:
+        reference = registry.add("team/told", repository)
+        talk(platform, work)
+    in_bytes = [one for one in told if one[1]]
+    assert in_bytes and all(total == size and 0 <= done <= size for done, total, _ in in_bytes), told
+    assert f"pulling {reference}: " in str(in_bytes[0][2])
+    assert [done for done, _, _ in told] == sorted({done for done, _, _ in told}), "it only grows"
 
 
 def test_what_is_wrong_is_told_in_the_originals_words(platform: Instance) -> None:

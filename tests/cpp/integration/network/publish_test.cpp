@@ -161,6 +161,18 @@ TEST(HostNetworkLife, OtherFirewallsThatDropGetOurTwoRulesAndLoseThemAtTeardown)
   sh("nft delete table ip filter");
 }
 
+// Rules of ours in the chains of others.
+int hooks() { return std::stoi(sh_output("nft list table ip filter | grep -c 'comment \"sandboxd_t\"' || true")); }
+
+// The watch works by itself; how soon is up to the scheduler, so look until it has.
+bool comes_to(int wanted, int (*number)()) {
+  const auto limit = std::chrono::steady_clock::now() + kPatience;
+  while (std::chrono::steady_clock::now() < limit) {
+    if (number() == wanted) return true;
+  }
+  return false;
+}
+
 // As Docker sets a host up: forwarding is dropped, and DOCKER-USER is the chain for what others want.
 TEST(HostNetworkLife, OnADockerHostOurTrafficPassesAndItsRulesStay) {
   sh("nft 'add table ip filter; add chain ip filter DOCKER-USER; add rule ip filter DOCKER-USER counter return; "
@@ -183,14 +195,21 @@ TEST(HostNetworkLife, OnADockerHostOurTrafficPassesAndItsRulesStay) {
     EXPECT_EQ(out(), std::string(kHostAddress) + " hello");
     EXPECT_EQ(tcp_ask_from(closed.namespace_path, kPublicAddress, 81), "refused");
 
-    // Without our rules in its chains that firewall has the last word; the next start puts them back.
-    sh("nft flush chain ip filter DOCKER-USER; nft flush chain ip filter FORWARD; "
-       "nft add rule ip filter FORWARD jump DOCKER-USER");
-    EXPECT_EQ(in(), "silent");
-    EXPECT_EQ(out(), "silent");
-    sh("nft flush chain ip filter FORWARD; nft add rule ip filter DOCKER-USER counter return; "
-       "nft add rule ip filter FORWARD jump DOCKER-USER; nft add rule ip filter FORWARD iifname docker0 accept");
+    // Without our rules in its chains that firewall has the last word; the watch puts them back, and so does a start.
+    sh("nft 'delete table ip filter'");
+    sh("nft 'add table ip filter; add chain ip filter DOCKER-USER; add rule ip filter DOCKER-USER counter return; "
+       "add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }; "
+       "add rule ip filter FORWARD jump DOCKER-USER; add rule ip filter FORWARD iifname docker0 accept'");
+    EXPECT_TRUE(comes_to(4, hooks));
+    EXPECT_EQ(in(), std::string(kOutsideAddress) + " hello");
+    sh("nft flush chain ip filter DOCKER-USER; nft add rule ip filter DOCKER-USER counter return");
+    EXPECT_TRUE(comes_to(4, hooks));
+    const std::string number = sh_output("nft -a list chain ip filter FORWARD | sed -n 's/.*oifname.* # handle //p'");
+    sh("nft delete rule ip filter FORWARD handle " + number);
+    EXPECT_TRUE(comes_to(4, hooks));
+    EXPECT_EQ(out(), std::string(kHostAddress) + " hello");
     lab.reopen();
+    EXPECT_EQ(hooks(), 4);
     EXPECT_EQ(in(), std::string(kOutsideAddress) + " hello");
     EXPECT_EQ(out(), std::string(kHostAddress) + " hello");
   }

@@ -44,9 +44,21 @@ constexpr const char* kFilter = R"({"nftables":[{"metainfo":{}},{"table":{"famil
 
 TEST(Ruleset, HooksReplaceOurOwnRulesInChainsThatExist) {
   EXPECT_EQ(hook_text(kFilter, {"FORWARD", "DOCKER-USER"}, "sandboxd_a", "sbx-bra"),
+            "delete rule ip filter FORWARD handle 7\n"
             "insert rule ip filter FORWARD iifname \"sbx-bra\" accept comment \"sandboxd_a\"\n"
-            "insert rule ip filter FORWARD oifname \"sbx-bra\" accept comment \"sandboxd_a\"\n"
-            "delete rule ip filter FORWARD handle 7\n");
+            "insert rule ip filter FORWARD oifname \"sbx-bra\" accept comment \"sandboxd_a\"\n");
+}
+
+TEST(Ruleset, HooksAreMissingWhenAChainLacksOneOfTheTwo) {
+  const auto missing = [](std::string_view listing, const std::vector<std::string>& chains) {
+    return missing_hook_text(listing, chains, "sandboxd_a", "sbx-bra");
+  };
+  EXPECT_EQ(missing(kFilter, {"FORWARD"}), hook_text(kFilter, {"FORWARD"}, "sandboxd_a", "sbx-bra"));
+  std::string whole = kFilter;
+  whole.insert(whole.rfind("]}"), R"(,{"rule":{"family":"ip","chain":"FORWARD","handle":10,"comment":"sandboxd_a"}})");
+  EXPECT_EQ(missing(whole, {"FORWARD", "DOCKER-USER"}), "");
+  EXPECT_THAT(missing(whole, {"FORWARD", "DOCKER"}), HasSubstr("insert rule ip filter DOCKER iifname"));
+  EXPECT_EQ(missing("", {"FORWARD"}), "");
 }
 
 TEST(Ruleset, HooksWithoutChainsOnlyRemove) {

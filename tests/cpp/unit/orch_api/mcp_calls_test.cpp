@@ -22,6 +22,26 @@ TEST_F(McpTest, progress_is_told_to_who_asks_for_it) {
   EXPECT_EQ(ask(answered)->text, "");
 }
 
+TEST_F(McpTest, progress_is_what_a_tool_counts_and_only_grows) {
+  begin();
+  const auto answered = start_waiting(R"({"name":"wait","_meta":{"progressToken":"t"}})");
+  const auto next = [&] {
+    const auto piece = ask(answered);
+    pass(std::chrono::seconds(1));
+    EXPECT_TRUE(piece->is_there);
+    return piece->text;
+  };
+  EXPECT_THAT(next(), HasSubstr(R"("progress":1,"message":"wait: 1 s")"));
+  tell({5000, 20000, "5 of 20"});
+  tell({7000, 20000, "7 of 20"});
+  EXPECT_THAT(next(), HasSubstr(R"("progress":7000,"total":20000,"message":"7 of 20")"));
+  EXPECT_TRUE(next().starts_with(":")) << "the same is not told twice";
+  tell({6000, 20000, "less"});
+  EXPECT_TRUE(next().starts_with(":"));
+  tell({20000, 20000, "all"});
+  EXPECT_THAT(next(), HasSubstr(R"("progress":20000,"total":20000,"message":"all")"));
+}
+
 TEST_F(McpTest, a_quiet_call_keeps_its_connection_alive) {
   begin();
   const auto answered = start_waiting(R"({"name":"wait"})");

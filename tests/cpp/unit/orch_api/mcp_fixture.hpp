@@ -28,7 +28,7 @@ inline json::object schema() {
       .as_object();
 }
 
-inline Task<Result<json::value>> greet(json::object arguments) {
+inline Task<Result<json::value>> greet(json::object arguments, TellProgress) {
   const std::string id(arguments["id"].as_string());
   if (id == "none") co_return Error(ErrorCode::not_found, "sandbox not found");
   json::object out;
@@ -47,7 +47,10 @@ class McpTest : public testing::Test {
     empty["type"] = "object";
     EXPECT_TRUE(tools->add({"another", "Comes first.", empty, greet}));
     EXPECT_FALSE(tools->add({"greet", "Twice.", schema(), greet}));
-    EXPECT_TRUE(tools->add({"wait", "Waits.", empty, [this](json::object) { return wait(this); }}));
+    EXPECT_TRUE(tools->add({"wait", "Waits.", empty, [this](json::object, TellProgress told) {
+                              tell = std::move(told);
+                              return wait(this);
+                            }}));
     EXPECT_TRUE(offer->library.add(Resource{"x://page", "page", "A page.", "text/plain", "words"}));
     EXPECT_FALSE(offer->library.add(Resource{"x://page", "page", "Twice.", "text/plain", "words"}));
     EXPECT_TRUE(offer->library.add(make_prompt()));
@@ -187,7 +190,8 @@ class McpTest : public testing::Test {
   boost::asio::io_context context;
   sim::SimClock clock{context.get_executor()};
   int ids = 0;
-  int waiting = 0;  // tools
+  int waiting = 0;    // tools
+  TellProgress tell;  // of the last one that began to wait
   std::shared_ptr<McpServer> server;
   std::string session;
 };

@@ -63,14 +63,26 @@ void Answers::begin(Item& item) {
   begun_at_ = clock_.mono_now();
   tick_at_ = begun_at_ + (item.token.is_null() ? intervals_.keep_alive : intervals_.progress);
   // A cancelled one is never started.
-  if (!item.call->is_cancelled()) calls_->start(item.call, answer(offer_, session_, item.request));
+  if (item.call->is_cancelled()) return;
+  auto tell = [weak = std::weak_ptr(item.call)](Progress progress) {
+    if (const auto call = weak.lock()) call->tell(std::move(progress));
+  };
+  calls_->start(item.call, answer(offer_, session_, item.request, std::move(tell)));
 }
 
-std::string Answers::tick(const Item& item) {
+Progress Answers::progress_of(const Item& item) const {
+  if (item.call->progress()) return *item.call->progress();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(clock_.mono_now() - begun_at_).count();
+  return {seconds, 0, called_tool(item.request) + ": " + std::to_string(seconds) + " s"};
+}
+
+std::string Answers::tick(Item& item) {
   tick_at_ = clock_.mono_now() + (item.token.is_null() ? intervals_.keep_alive : intervals_.progress);
   if (item.token.is_null()) return http::sse_keep_alive();
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(clock_.mono_now() - begun_at_).count();
-  return sse_of(progress_notification(item.token, seconds, item.request));
+  const Progress progress = progress_of(item);
+  if (progress.done <= item.told) return http::sse_keep_alive();  // the protocol wants each to be more than the last
+  item.told = progress.done;
+  return sse_of(progress_notification(item.token, progress));
 }
 
 Task<std::optional<std::string>> Answers::next() {

@@ -38,10 +38,12 @@ class Answers final : public http::BodyStream {
     std::string key;           // of its id
     codec::json::value token;  // of its progress; null for none
     std::shared_ptr<Call> call;
+    std::int64_t told = -1;  // of its progress, which only grows
   };
 
   void begin(Item& item);
-  std::string tick(const Item& item);
+  std::string tick(Item& item);
+  [[nodiscard]] Progress progress_of(const Item& item) const;
   void forget(const Item& item);
 
   std::shared_ptr<const Offer> offer_;

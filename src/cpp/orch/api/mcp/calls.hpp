@@ -7,13 +7,16 @@
 #include "base/task.hpp"
 #include "base/time.hpp"
 #include "codec/json.hpp"
+#include "orch/api/mcp/tools.hpp"
 #include "ports/clock.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace sandboxd::orch::mcp {
 
@@ -26,6 +29,8 @@ class Call {
   [[nodiscard]] bool is_cancelled() const { return is_cancelled_; }
   [[nodiscard]] bool is_done() const { return is_done_; }
   [[nodiscard]] bool is_over() const { return is_done_ || is_cancelled_; }
+  void tell(Progress progress) { progress_ = std::move(progress); }
+  [[nodiscard]] const std::optional<Progress>& progress() const { return progress_; }
   // Empty when its work failed with an exception.
   [[nodiscard]] const codec::json::object& answer() const { return answer_; }
   // Returns when it is over, at `deadline`, or earlier.
@@ -38,6 +43,7 @@ class Call {
   aio::Notifier changed_;
   boost::asio::cancellation_signal signal_;
   codec::json::object answer_;
+  std::optional<Progress> progress_;
   bool is_cancelled_ = false;
   bool is_done_ = false;
 };

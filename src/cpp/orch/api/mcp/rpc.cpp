@@ -136,8 +136,8 @@ json::object tool_result(const std::string& text, bool is_error) {
   return out;
 }
 
-Task<json::object> call_tool(std::shared_ptr<const Offer> offer, Message message) {
-  const std::string name = text_of(message.params, "name");
+Task<json::object> call_tool(std::shared_ptr<const Offer> offer, Message message, TellProgress tell) {
+  const std::string name = called_tool(message);
   const Tool* tool = offer->tools.find(name);
   if (tool == nullptr) co_return failure(message.id, kInvalidParams, "unknown tool \"" + name + "\"");
   json::value arguments = json::object();
@@ -147,7 +147,7 @@ Task<json::object> call_tool(std::shared_ptr<const Offer> offer, Message message
   if (const auto why = misfit(tool->input_schema, arguments)) {
     co_return failure(message.id, kInvalidParams, "invalid params: validating \"arguments\": validating root: " + *why);
   }
-  auto result = co_await tool->handler(std::move(arguments.as_object()));
+  auto result = co_await tool->handler(std::move(arguments.as_object()), std::move(tell));
   if (!result) co_return success(message.id, tool_result(result.error().message(), true));
   co_return success(message.id, tool_result(codec::write_json(*result), false));
 }
@@ -219,14 +219,14 @@ Result<std::vector<Message>> parse_messages(std::string_view text, std::string_v
   return out;
 }
 
-Task<json::object> answer(std::shared_ptr<const Offer> offer, SessionRef session, Message message) {
+Task<json::object> answer(std::shared_ptr<const Offer> offer, SessionRef session, Message message, TellProgress tell) {
   const bool is_open = message.method == "initialize" || message.method == "ping";
   if (!is_open && (!session || !session->is_initialized)) {
     co_return failure(message.id, kInvalidRequest,
                       "method \"" + message.method + "\" is invalid during session initialization");
   }
   if (message.method == "tools/call") {
-    auto called = co_await call_tool(std::move(offer), std::move(message));
+    auto called = co_await call_tool(std::move(offer), std::move(message), std::move(tell));
     co_return called;
   }
   co_return answer_at_once(*offer, session, message);
@@ -241,11 +241,14 @@ std::string cancelled_key(const Message& message) {
   return message.method == "notifications/cancelled" && id != nullptr ? request_key(*id) : std::string();
 }
 
-json::object progress_notification(const json::value& token, std::int64_t seconds, const Message& request) {
+std::string called_tool(const Message& request) { return text_of(request.params, "name"); }
+
+json::object progress_notification(const json::value& token, const Progress& progress) {
   json::object params;
   params["progressToken"] = token;
-  params["progress"] = seconds;
-  params["message"] = text_of(request.params, "name") + ": " + std::to_string(seconds) + " s";
+  params["progress"] = progress.done;
+  if (progress.total > 0) params["total"] = progress.total;
+  params["message"] = progress.message;
   json::object out;
   out["jsonrpc"] = "2.0";
   out["method"] = "notifications/progress";

@@ -32,8 +32,9 @@ inline constexpr std::string_view kVersionOfOldClients = "2025-03-26";  // that 
 // One message, or a batch where `version` has batches. Errors: invalid_argument: what is wrong with the text.
 [[nodiscard]] Result<std::vector<Message>> parse_messages(std::string_view text, std::string_view version);
 
-// The answer to a request. `session` may be null before the client has one.
-[[nodiscard]] Task<codec::json::object> answer(std::shared_ptr<const Offer> offer, SessionRef session, Message message);
+// The answer to a request. `session` may be null before the client has one; `tell` is for a tool's progress.
+[[nodiscard]] Task<codec::json::object> answer(std::shared_ptr<const Offer> offer, SessionRef session, Message message,
+                                               TellProgress tell);
 // What is answered when that failed with an exception.
 [[nodiscard]] codec::json::object internal_error(const Message& request);
 
@@ -41,8 +42,9 @@ inline constexpr std::string_view kVersionOfOldClients = "2025-03-26";  // that 
 [[nodiscard]] std::string request_key(const codec::json::value& id);
 // The key of the request that a client wants no answer to any more; empty for none.
 [[nodiscard]] std::string cancelled_key(const Message& message);
-// That a request goes on, for so long by now.
-[[nodiscard]] codec::json::object progress_notification(const codec::json::value& token, std::int64_t seconds,
-                                                        const Message& request);
+// The name of the tool that a request calls, or empty.
+[[nodiscard]] std::string called_tool(const Message& request);
+// That a request goes on, and how far it is.
+[[nodiscard]] codec::json::object progress_notification(const codec::json::value& token, const Progress& progress);
 
 }  // namespace sandboxd::orch::mcp

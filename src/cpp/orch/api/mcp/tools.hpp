@@ -5,6 +5,7 @@
 #include "base/task.hpp"
 #include "codec/json.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -12,8 +13,18 @@
 
 namespace sandboxd::orch::mcp {
 
-// Gets arguments that fit the schema. An error's message is what the caller is told.
-using ToolHandler = std::function<Task<Result<codec::json::value>>(codec::json::object arguments)>;
+// How far a call has come, in whatever its tool counts.
+struct Progress {
+  std::int64_t done = 0;
+  std::int64_t total = 0;  // 0: nobody knows
+  std::string message;
+};
+// The last word counts; the caller is told now and then.
+using TellProgress = std::function<void(Progress)>;
+
+// Gets arguments that fit the schema. An error's message is what the caller is told. What has no progress to tell is
+// said to go on, with the seconds so far.
+using ToolHandler = std::function<Task<Result<codec::json::value>>(codec::json::object arguments, TellProgress tell)>;
 
 struct Tool {
   std::string name;

@@ -57,22 +57,7 @@ Task<http::Response> inspect(const Context& context, http::Request request) {
 }
 
 Task<http::Response> pull(const Context& context, http::Request request) {
-  auto image = decode_pull(request.body);
-  if (!image) co_return bad_request(image.error());
-  PullImage wanted;
-  wanted.image = *image;
-  wanted.node = NodeId(request.query_value("node").value_or(""));
-  auto refusal = co_await refuse_node(context, wanted.node);
-  if (refusal) co_return *std::move(refusal);
-  auto pulled = co_await context.images.pull(std::move(wanted));
-  if (!pulled && !context.settings.is_strict && pulled.error().code() == ErrorCode::invalid_argument) {
-    co_return bad_request(pulled.error());
-  }
-  if (!pulled) co_return error_response(500, "pull " + *image + ": " + pulled.error().message());
-  codec::json::object body;
-  body["status"] = "pulled";
-  body["image"] = *image;
-  co_return ok(body);
+  return pull_image(context, std::move(request), {});
 }
 
 Task<http::Response> remove(const Context& context, http::Request request) {
@@ -97,6 +82,26 @@ constexpr Entry kRoutes[] = {
 };
 
 }  // namespace
+
+Task<http::Response> pull_image(const Context& context, http::Request request, PullObserver observer) {
+  auto image = decode_pull(request.body);
+  if (!image) co_return bad_request(image.error());
+  PullImage wanted;
+  wanted.image = *image;
+  wanted.node = NodeId(request.query_value("node").value_or(""));
+  wanted.observer = std::move(observer);
+  auto refusal = co_await refuse_node(context, wanted.node);
+  if (refusal) co_return *std::move(refusal);
+  auto pulled = co_await context.images.pull(std::move(wanted));
+  if (!pulled && !context.settings.is_strict && pulled.error().code() == ErrorCode::invalid_argument) {
+    co_return bad_request(pulled.error());
+  }
+  if (!pulled) co_return error_response(500, "pull " + *image + ": " + pulled.error().message());
+  codec::json::object body;
+  body["status"] = "pulled";
+  body["image"] = *image;
+  co_return ok(body);
+}
 
 std::span<const Entry> image_routes() { return kRoutes; }
 

@@ -189,9 +189,23 @@ Task<Result<json::value>> wait_for(const Context* context, json::value started) 
   }
 }
 
-Task<Result<json::value>> call(const Context* context, const ToolRow* row, Use use, json::object arguments) {
+// As its client is told: in bytes, as soon as the registry has said how many.
+PullObserver in_bytes(mcp::TellProgress tell) {
+  return [tell = std::move(tell)](const model::PullProgress& pull) {
+    if (pull.bytes_total > 0) tell({pull.bytes_done, pull.bytes_total, model::to_text(pull)});
+  };
+}
+
+Task<Result<json::value>> call(const Context* context, const ToolRow* row, Use use, json::object arguments,
+                               mcp::TellProgress tell) {
   if (auto wrong = missing(arguments)) co_return *std::move(wrong);
-  const http::Response response = co_await use(*context, request_of(*row, arguments));
+  http::Request request = request_of(*row, arguments);
+  http::Response response;
+  if (std::string_view(row->name) == "image_pull") {
+    response = co_await pull_image(*context, std::move(request), in_bytes(std::move(tell)));
+  } else {
+    response = co_await use(*context, std::move(request));
+  }
   auto result = result_of(*row, response);
   if (!result || !is_true(arguments, "wait")) co_return result;
   co_return co_await wait_for(context, *std::move(result));
@@ -224,8 +238,9 @@ Result<void> add_tools(mcp::Tools& tools, const Context& context) {
     const Use use = route_of(row);
     if (use == nullptr) return Error(ErrorCode::internal, std::string("tool ") + row.name + " has no route");
     // An ordinary function: what the coroutine needs are its parameters.
-    SBX_CHECK(tools.add({row.name, row.description, schema_of(row), [&context, &row, use](json::object arguments) {
-                           return call(&context, &row, use, std::move(arguments));
+    SBX_CHECK(tools.add({row.name, row.description, schema_of(row),
+                         [&context, &row, use](json::object arguments, mcp::TellProgress tell) {
+                           return call(&context, &row, use, std::move(arguments), std::move(tell));
                          }}));
   }
   return {};

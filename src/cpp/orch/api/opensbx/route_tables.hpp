@@ -19,6 +19,9 @@ namespace sandboxd::orch::opensbx {
 // POST /v1/sandboxes.
 [[nodiscard]] Task<http::Response> create_sandbox(const Context& context, http::Request request);
 
+// POST /v1/images/pull. `observer` may be empty.
+[[nodiscard]] Task<http::Response> pull_image(const Context& context, http::Request request, PullObserver observer);
+
 // 500 with what the original's daemon says of a sandbox's container.
 [[nodiscard]] http::Response daemon_conflict(const model::Sandbox& sandbox, std::string_view what);
 
