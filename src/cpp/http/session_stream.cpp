@@ -1,4 +1,5 @@
 // The part of a session that sends a body piece by piece while it watches the client.
+#include "aio/transfer_whole.hpp"
 #include "http/session.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -106,7 +107,8 @@ Task<bool> Session::send_piece(std::string head, std::string piece, bool is_chun
   set_deadline(Activity::writing, server_->options.write_timeout);
   const std::string_view tail = is_chunk ? "\r\n" : "";
   const std::array<asio::const_buffer, 3> buffers{asio::buffer(head), asio::buffer(piece), asio::buffer(tail)};
-  const auto result = co_await asio::async_write(socket_, buffers, asio::as_tuple(asio::use_awaitable));
+  const auto result =
+      co_await asio::async_write(socket_, buffers, aio::TransferWhole(), asio::as_tuple(asio::use_awaitable));
   clear_deadline(Activity::handling);
   if (std::get<0>(result)) is_gone_ = true;
   co_return !is_gone_;
