@@ -53,9 +53,10 @@ class Door:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def request(self, method: str, path: str, body: bytes = b"", *, last: bool = False) -> bytes:
+    def request(self, method: str, path: str, body: bytes = b"", *, last: bool = False, accept: str = "") -> bytes:
         """The bytes of a request."""
         head = f"{method} {self.path}{path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Length: {len(body)}\r\n"
+        head += f"Accept: {accept}\r\n" if accept else ""
         return (head + ("Connection: close\r\n" if last else "") + "\r\n").encode() + body
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -73,11 +74,11 @@ class Door:
         """The bytes of such a request."""
         return self.request("POST", "/exec", json.dumps({"argv": argv, "keep_bytes": 65536}).encode())
 
-    def download(self, path: str) -> tuple[float, bytes]:
+    def download(self, path: str, accept: str = "") -> tuple[float, bytes]:
         """Seconds from the request to the end of the answer, and its body."""
         with self.connect() as connection:
             before = time.perf_counter()
-            connection.sendall(self.request("GET", path, last=True))
+            connection.sendall(self.request("GET", path, last=True, accept=accept))
             size = 0
             while count := connection.recv_into(self.room[size : size + PIECE]):
                 size += count
@@ -165,7 +166,8 @@ class Inside:
         node.upload(f"/files?path={INSIDE}&mode=0755", local.read_bytes())
         sockets = list(instance.run_dir.glob("**/agents/*/agent.sock"))
         assert len(sockets) == 1, f"one sandbox is to be alone on its node: {sockets}"
-        command = [str(local), "serve", str(sockets[0].parent)]
+        self.directory = sockets[0].parent
+        command = [str(local), "serve", str(self.directory)]
         self.host = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.line() == ["ready"]
 

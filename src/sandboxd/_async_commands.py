@@ -59,14 +59,16 @@ class AsyncCommand:
     @documented_like(Command.stream)
     async def stream(self) -> AsyncIterator[OutputPiece]:
         what = f"output of {self.id}"
-        reader = wire.OutputReader(what)
         path = wire.path_of(self._sandbox, "commands", self.id, "output")
         timeout = self._client._stream_timeout(None)
         try:
-            async with self._client._http.stream("GET", path, params={"stream": "true"}, timeout=timeout) as response:
+            async with self._client._http.stream(
+                "GET", path, params={"stream": "true"}, headers=wire.FOLLOW, timeout=timeout
+            ) as response:
                 if response.status_code >= 300:
                     body = await response.aread()
                     raise _protocol.parse_error(response.status_code, response.headers, body, what)
+                reader = wire.output_reader(response.headers.get("Content-Type", ""), what)
                 async for chunk in response.aiter_bytes():
                     for piece in reader.feed(chunk):
                         yield piece

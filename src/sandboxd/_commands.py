@@ -76,14 +76,16 @@ class Command:
             TransportError: the stream broke before the command ended.
         """
         what = f"output of {self.id}"
-        reader = wire.OutputReader(what)
         path = wire.path_of(self._sandbox, "commands", self.id, "output")
         timeout = self._client._stream_timeout(None)
         try:
-            with self._client._http.stream("GET", path, params={"stream": "true"}, timeout=timeout) as response:
+            with self._client._http.stream(
+                "GET", path, params={"stream": "true"}, headers=wire.FOLLOW, timeout=timeout
+            ) as response:
                 if response.status_code >= 300:
                     body = response.read()
                     raise _protocol.parse_error(response.status_code, response.headers, body, what)
+                reader = wire.output_reader(response.headers.get("Content-Type", ""), what)
                 for chunk in response.iter_bytes():
                     yield from reader.feed(chunk)
         except httpx.HTTPError as error:

@@ -6,8 +6,9 @@ import base64
 import codecs
 import json
 import os
+import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 from ._exceptions import TransportError, make_api_error
@@ -20,6 +21,7 @@ from ._guest_models import (
     ListeningPort,
     OutputPiece,
     ProcessInfo,
+    StreamName,
     argument_list,
 )
 from ._models import Json
@@ -134,21 +136,78 @@ def write_stdin(sandbox: str, command: str, data: bytes, is_last: bool) -> Reque
     )
 
 
+FRAMES = "application/vnd.sandboxd.output"
+FOLLOW = {"Accept": f"{FRAMES}, application/x-ndjson, application/json"}  # the headers of a followed output
+
+
 class OutputReader:
     """Turns the bytes of a followed output into pieces; `command` is how it ended. Pure."""
-
-    _LINE_MAX = 16 * 1024 * 1024
 
     def __init__(self, what: str) -> None:
         self.command: CommandInfo | None = None
         self._what = what
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._rest = ""
 
     def feed(self, chunk: bytes) -> Iterator[OutputPiece]:
         """Raises:
         TransportError: the server says that the stream broke.
         """
+        raise NotImplementedError
+
+    def check_end(self) -> None:
+        """Raises:
+        TransportError: the stream ended before the command did.
+        """
+        if self.command is None:
+            raise TransportError(f"{self._what}: the stream ended before the command did")
+
+    def _end(self, data: Json) -> None:
+        if "error" in data:
+            raise make_api_error(f"{self._what}: {data['error']}", code=str(data.get("code") or "unavailable"))
+        self.command = _command(data)
+
+
+def output_reader(content_type: str, what: str) -> OutputReader:
+    """Of the form that the server has chosen: one that does not know frames sends lines."""
+    return _FrameReader(what) if content_type.partition(";")[0].strip() == FRAMES else _LineReader(what)
+
+
+class _FrameReader(OutputReader):
+    _HEAD = struct.Struct(">B3xIQ")  # kind, length, position
+    _LENGTH_MAX = 16 * 1024 * 1024
+    _STREAMS: ClassVar[dict[int, StreamName]] = {1: "stdout", 2: "stderr"}
+    _END = 3
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self._held = bytearray()
+
+    def feed(self, chunk: bytes) -> Iterator[OutputPiece]:
+        held = self._held
+        held += chunk
+        while len(held) >= self._HEAD.size:
+            kind, length, position = self._HEAD.unpack_from(held)
+            if length > self._LENGTH_MAX or not (kind in self._STREAMS or kind == self._END):
+                raise TransportError(f"{self._what}: a frame of kind {kind} with {length} bytes")
+            end = self._HEAD.size + length
+            if len(held) < end:
+                return
+            payload = bytes(memoryview(held)[self._HEAD.size : end])
+            del held[:end]
+            if kind == self._END:
+                self._end(json.loads(payload))
+            else:
+                yield OutputPiece(self._STREAMS[kind], payload, position)
+
+
+class _LineReader(OutputReader):
+    _LINE_MAX = 16 * 1024 * 1024
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def feed(self, chunk: bytes) -> Iterator[OutputPiece]:
         lines = (self._rest + self._decoder.decode(chunk)).split("\n")
         self._rest = lines.pop()
         if len(self._rest) > self._LINE_MAX:
@@ -157,19 +216,10 @@ class OutputReader:
             if not line:
                 continue
             data = json.loads(line)
-            if "error" in data:
-                raise make_api_error(f"{self._what}: {data['error']}", code=str(data.get("code") or "unavailable"))
-            if "command" in data:
-                self.command = _command(data)
+            if "error" in data or "command" in data:
+                self._end(data)
             else:
                 yield OutputPiece.from_json(data)
-
-    def check_end(self) -> None:
-        """Raises:
-        TransportError: the stream ended before the command did.
-        """
-        if self.command is None:
-            raise TransportError(f"{self._what}: the stream ended before the command did")
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

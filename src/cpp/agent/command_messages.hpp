@@ -135,15 +135,18 @@ struct Attach {
 enum class Output : std::uint8_t { out = 1, err = 2 };
 
 // The payload of an attach call's data frame. Charged to the credit with its bytes only.
-struct Chunk {
+template <class Bytes>
+struct BasicChunk {
   Output output{};
   std::uint64_t position = 0;  // of the first byte
-  std::string bytes;
+  Bytes bytes;
   template <class M, class V>
   static void each(M& m, V& v) {
     v(m.output)(m.position)(m.bytes);
   }
 };
+using Chunk = BasicChunk<std::string>;
+using ChunkView = BasicChunk<std::string_view>;
 // What an encoded Chunk begins with; its bytes follow.
 [[nodiscard]] inline std::string encode_chunk_head(Output output, std::uint64_t position, std::size_t bytes) {
   Encoder encoder;

@@ -6,6 +6,8 @@
 namespace sandboxd::agent {
 namespace {
 
+constexpr std::size_t kTrimFrom = 256 * 1024;  // a trim costs more than a small command
+
 bool is_id(const std::string& id) {
   const auto is_good = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
@@ -83,7 +85,10 @@ Problem Commands::forget(const std::string& id) {
   const auto found = commands_.find(id);
   if (found == commands_.end()) return {ENOENT, "there is no command " + id};
   if (!found->second->is_over()) return {EBUSY, "command " + id + " still runs"};
+  untrimmed_bytes_ += found->second->ring(Output::out).held_bytes() + found->second->ring(Output::err).held_bytes();
   commands_.erase(found);
+  if (untrimmed_bytes_ < kTrimFrom) return {};
+  untrimmed_bytes_ = 0;
   ::malloc_trim(64 * 1024);  // what the rings held lies between smaller things
   return {};
 }

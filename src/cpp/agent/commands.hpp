@@ -40,6 +40,7 @@ class Commands {
   std::function<void(const Exited&)> on_exited_;
   std::map<std::string, std::shared_ptr<Command>> commands_;
   std::map<pid_t, std::shared_ptr<Command>> running_;
+  std::size_t untrimmed_bytes_ = 0;  // that forgotten commands held
 };
 
 // The plan of a process as the setup and a user decide it.

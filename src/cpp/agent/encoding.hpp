@@ -53,18 +53,19 @@ class Encoder {
   std::string bytes_;
 };
 
-// Reads them; after the first wrong thing nothing more changes and is_good() is false.
+// Reads them, a string_view as a view of what is read; after the first wrong thing nothing more changes and is_good()
+// is false.
 class Decoder {
  public:
   explicit Decoder(std::string_view bytes) : rest_(bytes) {}
   template <class T>
   Decoder& operator()(T& value) {
     if (!good_) return *this;
-    if constexpr (std::is_same_v<T, std::string>) {
+    if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>) {
       std::uint32_t size = 0;
       (*this)(size);
       if (!good_ || size > rest_.size()) return fail();
-      value.assign(rest_.substr(0, size));
+      value = rest_.substr(0, size);
       rest_.remove_prefix(size);
     } else if constexpr (std::is_enum_v<T>) {
       std::underlying_type_t<T> number{};

@@ -14,7 +14,7 @@ namespace sandboxd::agent {
 
 class Ring {
  public:
-  static constexpr std::size_t kChunkBytes = 16 * 1024;
+  static constexpr std::size_t kChunkBytes = 60 * 1024;  // with its head less than a frame of data
 
   // `waits`: nothing goes that no reader has consumed; room() tells how much is taken then.
   Ring(std::uint64_t keep_bytes, bool waits) : keep_(std::max<std::uint64_t>(keep_bytes, 1)), waits_(waits) {}
@@ -47,6 +47,7 @@ class Ring {
     const std::size_t there = std::min<std::uint64_t>(kChunkBytes - inside, end_ - position);
     return {chunks_[offset / kChunkBytes]->data() + inside, std::min(there, most)};
   }
+  [[nodiscard]] std::size_t held_bytes() const { return chunks_.size() * kChunkBytes; }
   void consume_to(std::uint64_t position) { consumed_ = std::max(consumed_, std::min(position, end_)); }
 
  private:

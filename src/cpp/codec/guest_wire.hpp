@@ -11,7 +11,8 @@
 //             or hold NULs come in "stdout_base64" and "stderr_base64" instead
 //   GET    /commands/{command}/output?stream=true[&stdout_from=N&stderr_from=N]
 //             application/x-ndjson, a line each: {"stream": "stdout", "position": 0, "data": "..."} ("data_base64"), at
-//             the end {"command": Command}, or {"error": "...", "code": "..."}
+//             the end {"command": Command}, or {"error": "...", "code": "..."}; whoever accepts
+//             application/vnd.sandboxd.output gets the same as frames of raw bytes (output_frames.hpp)
 //   POST   /commands/{command}/stdin      raw bytes -> 204 when taken; ?eof=true closes it after them
 //   GET    /commands/{command}/attach     WebSocket; binary messages of one stream byte and payload: 0 stdin (empty:
 //             end), 1 stdout, 2 stderr, 3 JSON: {"resize": {...}} in, {"command": Command} at the end, out

@@ -2,6 +2,7 @@
 
 #include "base/limits.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -9,9 +10,19 @@ namespace sandboxd::guestlink {
 namespace {
 
 constexpr std::size_t kJoinFrom = 8;
+constexpr std::size_t kJoinedBytes = agent::kCreditStart;
 
 // Every frame of data is a message of its own: nothing of these may be joined.
 bool has_messages(agent::Type request) { return request == agent::Type::list || request == agent::Type::watch; }
+
+// What is joined once will be again while the reader is busy: room is made for more, up to the credit, so that growing
+// does not copy everything time and again.
+void join(std::string& bytes, std::string_view more) {
+  const std::size_t size = bytes.size() + more.size();
+  if (size > bytes.capacity())
+    bytes.reserve(std::max<std::size_t>(size, std::min<std::size_t>(4 * size, kJoinedBytes)));
+  bytes += more;
+}
 
 ErrorCode code_of(int number) {
   switch (number) {
@@ -45,23 +56,24 @@ ErrorCode code_of(int number) {
 
 }  // namespace
 
-std::size_t Call::push(model::OutputPiece piece) {
+std::size_t Call::push(const agent::ChunkView& chunk) {
+  const bool is_stderr = chunk.output == agent::Output::err;
   if (!has_messages(request)) {
     for (auto at = pieces.rbegin(); at != pieces.rend(); ++at) {
       // A queue that grows is looked through; what a fast reader sees keeps the order of arrival.
       if (at != pieces.rbegin() && pieces.size() < kJoinFrom) break;
-      if (at->is_stderr != piece.is_stderr) continue;
-      const bool follows = request != agent::Type::attach || at->position + at->bytes.size() == piece.position;
+      if (at->is_stderr != is_stderr) continue;
+      const bool follows = request != agent::Type::attach || at->position + at->bytes.size() == chunk.position;
       if (!follows) break;
-      at->bytes += piece.bytes;
+      join(at->bytes, chunk.bytes);
       return 0;
     }
   }
   if (pieces.size() >= (request == agent::Type::watch ? kFileEventsMax : kPiecesMax)) {
     has_lost = true;
-    return piece.bytes.size();
+    return chunk.bytes.size();
   }
-  pieces.push_back(std::move(piece));
+  pieces.push_back({is_stderr, chunk.position, std::string(chunk.bytes)});
   return 0;
 }
 

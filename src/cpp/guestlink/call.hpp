@@ -29,8 +29,8 @@ struct Call {
       : number(number_in), request(request_in), changed(executor) {}
 
   [[nodiscard]] bool is_over() const { return reply.has_value() || failure.has_value(); }
-  // Takes a piece in; returns how many bytes were dropped instead.
-  std::size_t push(model::OutputPiece piece);
+  // Takes data in; returns how many bytes were dropped instead.
+  std::size_t push(const agent::ChunkView& chunk);
   [[nodiscard]] std::optional<model::OutputPiece> pop();
 
   std::uint32_t number;

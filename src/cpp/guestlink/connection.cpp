@@ -1,5 +1,7 @@
 #include "guestlink/connection.hpp"
 
+#include "aio/transfer_whole.hpp"
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -63,7 +65,7 @@ void Connection::write() {
   writing_ = link_.take_output();
   if (writing_.empty()) return;
   is_writing_ = true;
-  asio::async_write(socket_, asio::buffer(writing_),
+  asio::async_write(socket_, asio::buffer(writing_), aio::TransferWhole(),
                     [self = shared_from_this()](const boost::system::error_code& failure, std::size_t) {
                       self->is_writing_ = false;
                       if (failure) return;  // the reader meets it too, and tells

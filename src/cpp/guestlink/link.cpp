@@ -100,23 +100,19 @@ Result<void> Link::take_event(agent::Type type, std::string_view payload) {
 
 Result<void> Link::take_data(Call& call, std::string_view payload) {
   if (!gives_data(call.request) || call.has_agent_ended) return broken("data that nobody asked for");
-  model::OutputPiece piece;
+  agent::ChunkView chunk{agent::Output::out, 0, payload};
   if (call.request == agent::Type::attach) {
-    auto chunk = agent::decode<agent::Chunk>(payload);
-    if (!chunk || (chunk->output != agent::Output::out && chunk->output != agent::Output::err))
+    const auto decoded = agent::decode<agent::ChunkView>(payload);
+    if (!decoded || (decoded->output != agent::Output::out && decoded->output != agent::Output::err))
       return broken("a malformed chunk");
-    piece.is_stderr = chunk->output == agent::Output::err;
-    piece.position = chunk->position;
-    piece.bytes = std::move(chunk->bytes);
-  } else {
-    piece.bytes.assign(payload);
+    chunk = *decoded;
   }
-  const std::size_t size = piece.bytes.size();
+  const std::size_t size = chunk.bytes.size();
   if (size == 0) return broken("an empty frame of data");
   if (size > call.may_receive) return broken("more data than was asked for");
   call.may_receive -= size;
   if (call.is_abandoned) return {};
-  const std::size_t dropped = call.push(std::move(piece));
+  const std::size_t dropped = call.push(chunk);
   call.unreturned += dropped;
   call.changed.notify();
   return {};
@@ -160,6 +156,17 @@ Result<CallPtr> Link::open(agent::Type request, std::string payload) {
   if (is_stream) ++streams_;
   queue(request, call->number, payload);
   return call;
+}
+
+Result<Link::Two> Link::open_two(agent::Type first, std::string first_payload, agent::Type second,
+                                 std::string second_payload) {
+  is_held_back_ = true;
+  auto one = open(first, std::move(first_payload));
+  auto other = one ? open(second, std::move(second_payload)) : one.error();
+  is_held_back_ = false;
+  if (!output_.empty()) events_.wants_to_send();
+  if (!other) return other.error();
+  return Two{*std::move(one), *std::move(other)};
 }
 
 std::size_t Link::send_data(const CallPtr& call, std::string_view bytes) {
@@ -219,11 +226,13 @@ void Link::output_written() {
 
 void Link::queue(agent::Type type, std::uint32_t call, std::string_view payload) {
   const bool was_empty = output_.empty();
-  agent::Encoder head;
-  head(static_cast<std::uint32_t>(payload.size()))(call)(type)(std::uint8_t{0})(std::uint8_t{0})(std::uint8_t{0});
-  output_ += head.take();
+  const std::size_t size = output_.size() + agent::kHeaderBytes + payload.size();
+  // Data is followed by more while the socket is busy: growing is not to copy all of it each time.
+  if (size > output_.capacity() && output_.size() >= agent::kDataBytesMax)
+    output_.reserve(std::max(size, kDataOutputMax + agent::kDataBytesMax));
+  output_ += agent::encode_header(type, call, payload.size());
   output_ += payload;
-  if (was_empty) events_.wants_to_send();
+  if (was_empty && !is_held_back_) events_.wants_to_send();
 }
 
 }  // namespace sandboxd::guestlink

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string_view>
 
@@ -32,12 +33,18 @@ std::string describe(const ClientRequest& request) {
 
 class Stream final : public ClientStream, public RawSource {
  public:
-  explicit Stream(Connected connection) : connection_(std::move(connection)), status_(connection_->parser().status()) {}
-  ~Stream() override { connection_->abandon(); }
+  using GiveBack = std::function<void(const Connected&)>;
+  Stream(Connected connection, GiveBack give_back)
+      : connection_(std::move(connection)), give_back_(std::move(give_back)), status_(connection_->parser().status()) {}
+  ~Stream() override { connection_->is_reusable() ? give_back_(connection_) : connection_->abandon(); }
 
   Task<Result<std::optional<std::string>>> next(Duration idle) override {
     idle_ = idle;
     return read(connection_, idle, taken_);
+  }
+  std::optional<std::string> take_whole() override {
+    if (!connection_->has_whole_answer()) return std::nullopt;
+    return connection_->parser().take_body();
   }
   [[nodiscard]] std::uint64_t raw_bytes_left() const override { return connection_->raw_bytes_left(*taken_); }
   Task<Result<std::size_t>> next_into(int pipe, std::size_t room) override {
@@ -88,6 +95,7 @@ class Stream final : public ClientStream, public RawSource {
   }
 
   Connected connection_;
+  GiveBack give_back_;
   int status_;
   std::shared_ptr<std::uint64_t> taken_ = std::make_shared<std::uint64_t>(0);  // of the body
   Duration idle_ = std::chrono::minutes(1);                                    // as the last caller of next() wanted it
@@ -193,7 +201,10 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     if (!started) co_return started.error().with_context(describe(*request));
     const Connected connection = *std::move(started);
     connection->clear_deadline();
-    co_return std::unique_ptr<ClientStream>(std::make_unique<Stream>(connection));
+    auto give_back = [weak = self->weak_from_this()](const Connected& used) {
+      if (const auto pool = weak.lock()) pool->put(used);
+    };
+    co_return std::unique_ptr<ClientStream>(std::make_unique<Stream>(connection, std::move(give_back)));
   }
 
   static Task<Result<std::shared_ptr<WebSocket>>> open_web_socket(std::shared_ptr<Impl> self, ClientRequest request,

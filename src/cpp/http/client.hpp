@@ -24,7 +24,7 @@
 namespace sandboxd::http {
 
 struct ClientOptions {
-  std::size_t idle_per_host_max = 16;
+  std::size_t idle_per_host_max = 64;
   std::size_t idle_total_max = 4096;
   Duration idle_timeout = std::chrono::seconds(30);  // shorter than any server's, or requests meet closed connections
   Duration connect_timeout = std::chrono::seconds(5);
@@ -56,7 +56,8 @@ struct ClientResponse {
   std::string body;
 };
 
-// A response whose body is read as it arrives.
+// A response whose body is read as it arrives. Destroyed after its end, it leaves its connection to the next request;
+// before, it closes it.
 class ClientStream {
  public:
   virtual ~ClientStream() = default;
@@ -64,6 +65,8 @@ class ClientStream {
   // nullopt at the regular end. Errors: unavailable, protocol_error, deadline_exceeded when nothing came for `idle`;
   // after an error the stream is over. At most one call at a time.
   [[nodiscard]] virtual Task<Result<std::optional<std::string>>> next(Duration idle) = 0;
+  // Instead of next(), before it: the body, if all of it came along with the header, as short ones do.
+  [[nodiscard]] virtual std::optional<std::string> take_whole() = 0;
   [[nodiscard]] virtual int status() const = 0;
   [[nodiscard]] virtual const std::string& content_type() const = 0;
   [[nodiscard]] virtual const Headers& headers() const = 0;

@@ -1,5 +1,6 @@
 #include "http/connection.hpp"
 
+#include "aio/transfer_whole.hpp"
 #include "http/target.hpp"
 #include "http/text.hpp"
 #include "http/wire.hpp"
@@ -168,7 +169,7 @@ void Connection::begin_exchange(const std::string& head) {
 Task<Result<void>> Connection::exchange_header(std::string head, std::string body) {
   begin_exchange(head);
   const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(body)};
-  const auto written = co_await asio::async_write(socket_, buffers, kToken);
+  const auto written = co_await asio::async_write(socket_, buffers, aio::TransferWhole(), kToken);
   const auto write_error = std::get<0>(written);
   if (write_error == asio::error::operation_aborted) co_return failure(write_error);
   is_sent_ = !write_error;
@@ -218,6 +219,11 @@ Task<Result<bool>> Connection::read_more() {
   }
   if (error) co_return Error(ErrorCode::unavailable, peer_ + ": connection closed in the middle of the answer");
   co_return Error(ErrorCode::protocol_error, peer_ + ": answer is not HTTP: " + parser_->fault_text());
+}
+
+bool Connection::has_whole_answer() {
+  buffer_.consume(parser_->feed(buffer_.view()));
+  return parser_->is_done();
 }
 
 bool Connection::is_reusable() const {

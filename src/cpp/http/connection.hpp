@@ -65,6 +65,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Reads more of the body into the parser. False at its end.
   [[nodiscard]] Task<Result<bool>> read_more();
 
+  // Whether the answer's end has come, as far as that is known without waiting.
+  [[nodiscard]] bool has_whole_answer();
   // Of a body of known length, after `taken` bytes of it: how many are still in the socket, or to come there. 0 when
   // some are elsewhere.
   [[nodiscard]] std::uint64_t raw_bytes_left(std::uint64_t taken);

@@ -1,4 +1,5 @@
 // The part of a client connection that sends a body while it is read, and listens for an early answer.
+#include "aio/transfer_whole.hpp"
 #include "http/connection.hpp"
 #include "http/wire.hpp"
 
@@ -102,7 +103,7 @@ Task<void> Connection::upload(std::shared_ptr<Connection> self, std::string head
   bool is_last = false;
   while (!is_last || !text.empty()) {
     self->allow_sending(upload->patience);
-    const auto written = co_await asio::async_write(self->socket_, asio::buffer(text), kToken);
+    const auto written = co_await asio::async_write(self->socket_, asio::buffer(text), aio::TransferWhole(), kToken);
     self->sending_deadline_ = SteadyTime::max();
     if (std::get<0>(written)) co_return;  // whoever reads the answer finds out why
     text.clear();

@@ -60,6 +60,8 @@ class BodyStream {
   virtual ~BodyStream() = default;
   // The next piece, or nullopt at the end. Is cancelled when the client disconnects or the server stops.
   [[nodiscard]] virtual Task<std::optional<std::string>> next() = 0;
+  // What goes before the piece that next() has just given, where making one of both would mean to copy it.
+  [[nodiscard]] virtual std::string take_head() { return {}; }
 };
 
 class ByteStream;        // byte_stream.hpp

@@ -40,6 +40,7 @@ class Core : public beast::http::basic_parser<kIsRequest> {
       if (!this->is_header_done() && must_wait(rest)) break;
       error_code error;
       is_chunk_line_ = false;
+      if (this->is_header_done()) make_room(rest.size());
       const std::size_t count = this->put(boost::asio::const_buffer(rest.data(), rest.size()), error);
       used += count;
       // A chunk's size line or a trailer may be incomplete for ever; the buffer it waits in must not grow without end.
@@ -101,6 +102,12 @@ class Core : public beast::http::basic_parser<kIsRequest> {
     const bool has_line = rest.find('\n', std::min(scanned_, rest.size())) != std::string_view::npos;
     scanned_ = has_line ? 0 : rest.size();
     return !has_line;
+  }
+
+  // For what is there, so that a body in many pieces does not grow by copying.
+  void make_room(std::size_t count) {
+    const std::size_t size = body.size() + count;
+    if (size > body.capacity()) body.reserve(std::max(size, 2 * body.capacity()));
   }
 
   std::size_t add(string_view piece, error_code& error) {

@@ -1,5 +1,6 @@
 #include "http/session.hpp"
 
+#include "aio/transfer_whole.hpp"
 #include "http/byte_stream.hpp"
 #include "http/target.hpp"
 
@@ -372,7 +373,7 @@ Task<bool> Session::answer_fault(Outcome outcome) {
 Task<bool> Session::send(std::string head, std::string body) {
   set_deadline(Activity::writing, server_->options.write_timeout);
   const std::array<asio::const_buffer, 2> buffers{asio::buffer(head), asio::buffer(body)};
-  const auto result = co_await asio::async_write(socket_, buffers, kToken);
+  const auto result = co_await asio::async_write(socket_, buffers, aio::TransferWhole(), kToken);
   clear_deadline(Activity::handling);
   if (std::get<0>(result)) is_gone_ = true;
   co_return !is_gone_;

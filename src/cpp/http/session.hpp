@@ -103,6 +103,7 @@ class Session {
   [[nodiscard]] bool is_whole() const;  // the request was read to its end
   Task<boost::system::error_code> receive(std::size_t count);
   Task<bool> send(std::string head, std::string body);
+  Task<bool> send_piece(std::string head, std::string piece, bool is_chunk);
   Task<void> linger();
 
   static Task<void> pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream, BodyFraming framing);
@@ -162,6 +163,7 @@ class Session {
   std::shared_ptr<ByteStream> switched_;       // has the socket, after the protocol was switched
   std::shared_ptr<WebSocket> web_socket_;      // or this has it
   std::optional<aio::Notifier> switched_end_;  // notified when it is to end
+  std::size_t read_bytes_ = 0;                 // of a body that the handler reads, at a time
   bool is_continued_ = false;                  // the client was told to send its body
   bool is_continuing_ = false;                 // it is being told
   bool is_duplex_ = false;                     // the body is read while the answer is sent

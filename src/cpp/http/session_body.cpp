@@ -6,12 +6,15 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 
+#include <algorithm>
+
 namespace sandboxd::http {
 namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kBodyReadBytes = 64 * 1024;
+constexpr std::size_t kBodyReadBytes = 64 * 1024;      // at a time, at first
+constexpr std::size_t kBodyReadBytesMax = 256 * 1024;  // of a sender that is fast
 constexpr std::size_t kWatchReadBytes = 1024;
 constexpr std::size_t kHeldBytesMax = 64 * 1024;  // of later requests
 
@@ -151,7 +154,8 @@ Task<Result<std::optional<std::string>>> Session::read_piece() {
       continue;
     }
     begin_reading();
-    const auto failure = co_await receive(kBodyReadBytes);
+    const auto failure = co_await receive(read_bytes_);
+    if (buffer_.size() >= read_bytes_) read_bytes_ = std::min(2 * read_bytes_, kBodyReadBytesMax);
     SBX_CO_CHECK(check_reading(failure));
     buffer_.consume(parser_.feed(buffer_.view()));
   }
@@ -161,6 +165,7 @@ Task<bool> Session::handle_body(std::shared_ptr<Session> self, const Route* rout
                                 std::exception_ptr* failure) {
   self->parser_.stream_body();
   self->body_length_ = self->parser_.content_length();
+  self->read_bytes_ = kBodyReadBytes;
   self->body_ = Body::make(self);
   Request request = std::move(self->parser_.request());
   request.body_reader = self->body_;

@@ -1,9 +1,16 @@
 // The part of a session that sends a body piece by piece while it watches the client.
+#include "aio/transfer_whole.hpp"
 #include "http/session.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include <array>
 
 namespace sandboxd::http {
 namespace {
@@ -81,17 +88,30 @@ Task<void> Session::pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStre
       co_return;
     }
     if (!piece) co_return;
-    if (piece->empty()) continue;
-    if (framing == BodyFraming::length && !self->count_sent(piece->size())) co_return;
-    std::string head = is_chunked ? chunk_prefix(piece->size()) : std::string();
-    if (is_chunked) *piece += "\r\n";
+    std::string head = stream->take_head();
+    const std::size_t size = head.size() + piece->size();
+    if (size == 0) continue;
+    if (framing == BodyFraming::length && !self->count_sent(size)) co_return;
+    if (is_chunked) head.insert(0, chunk_prefix(size));
     // A piece half sent could not be followed by a regular end, so the server's stop waits for it. A client that is
     // gone, or too slow, ends it with an error.
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    const bool sent = co_await self->send(std::move(head), *std::move(piece));
+    const bool sent = co_await self->send_piece(std::move(head), *std::move(piece), is_chunked);
     if (!sent) co_return;
     co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
   }
+}
+
+// As send(), and the end of a chunk.
+Task<bool> Session::send_piece(std::string head, std::string piece, bool is_chunk) {
+  set_deadline(Activity::writing, server_->options.write_timeout);
+  const std::string_view tail = is_chunk ? "\r\n" : "";
+  const std::array<asio::const_buffer, 3> buffers{asio::buffer(head), asio::buffer(piece), asio::buffer(tail)};
+  const auto result =
+      co_await asio::async_write(socket_, buffers, aio::TransferWhole(), asio::as_tuple(asio::use_awaitable));
+  clear_deadline(Activity::handling);
+  if (std::get<0>(result)) is_gone_ = true;
+  co_return !is_gone_;
 }
 
 bool Session::count_sent(std::size_t bytes) {

@@ -57,6 +57,7 @@ struct ExecOutcome {
   model::Command command;
   model::CommandOutput output;
   std::int64_t spawn_ns = 0;  // what fork and exec took inside
+  std::int64_t run_ns = 0;    // from before them until the process was reaped, by the clock inside; 0: not known
 };
 
 // A command that lives as long as this does: destroyed before its end, it is killed.
@@ -144,6 +145,14 @@ class Commands {
   Task<void> compare(std::string key);
   Task<Result<void>> compare_once(std::string key);
   Task<void> end_stranger(ports::GuestCommands* host, std::string key, std::string command);
+  // Of a command that is over, when its answer is out: an agent told before would be busy with that first.
+  struct Forgettable {
+    ports::GuestCommands* host;
+    std::string key;
+    std::string command;
+  };
+  void forget_soon(Forgettable what);
+  Task<void> forget_all();
   void take(const ports::GuestEvent& event);
   void begin_settling(const LivePtr& live, ports::GuestCommandState state);
   void begin_settling_lost(const LivePtr& live, const char* reason = model::kContainerEnded);
@@ -153,6 +162,7 @@ class Commands {
   std::map<Key, LivePtr> live_;
   std::map<std::pair<std::string, std::string>, LivePtr> by_container_;  // container key, command id
   std::set<std::pair<std::string, std::string>> execs_;
+  std::vector<Forgettable> forgettable_;
   std::set<std::string> ending_;           // containers
   std::map<std::string, bool> comparing_;  // container key; true: once more
   aio::Semaphore collecting_;              // outputs in memory on their way to the store

@@ -275,6 +275,7 @@ Task<Result<void>> Provisioner::create_one(EntryPtr entry, ports::ContainerReque
 
 Task<Result<std::uint32_t>> Provisioner::start_one(EntryPtr entry, std::string key, std::string name) {
   auto pid = co_await aio::shield(core_.ports.runtime.start(key));
+  if (pid) kLog.debug("container started", {{"sandbox", entry->id().str()}, {"container", key}});
   if (pid && key != entry->record.pod_key && has_agent(core_, *entry)) {
     const auto main = co_await wait_main_started(entry, key);
     if (!main) pid = main.error();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -149,6 +150,55 @@ def test_output_comes_in_pieces_and_ends_with_the_command() -> None:
     pieces = [(piece.stream, piece.position, piece.data) for piece in command.stream()]
     assert pieces == [("stdout", 0, b"a"), ("stderr", 5, b"\xfe")]
     assert (command.info.exit_code, command.info.signal, command.info.is_running) == (143, 15, False)
+
+
+def frame(kind: int, payload: bytes, position: int = 0) -> bytes:
+    return struct.pack(">B3xIQ", kind, len(payload), position) + payload
+
+
+def framed(*frames: bytes) -> httpx.Response:
+    """An answer whose pieces end anywhere but at frames."""
+    body = b"".join(frames)
+    pieces = (body[at : at + 7] for at in range(0, len(body), 7))
+    return httpx.Response(200, headers={"Content-Type": "application/vnd.sandboxd.output"}, content=pieces)
+
+
+def test_output_is_asked_for_as_frames() -> None:
+    plane = Plane()
+    command = started(plane)
+    end = json.dumps({"command": DONE}).encode()
+    said = framed(frame(1, b"a\n\xff{"), frame(2, b"", 0), frame(2, b"e" * 100, 1 << 40), frame(3, end))
+    plane.on("GET", "/commands/c1/output", said)
+    pieces = [(piece.stream, piece.position, piece.data) for piece in command.stream()]
+    assert pieces == [("stdout", 0, b"a\n\xff{"), ("stderr", 0, b""), ("stderr", 1 << 40, b"e" * 100)]
+    assert command.info.exit_code == 0
+    assert plane.asked[-1].headers["Accept"].startswith("application/vnd.sandboxd.output, ")
+
+
+@pytest.mark.parametrize(
+    ("frames", "text"),
+    [
+        ([frame(1, b"a")], "ended before the command did"),
+        ([frame(1, b"a"), frame(3, b"{")[:-1]], "ended before the command did"),
+        ([frame(4, b"a")], "a frame of kind 4 with 1 bytes"),
+        ([struct.pack(">B3xIQ", 1, 1 << 31, 0)], "a frame of kind 1 with 2147483648 bytes"),
+    ],
+)
+def test_frames_that_are_none_or_break_off_are_told(frames: list[bytes], text: str) -> None:
+    plane = Plane()
+    command = started(plane)
+    plane.on("GET", "/commands/c1/output", framed(*frames))
+    with pytest.raises(TransportError, match=text):
+        list(command.stream())
+
+
+def test_an_error_in_a_frame_is_raised() -> None:
+    plane = Plane()
+    command = started(plane)
+    said = frame(3, json.dumps({"error": "command not found", "code": "not_found"}).encode())
+    plane.on("GET", "/commands/c1/output", framed(said))
+    with pytest.raises(NotFoundError, match="command not found"):
+        list(command.stream())
 
 
 def test_a_stream_that_ends_before_the_command_is_told() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import struct
 import time
 from collections.abc import Iterator
 
@@ -115,6 +117,33 @@ def test_output_comes_as_it_is_written(box: Box) -> None:
     assert "second" in lines[1][0]
     assert '"exit_code":0' in lines[-1][0]
     assert lines[0][1] < lines[1][1]
+
+
+def test_output_in_frames_is_what_was_written(box: Box) -> None:
+    said = "head -c 300000 /dev/urandom | tee /tmp/said; printf 'e\\0r' >&2; exit 3"
+    id = box.start("sh", "-c", said, keep_bytes=1 << 20)
+    for _ in range(2):  # as it is written, and when it has ended
+        answer = box.http.get(
+            f"{box.path}/commands/{id}/output?stream=true",
+            headers={"Accept": "text/plain;q=0.1, application/vnd.sandboxd.output;q=1, application/json"},
+        )
+        assert answer.headers["content-type"] == "application/vnd.sandboxd.output"
+        rest, written = answer.content, {1: b"", 2: b"", 3: b""}
+        while rest:
+            kind, length, position = struct.unpack(">B3xIQ", rest[:16])
+            assert position == (0 if kind == 3 else len(written[kind]))
+            written[kind] += rest[16 : 16 + length]
+            rest = rest[16 + length :]
+        ended = json.loads(written[3])["command"]
+        assert (ended["exit_code"], ended["stdout_bytes"], ended["stderr_bytes"]) == (3, 300000, 3)
+        assert written[1] == box.http.get(f"{box.path}/files", params={"path": "/tmp/said"}).content
+        assert written[2] == b"e\0r"
+    missing = box.http.get(
+        f"{box.path}/commands/none/output?stream=true", headers={"Accept": "application/vnd.sandboxd.output"}
+    )
+    assert missing.status_code == 404 and missing.headers["content-type"].startswith("application/json")
+    other = box.http.get(f"{box.path}/commands/{id}/output?stream=true", headers={"Accept": "*/*"})
+    assert other.headers["content-type"] == "application/x-ndjson"
 
 
 def test_the_client_that_leaves_takes_its_exec_along(box: Box) -> None:

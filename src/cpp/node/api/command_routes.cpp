@@ -1,5 +1,6 @@
 // Commands in sandboxes: codec/guest_wire.hpp lists the routes.
 #include "codec/guest_wire.hpp"
+#include "codec/output_frames.hpp"
 #include "node/api/guest_route_parts.hpp"
 
 #include <algorithm>
@@ -51,6 +52,7 @@ class LateExec final : public LateAnswer {
     json::object body = in_command(outcome.command);
     guest::put_output(body, outcome.output);
     body["spawn_ns"] = outcome.spawn_ns;
+    body["run_ns"] = outcome.run_ns;
     co_return body;
   }
 
@@ -145,25 +147,37 @@ Task<http::Response> write_stdin(ApiPtr api, http::Request request) {
   co_return nothing();
 }
 
-// Lines of JSON as the output comes.
+// The output as it comes: lines of JSON, or frames.
 class OutputBody final : public http::BodyStream {
  public:
-  explicit OutputBody(std::unique_ptr<CommandFollow> follow) : follow_(std::move(follow)) {}
+  OutputBody(std::unique_ptr<CommandFollow> follow, bool has_frames)
+      : follow_(std::move(follow)), has_frames_(has_frames) {}
 
   Task<std::optional<std::string>> next() override {
     if (is_over_) co_return std::nullopt;
-    const auto piece = co_await follow_->next();
+    auto piece = co_await follow_->next();
+    if (piece && *piece && has_frames_) {
+      head_ = guest::encode_output_head(**piece);
+      co_return std::move((*piece)->bytes);
+    }
     if (piece && *piece) co_return guest::encode_piece(**piece) + "\n";
     is_over_ = true;
-    if (piece) co_return codec::write_json(in_command(follow_->command())) + "\n";
-    json::object line;
-    line["error"] = piece.error().message();
-    line["code"] = to_string(piece.error().code());
-    co_return codec::write_json(line) + "\n";
+    const std::string last = codec::write_json(piece ? in_command(follow_->command()) : about(piece.error()));
+    co_return has_frames_ ? guest::encode_output_end(last) : last + "\n";
   }
+  std::string take_head() override { return std::exchange(head_, {}); }
 
  private:
+  static json::object about(const Error& error) {
+    json::object line;
+    line["error"] = error.message();
+    line["code"] = to_string(error.code());
+    return line;
+  }
+
   std::unique_ptr<CommandFollow> follow_;
+  bool has_frames_;
+  std::string head_;  // of the frame whose bytes next() gave
   bool is_over_ = false;
 };
 
@@ -179,9 +193,10 @@ Task<http::Response> output(ApiPtr api, http::Request request) {
     auto follow = co_await commands.follow(id_of(request), request.parameter("command"), {*from_stdout, *from_stderr});
     if (!follow) co_return guest_failure(follow.error());
     http::Response response;
-    response.content_type = "application/x-ndjson";
+    const bool has_frames = accepts(request, guest::kOutputFrames);
+    response.content_type = has_frames ? guest::kOutputFrames : "application/x-ndjson";
     response.headers.emplace_back("Cache-Control", "no-store");
-    response.stream = std::make_shared<OutputBody>(*std::move(follow));
+    response.stream = std::make_shared<OutputBody>(*std::move(follow), has_frames);
     co_return response;
   }
   const auto kept = co_await commands.output(id_of(request), request.parameter("command"));

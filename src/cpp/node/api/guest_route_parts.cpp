@@ -2,6 +2,7 @@
 
 #include "aio/deadline.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -69,6 +70,18 @@ Result<std::uint32_t> mode_of(const http::Request& request, std::uint32_t fallba
   SBX_TRY(mode, parse<std::uint32_t>("mode", *text, 8));
   if (mode > kModeMax) return wrong("mode", *text);
   return mode;
+}
+
+bool accepts(const http::Request& request, std::string_view media_type) {
+  std::string_view list = request.header("Accept");
+  for (std::size_t end = 0; !list.empty(); list.remove_prefix(std::min(end + 1, list.size()))) {
+    end = std::min(list.find(','), list.size());
+    std::string_view one = list.substr(0, std::min(end, list.find(';')));
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    if (one == media_type) return true;
+  }
+  return false;
 }
 
 Task<http::Response> answer_late(ports::Clock* clock, std::shared_ptr<LateAnswer> late) {

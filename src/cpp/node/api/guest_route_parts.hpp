@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace sandboxd::node {
 
@@ -18,6 +19,9 @@ namespace sandboxd::node {
                                               std::uint64_t fallback);
 [[nodiscard]] Result<bool> flag_of(const http::Request& request, const std::string& name, bool fallback);
 [[nodiscard]] Result<std::uint32_t> mode_of(const http::Request& request, std::uint32_t fallback);  // octal
+
+// Whether the client names this media type among those that it takes.
+[[nodiscard]] bool accepts(const http::Request& request, std::string_view media_type);
 
 // An answer that takes its time, sent as a stream so that the client's departure is noticed. What is done by `grace` is
 // answered at once, with its own status.
