@@ -88,10 +88,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::chrono::steady_clock::time_point idle_since;  // for the pool
 
  private:
-  struct Upload;  // what is known of a body under way
+  struct Upload {
+    std::shared_ptr<BodyReader> body;
+    Duration patience{};
+  };
   Task<Result<void>> read_header(boost::system::error_code write_error);
   static Task<Result<void>> read_answer(std::shared_ptr<Connection> self);
   static Task<void> upload(std::shared_ptr<Connection> self, std::string head, std::shared_ptr<Upload> upload);
+  // The `left` bytes of a body that can go from socket to socket; nothing of others. False when that failed.
+  static Task<bool> upload_raw(std::shared_ptr<Connection> self, std::shared_ptr<Upload> upload, std::uint64_t* left);
   void begin_exchange(const std::string& head);
   void allow_sending(Duration patience);
   void wake_at(SteadyTime time);

@@ -1,12 +1,11 @@
 // The part of a client connection that hands the rest of an answer over without reading it.
 #include "http/connection.hpp"
+#include "http/raw_source.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include <cerrno>
-#include <fcntl.h>
+#include <algorithm>
 
 namespace sandboxd::http {
 
@@ -19,17 +18,35 @@ std::uint64_t Connection::raw_bytes_left(std::uint64_t taken) {
 }
 
 Task<Result<std::size_t>> Connection::move_into(int pipe, std::size_t room) {
-  while (true) {
-    const auto moved =
-        ::splice(socket_.native_handle(), nullptr, pipe, nullptr, room, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (moved > 0) co_return static_cast<std::size_t>(moved);
-    if (moved == 0) co_return Error(ErrorCode::unavailable, peer_ + ": connection closed in the middle of the answer");
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN) co_return failure({errno, boost::system::system_category()});
-    const auto ready =
-        co_await socket_.async_wait(asio::ip::tcp::socket::wait_read, asio::as_tuple(asio::use_awaitable));
-    if (has_timed_out_ || std::get<0>(ready)) co_return failure(std::get<0>(ready));
+  const Moved moved = co_await move_in(&socket_, pipe, room);
+  if (has_timed_out_ || moved.failure) co_return failure(moved.failure);
+  if (moved.bytes == 0) {
+    co_return Error(ErrorCode::unavailable, peer_ + ": connection closed in the middle of the answer");
   }
+  co_return moved.bytes;
+}
+
+Task<bool> Connection::upload_raw(std::shared_ptr<Connection> self, std::shared_ptr<Upload> upload,
+                                  std::uint64_t* left) {
+  auto* source = dynamic_cast<RawSource*>(upload->body.get());
+  if (source == nullptr || *left < kRawBytesMin || source->raw_bytes_left() != *left) co_return true;
+  const auto pipe = Pipe::open();
+  if (!pipe) co_return true;
+  while (*left > 0) {
+    const auto moved = co_await source->next_into(pipe->write_end(), std::min<std::uint64_t>(pipe->room(), *left));
+    if (!moved) {
+      self->source_failure_ = moved.error();
+      self->close();
+      co_return false;
+    }
+    *left -= *moved;
+    self->allow_sending(upload->patience);
+    const auto failure = co_await move_out(pipe->read_end(), &self->socket_, *moved);
+    self->sending_deadline_ = SteadyTime::max();
+    if (failure) co_return false;                                            // whoever reads the answer finds out why
+    co_await asio::post(self->socket_.get_executor(), asio::use_awaitable);  // the others' turn
+  }
+  co_return true;
 }
 
 }  // namespace sandboxd::http

@@ -39,11 +39,6 @@ struct WhenAnswered {
 
 }  // namespace
 
-struct Connection::Upload {
-  std::shared_ptr<BodyReader> body;
-  Duration patience{};
-};
-
 Task<Result<void>> Connection::exchange_header(std::string head, std::shared_ptr<BodyReader> body, Duration patience) {
   begin_exchange(head);
   const auto self = shared_from_this();
@@ -113,6 +108,10 @@ Task<void> Connection::upload(std::shared_ptr<Connection> self, std::string head
     if (std::get<0>(written)) co_return;  // whoever reads the answer finds out why
     text.clear();
     if (is_last) break;
+    if (announced) {
+      const bool goes_on = co_await upload_raw(self, upload, &left);
+      if (!goes_on) co_return;
+    }
     // No deadline: how long the source may take is its own affair.
     auto piece = co_await upload->body->next();
     if (!piece) self->source_failure_ = piece.error();

@@ -5,13 +5,18 @@
 #include "base/result.hpp"
 #include "base/task.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/system/error_code.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 
 namespace sandboxd::http {
 
-// What a body stream may be besides.
+inline constexpr std::uint64_t kRawBytesMin = 256 * 1024;  // of a body; below, a pipe costs more than the copies
+
+// What a BodyStream or a BodyReader may be besides.
 class RawSource {
  public:
   virtual ~RawSource() = default;
@@ -41,5 +46,16 @@ class Pipe {
   int write_;
   std::size_t room_;
 };
+
+struct Moved {
+  boost::system::error_code failure;
+  std::size_t bytes = 0;  // none at the socket's end
+};
+
+// What has come on `socket`, as soon as there is something, into an empty pipe. At most `room`.
+[[nodiscard]] Task<Moved> move_in(boost::asio::ip::tcp::socket* socket, int pipe, std::size_t room);
+// All `count` bytes that are in the pipe.
+[[nodiscard]] Task<boost::system::error_code> move_out(int pipe, boost::asio::ip::tcp::socket* socket,
+                                                       std::size_t count);
 
 }  // namespace sandboxd::http

@@ -176,7 +176,10 @@ Task<Session::Outcome> Session::read_header() {
   }
 }
 
-bool Session::is_whole() const { return parser_.fault() == ParseFault::none && parser_.is_done(); }
+bool Session::is_whole() const {
+  // What the handler moved on from the socket was not seen by the parser.
+  return parser_.fault() == ParseFault::none && (parser_.is_done() || (body_taken_ > 0 && body_length_ == body_taken_));
+}
 
 // ---- one request
 
@@ -193,6 +196,8 @@ void Session::start_request() {
   user_agent_ = request.header("User-Agent");
   route_ = nullptr;
   body_outcome_ = Outcome::complete;
+  body_length_.reset();
+  body_taken_ = 0;
   is_continued_ = false;
   is_answered_ = false;
   be(Activity::handling);

@@ -110,6 +110,11 @@ class Session {
   // The rest of a stream that can go from socket to socket; nothing of others. Throws what next() would.
   static Task<void> pump_raw(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream);
   Task<bool> send_raw(int pipe, std::size_t count);
+  [[nodiscard]] std::uint64_t raw_bytes_left() const;
+  Task<Result<std::size_t>> read_raw(int pipe, std::size_t room);
+  void begin_reading();
+  // What became of the wait for more of the body. Throws when it was cancelled.
+  Result<void> check_reading(boost::system::error_code failure);
   static Task<void> watch_client(std::shared_ptr<Session> self);
   static Task<bool> send_answer(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream, BodyFraming framing);
   static Task<bool> read_on(std::shared_ptr<Session> self, std::function<Task<void>()> reads_on);
@@ -152,6 +157,8 @@ class Session {
   std::chrono::steady_clock::time_point idle_since_;
   std::optional<std::list<Session*>::iterator> idle_place_;
   std::shared_ptr<Body> body_;                 // while the handler may read
+  std::optional<std::uint64_t> body_length_;   // as announced
+  std::uint64_t body_taken_ = 0;               // of it, by the handler
   Outcome body_outcome_ = Outcome::complete;   // of what the handler read
   std::shared_ptr<ByteStream> switched_;       // has the socket, after the protocol was switched
   std::shared_ptr<WebSocket> web_socket_;      // or this has it

@@ -65,6 +65,29 @@ Task<Result<std::optional<std::string>>> Session::Body::read(std::shared_ptr<Bod
   co_return piece;
 }
 
+std::uint64_t Session::Body::raw_bytes_left() const {
+  const auto session = session_.lock();
+  return session ? session->raw_bytes_left() : 0;
+}
+
+Task<Result<std::size_t>> Session::Body::move(std::shared_ptr<Body> self, int pipe, std::size_t room) {
+  const auto session = self->session_.lock();
+  if (!session) co_return Error(ErrorCode::cancelled, "the request is over: its body cannot be read any more");
+  if (self->is_reading_) co_return Error(ErrorCode::internal, "a request's body is read twice at a time");
+  self->is_reading_ = true;
+  std::exception_ptr failure;
+  Result<std::size_t> moved = std::size_t{0};
+  try {
+    moved = co_await session->read_raw(pipe, room);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  self->is_reading_ = false;
+  if (failure || !moved || session->is_whole() || self->is_detached()) self->ended_.notify();
+  if (failure) std::rethrow_exception(failure);
+  co_return moved;
+}
+
 // A client that waits for leave to send its body gets it. False when it is gone.
 Task<bool> Session::send_continue() {
   if (is_continued_ || !parser_.expects_continue() || !parser_.is_http_1_1() || !buffer_.empty()) co_return true;
@@ -90,10 +113,29 @@ Task<Session::Outcome> Session::read_body() {
   }
 }
 
+void Session::begin_reading() {
+  // While an answer is sent, its own times count; after it, nobody waits for the rest for ever.
+  if (!is_duplex_) set_deadline(Activity::reading, server_->options.body_timeout);
+  if (is_answered_) set_deadline(Activity::draining, server_->options.body_timeout);
+}
+
+Result<void> Session::check_reading(boost::system::error_code failure) {
+  if (!is_duplex_) clear_deadline(Activity::handling);
+  if (is_expired_) {
+    body_outcome_ = Outcome::timed_out;
+    return Error(ErrorCode::deadline_exceeded, "the request did not arrive in time");
+  }
+  if (failure == asio::error::operation_aborted && !is_gone_) throw boost::system::system_error(failure);
+  if (!failure) return {};
+  is_gone_ = true;
+  return Error(ErrorCode::unavailable, "the client is gone");
+}
+
 Task<Result<std::optional<std::string>>> Session::read_piece() {
   bool may_feed = true;
   while (true) {
     std::string piece = parser_.take_body();
+    body_taken_ += piece.size();
     if (!piece.empty()) co_return std::optional<std::string>(std::move(piece));
     if (parser_.fault() == ParseFault::body_too_large) {
       body_outcome_ = Outcome::fault;
@@ -103,7 +145,7 @@ Task<Result<std::optional<std::string>>> Session::read_piece() {
       body_outcome_ = Outcome::fault;
       co_return Error(ErrorCode::protocol_error, "malformed request: " + parser_.fault_text());
     }
-    if (parser_.is_done()) co_return std::optional<std::string>();
+    if (is_whole()) co_return std::optional<std::string>();
     if (may_feed) {
       may_feed = false;
       const bool is_there = co_await send_continue();
@@ -111,21 +153,10 @@ Task<Result<std::optional<std::string>>> Session::read_piece() {
       buffer_.consume(parser_.feed(buffer_.view()));
       continue;
     }
-    // While an answer is sent, its own times count; after it, nobody waits for the rest for ever.
-    if (!is_duplex_) set_deadline(Activity::reading, server_->options.body_timeout);
-    if (is_answered_) set_deadline(Activity::draining, server_->options.body_timeout);
+    begin_reading();
     const auto failure = co_await receive(read_bytes_);
     if (buffer_.size() >= read_bytes_) read_bytes_ = std::min(2 * read_bytes_, kBodyReadBytesMax);
-    if (!is_duplex_) clear_deadline(Activity::handling);
-    if (is_expired_) {
-      body_outcome_ = Outcome::timed_out;
-      co_return Error(ErrorCode::deadline_exceeded, "the request did not arrive in time");
-    }
-    if (failure == asio::error::operation_aborted && !is_gone_) throw boost::system::system_error(failure);
-    if (failure) {
-      is_gone_ = true;
-      co_return Error(ErrorCode::unavailable, "the client is gone");
-    }
+    SBX_CO_CHECK(check_reading(failure));
     buffer_.consume(parser_.feed(buffer_.view()));
   }
 }
@@ -133,6 +164,7 @@ Task<Result<std::optional<std::string>>> Session::read_piece() {
 Task<bool> Session::handle_body(std::shared_ptr<Session> self, const Route* route, Response* response,
                                 std::exception_ptr* failure) {
   self->parser_.stream_body();
+  self->body_length_ = self->parser_.content_length();
   self->read_bytes_ = kBodyReadBytes;
   self->body_ = Body::make(self);
   Request request = std::move(self->parser_.request());

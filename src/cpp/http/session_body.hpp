@@ -1,6 +1,7 @@
 // What a handler reads its request's body with. Inner part of session*.cpp.
 #pragma once
 
+#include "http/raw_source.hpp"
 #include "http/session.hpp"
 
 #include <memory>
@@ -9,13 +10,16 @@
 
 namespace sandboxd::http {
 
-class Session::Body final : public BodyReader {
+class Session::Body final : public BodyReader, public RawSource {
  public:
   explicit Body(const std::shared_ptr<Session>& session);
   static std::shared_ptr<Body> make(const std::shared_ptr<Session>& session);
 
   Task<Result<std::optional<std::string>>> next() override { return read(self_.lock()); }
   [[nodiscard]] std::optional<std::uint64_t> length() const override { return length_; }
+
+  [[nodiscard]] std::uint64_t raw_bytes_left() const override;
+  Task<Result<std::size_t>> next_into(int pipe, std::size_t room) override { return move(self_.lock(), pipe, room); }
 
   // Nobody is to read any more. False when somebody still does.
   bool detach();
@@ -27,6 +31,7 @@ class Session::Body final : public BodyReader {
 
  private:
   static Task<Result<std::optional<std::string>>> read(std::shared_ptr<Body> self);
+  static Task<Result<std::size_t>> move(std::shared_ptr<Body> self, int pipe, std::size_t room);
 
   std::weak_ptr<Session> session_;
   std::weak_ptr<Body> self_;

@@ -2,17 +2,15 @@
 #include "http/raw_source.hpp"
 #include "http/session.hpp"
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 
-#include <cerrno>
-#include <fcntl.h>
+#include <algorithm>
 
 namespace sandboxd::http {
 namespace {
 
 namespace asio = boost::asio;
-
-constexpr std::uint64_t kRawBytesMin = 256 * 1024;  // below, a pipe costs more than the copies
 
 }  // namespace
 
@@ -36,24 +34,24 @@ Task<void> Session::pump_raw(std::shared_ptr<Session> self, std::shared_ptr<Body
 
 Task<bool> Session::send_raw(int pipe, std::size_t count) {
   set_deadline(Activity::writing, server_->options.write_timeout);
-  boost::system::error_code failure;
-  socket_.native_non_blocking(true, failure);
-  while (count > 0 && !failure && !is_gone_) {
-    const auto moved =
-        ::splice(pipe, nullptr, socket_.native_handle(), nullptr, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (moved > 0) {
-      count -= static_cast<std::size_t>(moved);
-    } else if (moved < 0 && errno == EAGAIN) {
-      const auto ready =
-          co_await socket_.async_wait(asio::ip::tcp::socket::wait_write, asio::as_tuple(asio::use_awaitable));
-      failure = std::get<0>(ready);
-    } else if (moved == 0 || errno != EINTR) {
-      failure = boost::system::error_code(moved == 0 ? EPIPE : errno, boost::system::system_category());
-    }
-  }
+  const auto failure = co_await move_out(pipe, &socket_, count);
   clear_deadline(Activity::handling);
   if (failure) is_gone_ = true;
   co_return !is_gone_;
+}
+
+// Of the request's body, when what was read of it has been taken.
+std::uint64_t Session::raw_bytes_left() const {
+  const bool is_raw = body_length_ && body_taken_ > 0 && buffer_.empty() && parser_.fault() == ParseFault::none;
+  return is_raw ? *body_length_ - body_taken_ : 0;
+}
+
+Task<Result<std::size_t>> Session::read_raw(int pipe, std::size_t room) {
+  begin_reading();
+  const Moved moved = co_await move_in(&socket_, pipe, std::min<std::uint64_t>(room, raw_bytes_left()));
+  SBX_CO_CHECK(check_reading(moved.bytes == 0 && !moved.failure ? asio::error::eof : moved.failure));
+  body_taken_ += moved.bytes;
+  co_return moved.bytes;
 }
 
 }  // namespace sandboxd::http
