@@ -3,6 +3,7 @@
 
 #include "base/limits.hpp"
 #include "base/time.hpp"
+#include "codec/json_bytes.hpp"
 #include "codec/sbxlet_parts.hpp"
 
 #include <algorithm>
@@ -105,6 +106,20 @@ constexpr ResourceField kDiskFields[] = {
     {"disk_capacity_bytes", &model::NodeResources::disk_capacity_bytes},
     {"disk_free_bytes", &model::NodeResources::disk_free_bytes},
 };
+
+// An object that is not closed yet.
+std::string items_member(const std::vector<std::string_view>& items) {
+  std::size_t bytes = 64;
+  for (const std::string_view item : items) bytes += item.size() + 1;
+  std::string out;
+  out.reserve(bytes);
+  out += R"({"items":[)";
+  for (const std::string_view item : items) {
+    if (out.back() != '[') out += ',';
+    out += item;
+  }
+  return out += ']';
+}
 
 template <class... Visitors>
 struct Overloaded : Visitors... {
@@ -256,15 +271,24 @@ std::string encode_status_ids(const std::vector<SandboxId>& ids) {
   return write_json(out);
 }
 
-std::string encode_status_batch(const StatusBatch& batch) {
-  json::object out;
-  json::array& items = out["items"].emplace_array();
-  for (const model::NodeSandboxStatus& status : batch.items) items.push_back(status_object(status));
-  if (!batch.missing.empty()) {
-    json::array& missing = out["missing"].emplace_array();
-    for (const SandboxId& id : batch.missing) missing.emplace_back(id.str());
+std::string encode_page(const std::vector<std::string_view>& items, const std::string& next_cursor) {
+  std::string out = items_member(items);
+  if (!next_cursor.empty()) {
+    out += R"(,"next_cursor":)";
+    append_json_string(next_cursor, out);
   }
-  return write_json(out);
+  return out += '}';
+}
+
+std::string encode_status_batch(const std::vector<std::string_view>& items, const std::vector<SandboxId>& missing) {
+  std::string out = items_member(items);
+  if (!missing.empty()) {
+    json::array ids;
+    for (const SandboxId& id : missing) ids.emplace_back(id.str());
+    out += R"(,"missing":)";
+    append_json(ids, out);
+  }
+  return out += '}';
 }
 
 Result<StatusBatch> decode_status_batch(std::string_view body) {

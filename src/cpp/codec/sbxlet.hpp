@@ -58,6 +58,9 @@ struct NodeFacts {
 // Its member "pulls".
 [[nodiscard]] json::array pulls_array(const std::vector<model::PullProgress>& pulls);
 
+// {"items":[...],"next_cursor":"<last id>"}: the items are written already; no cursor at the end.
+[[nodiscard]] std::string encode_page(const std::vector<std::string_view>& items, const std::string& next_cursor);
+
 // ---- resources and status ----
 
 [[nodiscard]] json::object resources_object(const model::NodeResources& resources);
@@ -81,7 +84,9 @@ struct StatusBatch {
 // {"ids":[...]}, as sent: trimming, duplicates and the limit are the node's business.
 [[nodiscard]] Result<std::vector<std::string>> decode_status_ids(std::string_view body);
 [[nodiscard]] std::string encode_status_ids(const std::vector<SandboxId>& ids);
-[[nodiscard]] std::string encode_status_batch(const StatusBatch& batch);
+// `items` are status_object()s, written already.
+[[nodiscard]] std::string encode_status_batch(const std::vector<std::string_view>& items,
+                                              const std::vector<SandboxId>& missing);
 [[nodiscard]] Result<StatusBatch> decode_status_batch(std::string_view body);
 
 // ---- the watch stream ----

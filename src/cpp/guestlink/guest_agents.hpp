@@ -59,6 +59,8 @@ class GuestAgents final : public ports::GuestAgents {
   [[nodiscard]] Task<Result<std::vector<ports::GuestCommandState>>> commands(std::string key) override;
   [[nodiscard]] Task<Result<std::unique_ptr<ports::GuestAttachment>>> attach(std::string key,
                                                                              ports::GuestAttach how) override;
+  [[nodiscard]] Task<Result<ports::GuestStarted>> start_attached(std::string key, model::CommandSpec spec,
+                                                                 ports::GuestAttach how) override;
   [[nodiscard]] Task<Result<void>> signal(std::string key, std::string command, int number, bool group) override;
   [[nodiscard]] Task<Result<void>> resize(std::string key, std::string command, model::TerminalSize size) override;
   [[nodiscard]] Task<Result<void>> drop(std::string key, std::string command) override;

@@ -23,6 +23,12 @@ struct Abandon {
   ~Abandon() { connection->link().abandon(call); }
 };
 
+Error break_off(Connection& connection) {
+  Error error(ErrorCode::protocol_error, "the sandbox's agent sent a malformed reply");
+  connection.close(error);
+  return error;
+}
+
 ports::GuestCommandState state_of(agent::CommandState from) {
   ports::GuestCommandState out;
   out.id = std::move(from.command);
@@ -61,6 +67,27 @@ agent::Start start_message(const model::CommandSpec& spec) {
   return out;
 }
 
+std::string attach_message(const ports::GuestAttach& how) {
+  agent::Attach out;
+  out.command = how.command;
+  out.from_stdout = how.from_stdout;
+  out.from_stderr = how.from_stderr;
+  out.follow = how.follow;
+  out.consume = how.consume;
+  out.stdin = how.has_stdin;
+  return agent::encode(out);
+}
+
+ports::GuestCommandState started_state(const agent::Started& started, model::CommandSpec spec) {
+  ports::GuestCommandState out;
+  out.id = std::move(spec.id);
+  out.pid = started.pid;
+  out.started_at = WallTime{started.at_ns};
+  out.spawn_ns = started.spawn_ns;
+  out.terminal = spec.terminal.has_value();
+  return out;
+}
+
 std::string path_message(ports::GuestPath path, bool follow, std::uint32_t depth) {
   return agent::encode(agent::Path{std::move(path.path), std::move(path.user), follow, depth});
 }
@@ -87,9 +114,7 @@ Task<Result<Message>> GuestAgents::ask_for(std::string key, agent::Type request,
   SBX_CO_TRY(reply, co_await ask(std::move(key), request, std::move(payload), limit));
   auto message = agent::decode<Message>(reply.payload);
   if (message) co_return *std::move(message);
-  Error error(ErrorCode::protocol_error, "the sandbox's agent sent a malformed reply");
-  reply.connection->close(error);
-  co_return error;
+  co_return break_off(*reply.connection);
 }
 
 Task<Result<model::FileInfo>> GuestAgents::ask_for_file(std::string key, agent::Type request, std::string payload) {
@@ -101,13 +126,7 @@ Task<Result<model::FileInfo>> GuestAgents::ask_for_file(std::string key, agent::
 Task<Result<ports::GuestCommandState>> GuestAgents::start(std::string key, model::CommandSpec spec) {
   SBX_CO_TRY(started, co_await ask_for<agent::Started>(std::move(key), agent::Type::start,
                                                        agent::encode(start_message(spec)), options_.reply_limit));
-  ports::GuestCommandState state;
-  state.id = std::move(spec.id);
-  state.pid = started.pid;
-  state.started_at = WallTime{started.at_ns};
-  state.spawn_ns = started.spawn_ns;
-  state.terminal = spec.terminal.has_value();
-  co_return state;
+  co_return started_state(started, std::move(spec));
 }
 
 Task<Result<std::vector<ports::GuestCommandState>>> GuestAgents::commands(std::string key) {
@@ -119,15 +138,23 @@ Task<Result<std::vector<ports::GuestCommandState>>> GuestAgents::commands(std::s
 }
 
 Task<Result<std::unique_ptr<ports::GuestAttachment>>> GuestAgents::attach(std::string key, ports::GuestAttach how) {
-  agent::Attach message;
-  message.command = how.command;
-  message.from_stdout = how.from_stdout;
-  message.from_stderr = how.from_stderr;
-  message.follow = how.follow;
-  message.consume = how.consume;
-  message.stdin = how.has_stdin;
-  SBX_CO_TRY(opened, co_await open(std::move(key), agent::Type::attach, agent::encode(message)));
+  SBX_CO_TRY(opened, co_await open(std::move(key), agent::Type::attach, attach_message(how)));
   co_return std::make_unique<Attachment>(std::move(opened.connection), std::move(opened.call), std::move(how.command));
+}
+
+Task<Result<ports::GuestStarted>> GuestAgents::start_attached(std::string key, model::CommandSpec spec,
+                                                              ports::GuestAttach how) {
+  SBX_CO_TRY(connection, co_await connected(std::move(key), options_.reconnect_wait));
+  SBX_CO_TRY(calls, connection->link().open_two(agent::Type::start, agent::encode(start_message(spec)),
+                                                agent::Type::attach, attach_message(how)));
+  const Abandon abandon{connection, calls.first};
+  auto attachment = std::make_unique<Attachment>(connection, std::move(calls.second), std::move(how.command));
+  SBX_CO_CHECK(
+      co_await aio::with_deadline(clock_, options_.reply_limit, wait_over(calls.first), "the sandbox's agent"));
+  if (calls.first->failure) co_return *calls.first->failure;
+  const auto started = agent::decode<agent::Started>(*calls.first->reply);
+  if (!started) co_return break_off(*connection);
+  co_return ports::GuestStarted{started_state(*started, std::move(spec)), std::move(attachment)};
 }
 
 Task<Result<void>> GuestAgents::signal(std::string key, std::string command, int number, bool group) {

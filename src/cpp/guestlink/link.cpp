@@ -158,6 +158,17 @@ Result<CallPtr> Link::open(agent::Type request, std::string payload) {
   return call;
 }
 
+Result<Link::Two> Link::open_two(agent::Type first, std::string first_payload, agent::Type second,
+                                 std::string second_payload) {
+  is_held_back_ = true;
+  auto one = open(first, std::move(first_payload));
+  auto other = one ? open(second, std::move(second_payload)) : one.error();
+  is_held_back_ = false;
+  if (!output_.empty()) events_.wants_to_send();
+  if (!other) return other.error();
+  return Two{*std::move(one), *std::move(other)};
+}
+
 std::size_t Link::send_data(const CallPtr& call, std::string_view bytes) {
   if (ended_ || call->is_over()) return 0;
   std::size_t sent = 0;
@@ -221,7 +232,7 @@ void Link::queue(agent::Type type, std::uint32_t call, std::string_view payload)
     output_.reserve(std::max(size, kDataOutputMax + agent::kDataBytesMax));
   output_ += agent::encode_header(type, call, payload.size());
   output_ += payload;
-  if (was_empty) events_.wants_to_send();
+  if (was_empty && !is_held_back_) events_.wants_to_send();
 }
 
 }  // namespace sandboxd::guestlink

@@ -43,6 +43,13 @@ class Link {
 
   // Errors: resource_exhausted (too many calls, or the agent does not take them).
   [[nodiscard]] Result<CallPtr> open(agent::Type request, std::string payload);
+  // Two requests that go out together, and are taken in this order.
+  struct Two {
+    CallPtr first;
+    CallPtr second;
+  };
+  [[nodiscard]] Result<Two> open_two(agent::Type first, std::string first_payload, agent::Type second,
+                                     std::string second_payload);
   // As much of `bytes` as credit and queue allow now; returns how much.
   [[nodiscard]] std::size_t send_data(const CallPtr& call, std::string_view bytes);
   void send_eof(const CallPtr& call);
@@ -73,6 +80,7 @@ class Link {
   Events events_;
   std::string held_;
   std::string output_;
+  bool is_held_back_ = false;  // more is to go along
   std::map<std::uint32_t, CallPtr> calls_;
   std::size_t streams_ = 0;
   std::uint32_t next_ = 1;

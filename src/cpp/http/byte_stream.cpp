@@ -1,5 +1,7 @@
 #include "http/byte_stream.hpp"
 
+#include "http/when_over.hpp"
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
@@ -62,16 +64,6 @@ Task<bool> watch_silence(std::shared_ptr<SteadyClock::time_point> moved, Duratio
   }
   co_return false;
 }
-
-// Ends everything when one part says that it is over, and when both directions have ended well.
-struct WhenOver {
-  std::shared_ptr<int> ended = std::make_shared<int>(0);
-  template <class E>
-  asio::cancellation_type_t operator()(const E& failure, bool ended_well) const {
-    const bool is_over = failure || !ended_well || ++*ended == 2;
-    return is_over ? asio::cancellation_type_t::terminal : asio::cancellation_type_t::none;
-  }
-};
 
 }  // namespace
 

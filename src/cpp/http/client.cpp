@@ -1,6 +1,7 @@
 #include "http/client.hpp"
 
 #include "http/connection.hpp"
+#include "http/raw_source.hpp"
 #include "http/target.hpp"
 #include "http/web_socket_wire.hpp"
 
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string_view>
 
@@ -29,12 +31,25 @@ std::string describe(const ClientRequest& request) {
   return request.method + " " + request.target.substr(0, request.target.find('?'));
 }
 
-class Stream final : public ClientStream {
+class Stream final : public ClientStream, public RawSource {
  public:
-  explicit Stream(Connected connection) : connection_(std::move(connection)), status_(connection_->parser().status()) {}
-  ~Stream() override { connection_->close(); }
+  using GiveBack = std::function<void(const Connected&)>;
+  Stream(Connected connection, GiveBack give_back)
+      : connection_(std::move(connection)), give_back_(std::move(give_back)), status_(connection_->parser().status()) {}
+  ~Stream() override { connection_->is_reusable() ? give_back_(connection_) : connection_->abandon(); }
 
-  Task<Result<std::optional<std::string>>> next(Duration idle) override { return read(connection_, idle); }
+  Task<Result<std::optional<std::string>>> next(Duration idle) override {
+    idle_ = idle;
+    return read(connection_, idle, taken_);
+  }
+  std::optional<std::string> take_whole() override {
+    if (!connection_->has_whole_answer()) return std::nullopt;
+    return connection_->parser().take_body();
+  }
+  [[nodiscard]] std::uint64_t raw_bytes_left() const override { return connection_->raw_bytes_left(*taken_); }
+  Task<Result<std::size_t>> next_into(int pipe, std::size_t room) override {
+    return move(connection_, pipe, room, idle_, taken_);
+  }
   [[nodiscard]] int status() const override { return status_; }
   [[nodiscard]] const std::string& content_type() const override { return connection_->parser().content_type(); }
   [[nodiscard]] const Headers& headers() const override { return connection_->parser().headers(); }
@@ -43,13 +58,20 @@ class Stream final : public ClientStream {
     if (status_ != 101) return nullptr;
     return std::make_shared<ByteStream>(connection_->take_socket());
   }
+  [[nodiscard]] std::function<Task<void>()> rest_of_request() const override {
+    if (!connection_->is_sending()) return {};
+    return [connection = connection_] { return Connection::wait_until_sent(connection); };
+  }
 
  private:
-  static Task<Result<std::optional<std::string>>> read(Connected connection, Duration idle) {
+  static Task<Result<std::optional<std::string>>> read(Connected connection, Duration idle,
+                                                       std::shared_ptr<std::uint64_t> taken) {
     ResponseParser& parser = connection->parser();
     if (connection->has_timed_out()) {
       co_return Error(ErrorCode::deadline_exceeded, connection->peer() + ": the stream has ended for want of data");
     }
+    // What went past the parser is not known to it.
+    if (parser.content_length() == *taken) co_return std::optional<std::string>();
     connection->set_deadline(after(idle));
     std::string piece = parser.take_body();
     while (piece.empty()) {
@@ -59,25 +81,47 @@ class Stream final : public ClientStream {
     }
     connection->clear_deadline();
     if (piece.empty()) co_return std::optional<std::string>();
+    *taken += piece.size();
     co_return std::optional<std::string>(std::move(piece));
+  }
+  static Task<Result<std::size_t>> move(Connected connection, int pipe, std::size_t room, Duration idle,
+                                        std::shared_ptr<std::uint64_t> taken) {
+    const std::uint64_t left = connection->raw_bytes_left(*taken);
+    connection->set_deadline(after(idle));
+    auto moved = co_await connection->move_into(pipe, std::min<std::uint64_t>(room, left));
+    connection->clear_deadline();
+    if (moved) *taken += *moved;
+    co_return moved;
   }
 
   Connected connection_;
+  GiveBack give_back_;
   int status_;
+  std::shared_ptr<std::uint64_t> taken_ = std::make_shared<std::uint64_t>(0);  // of the body
+  Duration idle_ = std::chrono::minutes(1);                                    // as the last caller of next() wanted it
 };
 
-class PassedOn final : public BodyStream {
+class PassedOn final : public BodyStream, public RawSource {
  public:
-  PassedOn(std::unique_ptr<ClientStream> from, Duration idle) : from_(std::move(from)), idle_(idle) {}
+  PassedOn(std::unique_ptr<ClientStream> from, Duration idle)
+      : from_(std::move(from)), raw_(dynamic_cast<RawSource*>(from_.get())), idle_(idle) {}
 
   Task<std::optional<std::string>> next() override {
     auto piece = co_await from_->next(idle_);
     if (!piece) throw ErrorException(piece.error());
+    has_begun_ = true;
     co_return *std::move(piece);
   }
+  // The first piece is read: what came with the header is in it.
+  [[nodiscard]] std::uint64_t raw_bytes_left() const override {
+    return has_begun_ && raw_ != nullptr ? raw_->raw_bytes_left() : 0;
+  }
+  Task<Result<std::size_t>> next_into(int pipe, std::size_t room) override { return raw_->next_into(pipe, room); }
 
  private:
   std::unique_ptr<ClientStream> from_;
+  RawSource* raw_;
+  bool has_begun_ = false;
   Duration idle_;
 };
 
@@ -116,6 +160,10 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   static Task<Result<void>> exchange(Connected connection, std::string head, std::shared_ptr<ClientRequest> request,
                                      bool may_repeat_it) {
     if (request->body_stream) {
+      if (request->is_duplex) {
+        auto begun = co_await connection->exchange_duplex(std::move(head), request->body_stream, request->timeout);
+        co_return begun;
+      }
       auto uploaded = co_await connection->exchange_header(std::move(head), request->body_stream, request->timeout);
       co_return uploaded;
     }
@@ -126,6 +174,7 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
   }
 
   static Task<Result<ClientResponse>> send(std::shared_ptr<Impl> self, ClientRequest given) {
+    given.is_duplex = false;
     const auto request = std::make_shared<ClientRequest>(std::move(given));
     const auto about = [&](const Error& error) { return error.with_context(describe(*request)); };
     auto started = co_await start(self, request);
@@ -152,7 +201,10 @@ class Client::Impl : public std::enable_shared_from_this<Client::Impl> {
     if (!started) co_return started.error().with_context(describe(*request));
     const Connected connection = *std::move(started);
     connection->clear_deadline();
-    co_return std::unique_ptr<ClientStream>(std::make_unique<Stream>(connection));
+    auto give_back = [weak = self->weak_from_this()](const Connected& used) {
+      if (const auto pool = weak.lock()) pool->put(used);
+    };
+    co_return std::unique_ptr<ClientStream>(std::make_unique<Stream>(connection, std::move(give_back)));
   }
 
   static Task<Result<std::shared_ptr<WebSocket>>> open_web_socket(std::shared_ptr<Impl> self, ClientRequest request,

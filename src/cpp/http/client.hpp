@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,7 +24,7 @@
 namespace sandboxd::http {
 
 struct ClientOptions {
-  std::size_t idle_per_host_max = 16;
+  std::size_t idle_per_host_max = 64;
   std::size_t idle_total_max = 4096;
   Duration idle_timeout = std::chrono::seconds(30);  // shorter than any server's, or requests meet closed connections
   Duration connect_timeout = std::chrono::seconds(5);
@@ -39,6 +40,9 @@ struct ClientRequest {
   // Instead of `body`; sent while it is read, chunked unless it says its length. An answer that comes before its end
   // ends it.
   std::shared_ptr<BodyReader> body_stream = {};
+  // Of open_stream(): the answer is there as soon as its header is, while the body is still sent. A refusal (400 and
+  // above) ends the body, and so does the stream's end.
+  bool is_duplex = false;
   std::string host_header = {};                 // empty: host and port
   std::string user_agent = "sandboxd";          // empty: none
   Duration timeout = std::chrono::seconds(10);  // of the whole exchange; with `body_stream`, between its pieces
@@ -52,7 +56,8 @@ struct ClientResponse {
   std::string body;
 };
 
-// A response whose body is read as it arrives.
+// A response whose body is read as it arrives. Destroyed after its end, it leaves its connection to the next request;
+// before, it closes it.
 class ClientStream {
  public:
   virtual ~ClientStream() = default;
@@ -60,6 +65,8 @@ class ClientStream {
   // nullopt at the regular end. Errors: unavailable, protocol_error, deadline_exceeded when nothing came for `idle`;
   // after an error the stream is over. At most one call at a time.
   [[nodiscard]] virtual Task<Result<std::optional<std::string>>> next(Duration idle) = 0;
+  // Instead of next(), before it: the body, if all of it came along with the header, as short ones do.
+  [[nodiscard]] virtual std::optional<std::string> take_whole() = 0;
   [[nodiscard]] virtual int status() const = 0;
   [[nodiscard]] virtual const std::string& content_type() const = 0;
   [[nodiscard]] virtual const Headers& headers() const = 0;
@@ -71,6 +78,8 @@ class ClientStream {
   [[nodiscard]] virtual std::optional<std::uint64_t> length() const = 0;
   // The connection, after an answer with status 101; the stream is over then. nullptr for other answers.
   [[nodiscard]] virtual std::shared_ptr<ByteStream> take_over() = 0;
+  // Of a duplex request whose body is still sent: what waits until it is not, and may outlive the stream. Else empty.
+  [[nodiscard]] virtual std::function<Task<void>()> rest_of_request() const = 0;
 };
 
 // A server's answer as a body of ours. An error of `from` leaves next() as an exception, so that nobody takes a body

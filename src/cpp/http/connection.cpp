@@ -124,8 +124,9 @@ void Connection::wake_at(SteadyTime time) {
     // An expiry that was already queued when an earlier one was asked for is told by its time.
     if (error || !self || self->wakes_at_ != time) return;
     self->wakes_at_ = SteadyTime::max();
-    if (self->deadline_ > time) {
-      if (self->deadline_ != SteadyTime::max()) self->wake_at(self->deadline_);
+    const SteadyTime deadline = std::min(self->deadline_, self->sending_deadline_);
+    if (deadline > time) {
+      if (deadline != SteadyTime::max()) self->wake_at(deadline);
       return;
     }
     self->has_timed_out_ = true;
@@ -140,6 +141,7 @@ void Connection::close() {
 
 Error Connection::failure(const boost::system::error_code& error) const {
   if (has_timed_out_) return {ErrorCode::deadline_exceeded, peer_ + ": no answer in time"};
+  if (source_failure_) return *source_failure_;  // and the sending closed the connection
   // Only our own cancellation aborts an operation else.
   if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
   return system_error(error, peer_);
@@ -157,6 +159,7 @@ void Connection::begin_exchange(const std::string& head) {
   has_received_ = false;
   is_cut_ = false;
   is_sent_ = false;
+  source_failure_.reset();
   is_head_ = head.starts_with("HEAD ");
   parser_.emplace(limits::kHttpHeaderBytesMax, !is_head_);
   buffer_.shrink(kHeaderReadBytes);
@@ -216,6 +219,11 @@ Task<Result<bool>> Connection::read_more() {
   }
   if (error) co_return Error(ErrorCode::unavailable, peer_ + ": connection closed in the middle of the answer");
   co_return Error(ErrorCode::protocol_error, peer_ + ": answer is not HTTP: " + parser_->fault_text());
+}
+
+bool Connection::has_whole_answer() {
+  buffer_.consume(parser_->feed(buffer_.view()));
+  return parser_->is_done();
 }
 
 bool Connection::is_reusable() const {

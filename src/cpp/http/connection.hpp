@@ -4,6 +4,7 @@
 // coroutine that uses the connection holds it, and the timer's handler only weakly.
 #pragma once
 
+#include "aio/task_group.hpp"
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
@@ -54,8 +55,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // are.
   [[nodiscard]] Task<Result<void>> exchange_header(std::string head, std::shared_ptr<BodyReader> body,
                                                    Duration patience);
+  // The same, but returns with the answer's header while the body is still sent; a refusal ends it.
+  [[nodiscard]] Task<Result<void>> exchange_duplex(std::string head, std::shared_ptr<BodyReader> body,
+                                                   Duration patience);
+  [[nodiscard]] bool is_sending() const { return sending_ && sending_->size() > 0; }
+  [[nodiscard]] static Task<void> wait_until_sent(std::shared_ptr<Connection> self);
+  // Closes it and ends the sending.
+  void abandon();
   // Reads more of the body into the parser. False at its end.
   [[nodiscard]] Task<Result<bool>> read_more();
+
+  // Whether the answer's end has come, as far as that is known without waiting.
+  [[nodiscard]] bool has_whole_answer();
+  // Of a body of known length, after `taken` bytes of it: how many are still in the socket, or to come there. 0 when
+  // some are elsewhere.
+  [[nodiscard]] std::uint64_t raw_bytes_left(std::uint64_t taken);
+  // What of them has come, at least one byte, into a pipe, past the parser: the connection carries no other exchange.
+  [[nodiscard]] Task<Result<std::size_t>> move_into(int pipe, std::size_t room);
 
   // The socket with what was received behind the answer's header.
   [[nodiscard]] PrefixedSocket take_socket();
@@ -77,6 +93,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static Task<Result<void>> read_answer(std::shared_ptr<Connection> self);
   static Task<void> upload(std::shared_ptr<Connection> self, std::string head, std::shared_ptr<Upload> upload);
   void begin_exchange(const std::string& head);
+  void allow_sending(Duration patience);
   void wake_at(SteadyTime time);
   Error failure(const boost::system::error_code& error) const;
   Task<boost::system::error_code> receive(std::size_t count);
@@ -86,9 +103,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string peer_;
   ReadBuffer buffer_;
   std::optional<ResponseParser> parser_;
-  SteadyTime deadline_ = SteadyTime::max();  // max(): none
-  SteadyTime wakes_at_ = SteadyTime::max();  // when the timer expires; max(): it does not run
-  std::size_t read_bytes_ = 0;               // of the body, at a time
+  std::optional<aio::TaskGroup> sending_;            // of a duplex exchange
+  SteadyTime deadline_ = SteadyTime::max();          // max(): none
+  SteadyTime sending_deadline_ = SteadyTime::max();  // of a piece of the body
+  SteadyTime wakes_at_ = SteadyTime::max();          // when the timer expires; max(): it does not run
+  std::size_t read_bytes_ = 0;                       // of the body, at a time
+  std::optional<Error> source_failure_;              // of the body that is sent
   bool has_timed_out_ = false;
   bool has_received_ = false;
   bool is_cut_ = false;

@@ -75,6 +75,9 @@ struct Response {
   std::shared_ptr<BodyStream> stream;  // when set, `body` is ignored and the answer is chunked
   // Of `stream`, which must hold exactly as many bytes; instead of chunks. In an answer to HEAD: what GET would send.
   std::optional<std::uint64_t> stream_length = {};
+  // With `stream`, of a handler that answers while it still reads the request's body: the body can be read until this
+  // returns. It is cancelled when the answer breaks off or the client leaves.
+  std::function<Task<void>()> reads_on = {};
   // With status 101 and an Upgrade header: gets the connection, which ends with it. Cancelled when the server stops.
   std::function<Task<void>(std::shared_ptr<ByteStream>)> takes_over = {};
   // The same for a WebSocket; see accept_web_socket() in web_socket.hpp.

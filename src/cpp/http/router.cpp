@@ -136,18 +136,12 @@ std::variant<Matched, Redirect, NoRoute> Router::find(const std::string& method,
     matches(*entry, segments, &matched.parameters);
     return matched;
   }
-  // The shorter and the longer spelling. A location that a browser would read as another host ("//host") cannot come
+  // The shorter spelling. A location that a browser would read as another host ("//host") cannot come
   // out of this: parameters never match an empty segment.
   const int status = method == "GET" ? 301 : 307;
   if (segments.size() > 1 && segments.back().empty()) {
     segments.pop_back();
     if (lookup(method, segments) != nullptr) return Redirect{status, path.substr(0, path.size() - 1)};
-  } else {
-    segments.emplace_back();
-    const Entry* entry = lookup(method, segments);
-    const bool is_whole_rest =
-        entry != nullptr && entry->segments.size() == segments.size() && entry->segments.back().kind == Kind::rest;
-    if (is_whole_rest) return Redirect{status, path + "/"};
   }
   return NoRoute{};
 }

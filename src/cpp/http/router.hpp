@@ -2,10 +2,11 @@
 //
 // Behaviour of the original servers' framework: paths are case-sensitive, duplicate slashes are not collapsed, a known
 // path with another method is not found (404, never 405), parameters are percent-decoded and never match "%2F", one
-// superfluous trailing slash redirects (and a missing one, where only "/{name...}" would match).
+// superfluous trailing slash redirects.
 //
 // A literal segment wins over a parameter, a parameter over "{name...}". A parameter never matches an empty segment;
-// "{name...}" also matches an empty rest. A route of kAnyMethod takes what no other route of its path takes.
+// "{name...}" also matches an empty rest, behind a slash. A route of kAnyMethod takes what no other route of its path
+// takes.
 #pragma once
 
 #include "base/result.hpp"

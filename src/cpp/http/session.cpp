@@ -83,7 +83,7 @@ void Session::check_deadline(Clock::time_point now) {
   if (activity_ == Activity::reading || activity_ == Activity::writing) ++server_->options.traffic->timed_out;
   is_expired_ = true;
   deadline_ = Clock::time_point::max();
-  if (activity_ == Activity::writing) {
+  if (activity_ == Activity::writing || activity_ == Activity::draining) {
     abort();
     return;
   }
@@ -194,6 +194,7 @@ void Session::start_request() {
   route_ = nullptr;
   body_outcome_ = Outcome::complete;
   is_continued_ = false;
+  is_answered_ = false;
   be(Activity::handling);
 }
 
@@ -265,8 +266,10 @@ Task<bool> Session::handle(const Route* route) {
   }
   // The handler may have switched cancellation off for its own work; this connection lives on.
   co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
-  if (is_gone_ || !is_there) co_return false;
-  const bool goes_on = co_await answer_handled(std::move(response), failure);
+  bool goes_on = false;
+  if (is_there && !is_gone_) goes_on = co_await answer_handled(std::move(response), failure);
+  response = {};
+  co_await end_reading();
   co_return goes_on;
 }
 
@@ -281,7 +284,7 @@ Task<bool> Session::answer_handled(Response response, std::exception_ptr failure
     log_failure("handler failed", failure);
     response = error(500, "internal error: the server's log has it under this request id");
   }
-  if (is_whole()) {
+  if (is_whole() || response.reads_on) {
     goes_on = co_await answer(std::move(response));
   } else {
     goes_on = co_await answer_early(std::move(response));
@@ -312,23 +315,24 @@ Task<bool> Session::answer(Response response) {
   ResponseHead head;
   head.is_http_1_1 = !parser_.has_header() || parser_.is_http_1_1();
   // After a fault nobody knows where the next request would begin.
-  head.keep_alive = is_whole() && parser_.keep_alive() && !server_->is_stopping;
+  const bool will_be_whole = is_whole() || (response.reads_on && parser_.fault() == ParseFault::none);
+  head.keep_alive = will_be_whole && parser_.keep_alive() && !server_->is_stopping;
   if (server_->options.names_requests) head.request_id = request_id_;
   head.passes_request_id = !server_->options.names_requests;
   if (response.status == 101) {
     co_await answer_switch(std::move(response), head);
     co_return false;
   }
-  const bool is_bodiless = response.status == 204 || response.status == 304;
-  if (response.stream && method_ != "HEAD" && !is_bodiless) {
+  const bool has_stream = frame(response, &head);
+  if (response.reads_on && body_) {
+    const bool goes_on = co_await answer_duplex(std::move(response), head, has_stream);
+    co_return goes_on;
+  }
+  if (has_stream) {
     const bool goes_on = co_await answer_stream(std::move(response), head);
     co_return goes_on;
   }
-  // Of an answer to HEAD whose length nobody knows, nothing is said.
-  const bool is_unsaid = response.stream && !response.stream_length;
-  head.framing = is_bodiless ? BodyFraming::none : is_unsaid ? BodyFraming::until_close : BodyFraming::length;
-  head.body_bytes = response.stream_length.value_or(response.body.size());
-  std::string body = is_bodiless || method_ == "HEAD" ? std::string() : std::move(response.body);
+  std::string body = is_bodiless(response) ? std::string() : std::move(response.body);
   const bool sent = co_await send(format_head(response, head), std::move(body));
   log_answer(response.status, false);
   co_return sent&& head.keep_alive;

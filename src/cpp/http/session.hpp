@@ -74,7 +74,7 @@ class Session {
   [[nodiscard]] bool is_busy() const { return activity_ == Activity::handling; }
 
  private:
-  enum class Activity { idle, reading, handling, writing, lingering };
+  enum class Activity { idle, reading, handling, writing, draining, lingering };
   enum class Outcome { complete, ended, timed_out, fault };
 
   class Body;  // what a handler reads its request's body with
@@ -87,6 +87,12 @@ class Session {
   Task<bool> answer_early(Response response);  // without having read the whole request
   Task<bool> answer_fault(Outcome outcome);
   Task<bool> answer_stream(Response response, ResponseHead head);
+  // Answers while the handler still reads the request's body.
+  Task<bool> answer_duplex(Response response, ResponseHead head, bool has_stream);
+  Task<void> end_reading();
+  [[nodiscard]] bool is_bodiless(const Response& response) const;
+  // How the answer's body is framed. True when a stream is to be sent.
+  bool frame(const Response& response, ResponseHead* head);
   Task<void> answer_switch(Response response, ResponseHead head);
 
   Task<Outcome> read_header();
@@ -101,7 +107,13 @@ class Session {
   Task<void> linger();
 
   static Task<void> pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream, BodyFraming framing);
+  // The rest of a stream that can go from socket to socket; nothing of others. Throws what next() would.
+  static Task<void> pump_raw(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream);
+  Task<bool> send_raw(int pipe, std::size_t count);
   static Task<void> watch_client(std::shared_ptr<Session> self);
+  static Task<bool> send_answer(std::shared_ptr<Session> self, std::shared_ptr<BodyStream> stream, BodyFraming framing);
+  static Task<bool> read_on(std::shared_ptr<Session> self, std::function<Task<void>()> reads_on);
+  static Task<bool> watch_duplex(std::shared_ptr<Session> self);
   // Handles a request whose body the handler reads. False when the client is gone.
   static Task<bool> handle_body(std::shared_ptr<Session> self, const Route* route, Response* response,
                                 std::exception_ptr* failure);
@@ -146,6 +158,9 @@ class Session {
   std::optional<aio::Notifier> switched_end_;  // notified when it is to end
   std::size_t read_bytes_ = 0;                 // of a body that the handler reads, at a time
   bool is_continued_ = false;                  // the client was told to send its body
+  bool is_continuing_ = false;                 // it is being told
+  bool is_duplex_ = false;                     // the body is read while the answer is sent
+  bool is_answered_ = false;                   // and the answer is out
   std::uint64_t stream_left_ = 0;              // of a stream with a length
   bool is_expired_ = false;
   bool is_streaming_ = false;

@@ -1,5 +1,5 @@
 // The part of a session that reads bodies: whole, or as the handler asks for them while they arrive.
-#include "http/session.hpp"
+#include "http/session_body.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
@@ -32,60 +32,47 @@ struct WhenHandled {
 
 }  // namespace
 
-class Session::Body final : public BodyReader {
- public:
-  explicit Body(std::shared_ptr<Session> session)
-      : session_(std::move(session)),
-        length_(session_->parser_.content_length()),
-        ended_(session_->server_->executor) {}
+Session::Body::Body(const std::shared_ptr<Session>& session)
+    : session_(session), length_(session->parser_.content_length()), ended_(session->server_->executor) {}
 
-  Task<Result<std::optional<std::string>>> next() override { return read(self_.lock()); }
-  [[nodiscard]] std::optional<std::uint64_t> length() const override { return length_; }
+std::shared_ptr<Session::Body> Session::Body::make(const std::shared_ptr<Session>& session) {
+  auto body = std::make_shared<Body>(session);
+  body->self_ = body;
+  return body;
+}
 
-  static std::shared_ptr<Body> make(std::shared_ptr<Session> session) {
-    auto body = std::make_shared<Body>(std::move(session));
-    body->self_ = body;
-    return body;
+bool Session::Body::detach() {
+  session_.reset();
+  return !is_reading_;
+}
+
+Task<Result<std::optional<std::string>>> Session::Body::read(std::shared_ptr<Body> self) {
+  const auto session = self->session_.lock();
+  if (!session) co_return Error(ErrorCode::cancelled, "the request is over: its body cannot be read any more");
+  if (self->is_reading_) co_return Error(ErrorCode::internal, "a request's body is read twice at a time");
+  self->is_reading_ = true;
+  std::exception_ptr failure;
+  Result<std::optional<std::string>> piece = std::optional<std::string>();
+  try {
+    piece = co_await session->read_piece();
+  } catch (...) {
+    failure = std::current_exception();
   }
-  // The handler has ended. False when somebody still reads.
-  bool detach() {
-    session_.reset();
-    return !is_reading_;
-  }
-  [[nodiscard]] Task<void> wait_for_end() { return ended_.wait(); }
-
- private:
-  static Task<Result<std::optional<std::string>>> read(std::shared_ptr<Body> self) {
-    const auto session = self->session_;
-    if (!session) co_return Error(ErrorCode::cancelled, "the request is over: its body cannot be read any more");
-    if (self->is_reading_) co_return Error(ErrorCode::internal, "a request's body is read twice at a time");
-    self->is_reading_ = true;
-    std::exception_ptr failure;
-    Result<std::optional<std::string>> piece = std::optional<std::string>();
-    try {
-      piece = co_await session->read_piece();
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    self->is_reading_ = false;
-    if (failure) std::rethrow_exception(failure);
-    const bool is_last = !piece || !*piece;
-    if (is_last || session->is_whole()) self->ended_.notify();
-    co_return piece;
-  }
-
-  std::shared_ptr<Session> session_;
-  std::weak_ptr<Body> self_;
-  std::optional<std::uint64_t> length_;
-  aio::Notifier ended_;
-  bool is_reading_ = false;
-};
+  self->is_reading_ = false;
+  const bool is_last = failure || !piece || !*piece;
+  if (is_last || session->is_whole() || self->is_detached()) self->ended_.notify();
+  if (failure) std::rethrow_exception(failure);
+  co_return piece;
+}
 
 // A client that waits for leave to send its body gets it. False when it is gone.
 Task<bool> Session::send_continue() {
   if (is_continued_ || !parser_.expects_continue() || !parser_.is_http_1_1() || !buffer_.empty()) co_return true;
   is_continued_ = true;
+  is_continuing_ = true;
   const bool sent = co_await send(std::string(kContinue), {});
+  is_continuing_ = false;
+  if (body_) body_->notify();
   co_return sent;
 }
 
@@ -124,10 +111,12 @@ Task<Result<std::optional<std::string>>> Session::read_piece() {
       buffer_.consume(parser_.feed(buffer_.view()));
       continue;
     }
-    set_deadline(Activity::reading, server_->options.body_timeout);
+    // While an answer is sent, its own times count; after it, nobody waits for the rest for ever.
+    if (!is_duplex_) set_deadline(Activity::reading, server_->options.body_timeout);
+    if (is_answered_) set_deadline(Activity::draining, server_->options.body_timeout);
     const auto failure = co_await receive(read_bytes_);
     if (buffer_.size() >= read_bytes_) read_bytes_ = std::min(2 * read_bytes_, kBodyReadBytesMax);
-    clear_deadline(Activity::handling);
+    if (!is_duplex_) clear_deadline(Activity::handling);
     if (is_expired_) {
       body_outcome_ = Outcome::timed_out;
       co_return Error(ErrorCode::deadline_exceeded, "the request did not arrive in time");
@@ -155,6 +144,7 @@ Task<bool> Session::handle_body(std::shared_ptr<Session> self, const Route* rout
   auto ends = co_await group.async_wait(when_handled, asio::use_awaitable);
   *failure = std::get<1>(ends);
   *response = std::move(std::get<2>(ends));
+  if (response->reads_on && !*failure) co_return !self->is_gone_;
   const bool is_read_to_end = self->body_->detach();
   self->body_.reset();
   if (!is_read_to_end) {

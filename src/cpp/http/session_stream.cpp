@@ -23,14 +23,29 @@ constexpr std::size_t kHeldBytesMax = 64 * 1024;  // of later requests
 
 }  // namespace
 
+bool Session::is_bodiless(const Response& response) const {
+  return method_ == "HEAD" || response.status == 204 || response.status == 304;
+}
+
+bool Session::frame(const Response& response, ResponseHead* head) {
+  head->body_bytes = response.stream_length.value_or(response.stream ? 0 : response.body.size());
+  stream_left_ = head->body_bytes;
+  if (response.status == 204 || response.status == 304) {
+    head->framing = BodyFraming::none;
+  } else if (!response.stream || response.stream_length) {
+    head->framing = BodyFraming::length;
+  } else if (method_ == "HEAD") {
+    head->framing = BodyFraming::until_close;  // nobody knows the length, and nothing is said of it
+  } else {
+    head->framing = head->is_http_1_1 ? BodyFraming::chunked : BodyFraming::until_close;
+  }
+  const bool has_stream = response.stream && !is_bodiless(response);
+  head->keep_alive &= !(has_stream && head->framing == BodyFraming::until_close);
+  return has_stream;
+}
+
 Task<bool> Session::answer_stream(Response response, ResponseHead head) {
   const auto self = self_.lock();
-  head.framing = response.stream_length ? BodyFraming::length
-                 : head.is_http_1_1     ? BodyFraming::chunked
-                                        : BodyFraming::until_close;
-  head.body_bytes = response.stream_length.value_or(0);
-  head.keep_alive = head.keep_alive && head.framing != BodyFraming::until_close;
-  stream_left_ = head.body_bytes;
   auto stream = std::move(response.stream);
   is_streaming_ = true;
   ++server_->options.traffic->streams;
@@ -60,12 +75,14 @@ Task<void> Session::pump(std::shared_ptr<Session> self, std::shared_ptr<BodyStre
     std::optional<std::string> piece;
     std::exception_ptr failure;
     try {
+      if (framing == BodyFraming::length) co_await pump_raw(self, stream);
+      if (self->is_gone_ || self->is_broken_ || self->is_ending_) co_return;
       piece = co_await stream->next();
     } catch (...) {
       failure = std::current_exception();
     }
     if (failure) {
-      if (self->is_ending_) co_return;  // it was cancelled, as it should
+      if (self->is_ending_ || self->is_gone_) co_return;  // it was cancelled, as it should
       self->log_failure("stream failed", failure);
       self->is_broken_ = true;
       co_return;

@@ -19,6 +19,7 @@
 #include "base/time.hpp"
 #include "model/node_sandbox.hpp"
 #include "node/config.hpp"
+#include "node/shown.hpp"
 #include "ports/clock.hpp"
 #include "ports/command_store.hpp"
 #include "ports/disk_gauge.hpp"
@@ -39,6 +40,7 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -162,9 +164,14 @@ class Agent {
   [[nodiscard]] Task<Result<model::NodeSandbox>> start(SandboxId id, LifeAsk ask);
 
   [[nodiscard]] std::optional<model::NodeSandbox> get(const SandboxId& id) const;
-  // By id, after `after`, at most `limit`.
-  [[nodiscard]] std::vector<model::NodeSandbox> list(const std::string& after, std::size_t limit) const;
   [[nodiscard]] std::optional<model::NodeSandboxStatus> status(const SandboxId& id) const;
+  // Called with a record and what the last visitor kept there of the same state, empty at first: a page of sandboxes is
+  // asked for far more often than they change.
+  using Visitor = std::function<void(const model::NodeSandbox& record, Shown& shown)>;
+  // By id, after `after`, at most `limit`.
+  void visit(const std::string& after, std::size_t limit, const Visitor& visitor) const;
+  // False: there is none.
+  bool visit(const SandboxId& id, const Visitor& visitor) const;
   // Of the images that a sandbox waits for while it is created.
   [[nodiscard]] std::vector<model::PullProgress> pulls(const SandboxId& id) const;
   [[nodiscard]] model::NodeReport report() const;

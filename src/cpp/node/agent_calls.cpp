@@ -68,13 +68,19 @@ std::optional<model::NodeSandboxStatus> Agent::status(const SandboxId& id) const
   return entry ? std::optional(model::status_of(entry->record)) : std::nullopt;
 }
 
-std::vector<model::NodeSandbox> Agent::list(const std::string& after, std::size_t limit) const {
-  std::vector<model::NodeSandbox> page;
+void Agent::visit(const std::string& after, std::size_t limit, const Visitor& visitor) const {
   const auto& entries = impl_->core_.table.entries();
-  for (auto at = entries.upper_bound(SandboxId(after)); at != entries.end() && page.size() < limit; ++at) {
-    if (at->second->accepted) page.push_back(at->second->record);
+  for (auto at = entries.upper_bound(SandboxId(after)); at != entries.end() && limit > 0; ++at) {
+    if (!at->second->accepted) continue;
+    visitor(at->second->record, at->second->shown);
+    --limit;
   }
-  return page;
+}
+
+bool Agent::visit(const SandboxId& id, const Visitor& visitor) const {
+  const EntryPtr entry = impl_->find(id);
+  if (entry) visitor(entry->record, entry->shown);
+  return entry != nullptr;
 }
 
 }  // namespace sandboxd::node

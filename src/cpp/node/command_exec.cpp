@@ -22,6 +22,12 @@ Task<void> feed(std::shared_ptr<ports::GuestAttachment> attachment, std::string 
   if (!done) kLog.debug("input not taken", {{"error", done.error().message()}});
 }
 
+// An agent may claim any time.
+std::int64_t ns_between(WallTime from, WallTime until) {
+  std::int64_t ns = 0;
+  return __builtin_sub_overflow(until.ns, from.ns, &ns) ? 0 : std::max<std::int64_t>(0, ns);
+}
+
 void put_end(model::Command& command, const ports::GuestCommandState& state, WallTime now) {
   command.finished_at = std::clamp(state.ended_at, command.started_at, std::max(command.started_at, now));
   command.exit_code = state.exit_code;
@@ -52,23 +58,22 @@ LiveExec::~LiveExec() {
 
 Task<Result<void>> LiveExec::start(model::CommandSpec spec, std::optional<std::string> input) {
   tail_ = OutputTail(static_cast<std::size_t>(spec.keep_bytes));
-  SBX_CO_TRY(started, co_await host_.start(key_, std::move(spec)));
-  outcome_.spawn_ns = started.spawn_ns;
-  SBX_CO_CHECK(co_await attach(input.has_value()));
+  SBX_CO_TRY(started, co_await host_.start_attached(key_, std::move(spec), reading(input.has_value())));
+  outcome_.spawn_ns = started.state.spawn_ns;
+  spawned_at_ = started.state.started_at;
+  attachment_ = std::move(started.attachment);
   if (input) commands_.core_.tasks.spawn("command input", feed(attachment_, *std::move(input)));
   co_return Result<void>();
 }
 
-Task<Result<void>> LiveExec::attach(bool has_stdin) {
+ports::GuestAttach LiveExec::reading(bool has_stdin) const {
   ports::GuestAttach how;
   how.command = outcome_.command.id;
   how.from_stdout = outcome_.command.stdout_bytes;
   how.from_stderr = outcome_.command.stderr_bytes;
   how.consume = true;
   how.has_stdin = has_stdin;
-  SBX_CO_TRY(attached, co_await host_.attach(key_, std::move(how)));
-  attachment_ = std::move(attached);
-  co_return Result<void>();
+  return how;
 }
 
 Task<Result<ExecOutcome>> LiveExec::finish() {
@@ -76,8 +81,11 @@ Task<Result<ExecOutcome>> LiveExec::finish() {
     auto next = co_await attachment_->next();
     if (!next && next.error().code() == ErrorCode::unavailable) {
       // The agent connects again, unless its container has ended.
-      const auto again = co_await attach(false);
-      if (again) continue;
+      auto again = co_await host_.attach(key_, reading(false));
+      if (again) {
+        attachment_ = *std::move(again);
+        continue;
+      }
       lost();
       break;
     }
@@ -90,6 +98,7 @@ Task<Result<ExecOutcome>> LiveExec::finish() {
   }
   if (outcome_.command.reason.empty()) {
     put_end(outcome_.command, attachment_->state(), commands_.core_.ports.clock.wall_now());
+    outcome_.run_ns = ns_between(spawned_at_, attachment_->state().ended_at);
     if (commands_.ending_.contains(key_)) outcome_.command.reason = model::kContainerEnded;
   }
   outcome_.output = tail_.take();

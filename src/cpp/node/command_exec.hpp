@@ -21,7 +21,7 @@ class LiveExec final : public Exec {
   [[nodiscard]] Task<Result<ExecOutcome>> finish() override;
 
  private:
-  Task<Result<void>> attach(bool has_stdin);
+  [[nodiscard]] ports::GuestAttach reading(bool has_stdin) const;
   void lost();
 
   // The caller's waiting may be cancelled and go on in another coroutine; what was read so far stays.
@@ -29,6 +29,7 @@ class LiveExec final : public Exec {
   ports::GuestCommands& host_;
   std::string key_;
   ExecOutcome outcome_;
+  WallTime spawned_at_;  // by the clock inside
   OutputTail tail_{0};
   std::shared_ptr<ports::GuestAttachment> attachment_;
   bool is_over_ = false;

@@ -57,6 +57,7 @@ struct ExecOutcome {
   model::Command command;
   model::CommandOutput output;
   std::int64_t spawn_ns = 0;  // what fork and exec took inside
+  std::int64_t run_ns = 0;    // from before them until the process was reaped, by the clock inside; 0: not known
 };
 
 // A command that lives as long as this does: destroyed before its end, it is killed.

@@ -153,6 +153,7 @@ Task<Result<void>> SandboxTable::write(EntryPtr entry, Edit edit, bool visible_a
     // A restart gives containers new keys. An entry that left the table meanwhile has none in it.
     if (!entry->gone) index(entry, false);
     entry->record = std::move(next);
+    entry->shown = {};
     if (!entry->gone) index(entry, true);
     entry->unsaved = !put;
   }

@@ -12,6 +12,7 @@
 #include "base/task.hpp"
 #include "model/node_sandbox.hpp"
 #include "node/restart_policy.hpp"
+#include "node/shown.hpp"
 #include "ports/clock.hpp"
 #include "ports/node_store.hpp"
 #include "ports/output_collector.hpp"
@@ -47,6 +48,7 @@ struct Entry {
 
   boost::asio::any_io_executor executor;
   model::NodeSandbox record;      // changed by SandboxTable::change() only
+  Shown shown;                    // emptied with every change of the record
   ports::NetworkSlot slot;        // of record.slot, once it is known to exist
   bool accepted = false;          // the record is durable
   bool holds = true;              // counts in admission: CPU, memory, ports, an address

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -77,6 +78,12 @@ struct GuestAttach {
   bool has_stdin = false;
 };
 
+// A command with its first reader.
+struct GuestStarted {
+  GuestCommandState state;
+  std::unique_ptr<GuestAttachment> attachment;
+};
+
 class GuestCommands {
  public:
   virtual ~GuestCommands() = default;
@@ -87,6 +94,13 @@ class GuestCommands {
   [[nodiscard]] virtual Task<Result<GuestCommandState>> start(std::string key, model::CommandSpec spec) = 0;
   [[nodiscard]] virtual Task<Result<std::vector<GuestCommandState>>> commands(std::string key) = 0;
   [[nodiscard]] virtual Task<Result<std::unique_ptr<GuestAttachment>>> attach(std::string key, GuestAttach how) = 0;
+  // start() and attach() in one, for hosts that need not wait between them.
+  [[nodiscard]] virtual Task<Result<GuestStarted>> start_attached(std::string key, model::CommandSpec spec,
+                                                                  GuestAttach how) {
+    SBX_CO_TRY(state, co_await start(key, std::move(spec)));
+    SBX_CO_TRY(attachment, co_await attach(std::move(key), std::move(how)));
+    co_return GuestStarted{std::move(state), std::move(attachment)};
+  }
   [[nodiscard]] virtual Task<Result<void>> signal(std::string key, std::string command, int number, bool group) = 0;
   [[nodiscard]] virtual Task<Result<void>> resize(std::string key, std::string command, model::TerminalSize size) = 0;
   [[nodiscard]] virtual Task<Result<void>> drop(std::string key, std::string command) = 0;  // a finished one

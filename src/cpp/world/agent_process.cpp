@@ -135,7 +135,10 @@ Result<std::unique_ptr<ports::NodeWatch>> AgentProcess::subscribe() {
 }
 
 std::vector<model::NodeSandbox> AgentProcess::believed() const {
-  return agent_.list("", std::numeric_limits<std::size_t>::max());
+  std::vector<model::NodeSandbox> all;
+  agent_.visit("", std::numeric_limits<std::size_t>::max(),
+               [&](const model::NodeSandbox& record, node::Shown&) { all.push_back(record); });
+  return all;
 }
 
 }  // namespace sandboxd::world

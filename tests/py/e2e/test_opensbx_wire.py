@@ -44,6 +44,7 @@ def test_unknown_routes_and_methods_are_not_found(api: Opensbx) -> None:
         ("PATCH", "/sandboxes/x"),
         ("POST", "/health"),
         ("POST", "/images/x"),
+        ("DELETE", "/images"),
         ("DELETE", "/images/"),
         ("GET", "/sandboxes/a%2Fb"),
     ):

@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -41,6 +42,21 @@ busybox chmod 755 /tmp/www/cgi-bin/sum
 exec httpd -f -p 8000 -h /tmp/www
 """
 UPLOAD = 100 << 20
+# Sends a body back while it comes: as many bytes as were announced, or the chunks as they are.
+MIRROR = r"""
+cat > /tmp/mirror <<'END'
+how='Transfer-Encoding: chunked'
+while read -r line; do
+  [ ${#line} -le 1 ] && break
+  case "$line" in Content-Length:*) how=${line%?} size=${line#*: } size=${size%?};; esac
+done
+printf 'HTTP/1.1 200 OK\r\n%s\r\n\r\n' "$how"
+[ -z "$size" ] || exec head -c "$size"
+exec cat
+END
+exec nc -ll -p 8000 -e /bin/sh /tmp/mirror
+"""
+MIRRORED = 64 << 20
 SOCKETS = "sandboxd.test/web-socket:1"
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # and its accept are the example of RFC 6455, section 1.3
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -194,5 +210,66 @@ def test_a_large_upload_comes_whole(proxied: tuple[Instance, int], name: str) ->
     url = f"http://127.0.0.1:{port}/cgi-bin/sum"
     answer = httpx.post(url, headers={"Host": host}, content=data, timeout=120, trust_env=False)
     assert (answer.status_code, answer.text.split()[0]) == (200, hashlib.sha256(data).hexdigest())
+    platform.delete(name)
+    platform.wait_gone(name)
+
+
+def send_body(connection: socket.socket, piece: bytes, count: int, chunked: bool) -> None:
+    """The same piece again and again."""
+    framed = b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece
+    for _ in range(count):
+        connection.sendall(framed)
+    if chunked:
+        connection.sendall(b"0\r\n\r\n")
+
+
+def read_body(stream: BinaryIO) -> Iterator[bytes]:
+    """The pieces of one answer's body; the connection stays as it is behind it."""
+    head = list(iter(stream.readline, b"\r\n"))
+    assert head and head[0].startswith(b"HTTP/1.1 200"), head
+    fields = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in head[1:])}
+    if b"content-length" in fields:
+        left = int(fields[b"content-length"])
+        while left > 0 and (piece := stream.read(min(left, 1 << 20))):
+            left -= len(piece)
+            yield piece
+        return
+    assert fields[b"transfer-encoding"] == b"chunked"
+    while size := int(stream.readline(), 16):
+        yield stream.read(size)
+        assert stream.readline() == b"\r\n"
+    assert stream.readline() == b"\r\n"
+
+
+@pytest.mark.parametrize("handler", ["runsc", "runc"])
+def test_a_body_comes_back_while_it_is_sent(proxied: tuple[Instance, int], name: str, handler: str) -> None:
+    platform, port = proxied
+    platform.create(name, shell=MIRROR, ports=(8000,), runtime=handler, cpu="1000m")
+    platform.wait_phase(name, "Running")
+    piece = os.urandom(1 << 20)
+    count = MIRRORED // len(piece)
+    wanted = hashlib.sha256(piece * count).hexdigest()
+    head = f"POST / HTTP/1.1\r\nHost: {name}.localhost\r\n".encode()
+    hello = head + b"Content-Length: 5\r\n\r\nhello"
+
+    def mirrors() -> bool:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+            one.sendall(hello)
+            return one.makefile("rb").readline().startswith(b"HTTP/1.1 200")
+
+    wait_until(mirrors, "the server", 20)
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection, connection.makefile("rb") as stream:
+        for chunked in (False, True):
+            framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {MIRRORED}"
+            connection.sendall(head + f"{framing}\r\n\r\n".encode())
+            sender = threading.Thread(target=send_body, args=(connection, piece, count, chunked))
+            sender.start()
+            sum_of_it = hashlib.sha256()
+            for got in read_body(stream):
+                sum_of_it.update(got)
+            sender.join()
+            assert sum_of_it.hexdigest() == wanted
+        connection.sendall(hello)  # both directions ended in order: the connection goes on
+        assert b"".join(read_body(stream)) == b"hello"
     platform.delete(name)
     platform.wait_gone(name)

@@ -52,6 +52,7 @@ class LateExec final : public LateAnswer {
     json::object body = in_command(outcome.command);
     guest::put_output(body, outcome.output);
     body["spawn_ns"] = outcome.spawn_ns;
+    body["run_ns"] = outcome.run_ns;
     co_return body;
   }
 

@@ -17,6 +17,7 @@ namespace {
 
 namespace sbxlet = codec::sbxlet;
 namespace json = codec::json;
+using codec::write_json;
 
 constexpr std::size_t kPageDefault = 20;
 // Stands in for an id that the node draws after the request was validated.
@@ -58,15 +59,17 @@ Task<http::Response> create(ApiPtr api, http::Request request) {
 
 Task<http::Response> list(ApiPtr api, http::Request request) {
   const std::size_t limit = page_limit(request);
-  auto page = api->agent.list(request.query_value("cursor").value_or(""), limit + 1);
-  const bool more = page.size() > limit;
-  if (more) page.pop_back();
-  json::array items;
-  for (const auto& sandbox : page) items.push_back(sbxlet::sandbox_object(sandbox, api->facts));
-  json::object answer;
-  answer["items"] = std::move(items);
-  if (more) answer["next_cursor"] = page.back().id.str();
-  co_return ok(answer);
+  std::vector<std::string_view> items;
+  std::string last;
+  std::size_t seen = 0;
+  api->agent.visit(request.query_value("cursor").value_or(""), limit + 1,
+                   [&](const model::NodeSandbox& sandbox, Shown& shown) {
+                     if (++seen > limit) return;
+                     if (shown.sandbox.empty()) shown.sandbox = write_json(sbxlet::sandbox_object(sandbox, api->facts));
+                     items.emplace_back(shown.sandbox);
+                     last = sandbox.id.str();
+                   });
+  co_return raw_json(sbxlet::encode_page(items, seen > limit ? last : ""));
 }
 
 Task<http::Response> get(ApiPtr api, http::Request request) {
@@ -95,17 +98,18 @@ Task<http::Response> statuses(ApiPtr api, http::Request request) {
     co_return sbxlet_error(400, ErrorCode::invalid_argument,
                            "too many ids (max " + std::to_string(limits::kStatusIdsMax) + ")");
   }
-  sbxlet::StatusBatch batch;
+  std::vector<std::string_view> found;
+  std::vector<SandboxId> missing;
   for (const std::string& id : ids) {
     if (auto valid = sbxlet::validate_id(id); !valid) co_return failed(500, valid.error());
-    if (auto status = api->agent.status(SandboxId(id))) {
-      batch.items.push_back(*std::move(status));
-    } else {
-      batch.missing.emplace_back(id);
-    }
+    const bool is_there = api->agent.visit(SandboxId(id), [&](const model::NodeSandbox& sandbox, Shown& shown) {
+      if (shown.status.empty()) shown.status = write_json(sbxlet::status_object(model::status_of(sandbox)));
+      found.emplace_back(shown.status);
+    });
+    if (!is_there) missing.emplace_back(id);
   }
-  std::sort(batch.missing.begin(), batch.missing.end());
-  co_return raw_json(sbxlet::encode_status_batch(batch));
+  std::sort(missing.begin(), missing.end());
+  co_return raw_json(sbxlet::encode_status_batch(found, missing));
 }
 
 Task<http::Response> remove(ApiPtr api, http::Request request) {

@@ -120,7 +120,9 @@ TEST(SbxletStatus, lists_the_unhealthy_ones_as_the_original_and_all_as_ours) {
 
 TEST(SbxletStatus, our_batch_comes_back_with_exit_codes) {
   const StatusBatch batch{{sample_status()}, {SandboxId("gone")}};
-  EXPECT_EQ(decode_status_batch(encode_status_batch(batch)).value(), batch);
+  const std::string item = write_json(status_object(sample_status()));
+  EXPECT_EQ(decode_status_batch(encode_status_batch(std::vector<std::string_view>{item}, batch.missing)).value(),
+            batch);
 }
 
 TEST(SbxletStatus, a_stock_batch_is_understood) {
@@ -133,7 +135,7 @@ TEST(SbxletStatus, a_stock_batch_is_understood) {
   EXPECT_TRUE(batch.value().missing.empty());
 }
 
-TEST(SbxletStatus, an_empty_batch_has_no_missing_member) { EXPECT_EQ(encode_status_batch({}), R"({"items":[]})"); }
+TEST(SbxletStatus, an_empty_batch_has_no_missing_member) { EXPECT_EQ(encode_status_batch({}, {}), R"({"items":[]})"); }
 
 TEST(SbxletStatus, ids_come_back_as_sent) {
   EXPECT_EQ(encode_status_ids({SandboxId("a"), SandboxId("b")}), R"({"ids":["a","b"]})");

@@ -107,6 +107,60 @@ TEST_F(GuestAgentsTest, ARequestIsAnswered) {
   EXPECT_EQ(started->spawn_ns, 9);
 }
 
+TEST_F(GuestAgentsTest, AStartWithAReaderAsksForBothAtOnce) {
+  const Peer peer(directory());
+  peer.hello();
+  wait_connected();
+  std::thread answers([&peer] {
+    const auto start = peer.receive();
+    const auto attach = peer.receive();  // though nothing was answered yet
+    EXPECT_EQ(start->first.type, Type::start);
+    ASSERT_EQ(attach->first.type, Type::attach);
+    EXPECT_TRUE(agent::decode<agent::Attach>(attach->second)->consume);
+    peer.send(Type::reply, start->first.call, agent::encode(agent::Started{7, 8, 9}));
+    agent::Ended ended;
+    ended.is_over = true;
+    ended.code = 3;
+    peer.send(Type::reply, attach->first.call, agent::encode(ended));
+  });
+  model::CommandSpec spec;
+  spec.id = "one";
+  spec.argv = {"true"};
+  ports::GuestAttach how;
+  how.command = "one";
+  how.consume = true;
+  const auto started = test::run_task(context_, agents_->start_attached("box", spec, how));
+  answers.join();
+  ASSERT_TRUE(started);
+  EXPECT_EQ(started->state.spawn_ns, 9);
+  EXPECT_EQ(*test::run_task(context_, started->attachment->next()), std::nullopt);
+  EXPECT_EQ(started->attachment->state().exit_code, 3);
+}
+
+TEST_F(GuestAgentsTest, AStartThatIsRefusedTakesItsReaderAlong) {
+  const Peer peer(directory());
+  peer.hello();
+  wait_connected();
+  std::thread answers([&peer] {
+    const auto start = peer.receive();
+    const auto attach = peer.receive();
+    peer.send(Type::failed, start->first.call, agent::encode(agent::Failed{EEXIST, "it is there"}));
+    peer.send(Type::failed, attach->first.call, agent::encode(agent::Failed{ENOENT, "it is not there"}));
+    auto next = peer.receive();
+    if (next->first.type == Type::cancel) next = peer.receive();  // of the reader, when its end was told too late
+    peer.send(Type::reply, next->first.call, agent::encode(agent::CommandList()));
+  });
+  ports::GuestAttach how;
+  how.command = "one";
+  const auto started = test::run_task(context_, agents_->start_attached("box", {}, how));
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code(), ErrorCode::already_exists);
+  // The connection holds.
+  const auto listed = test::run_task(context_, agents_->commands("box"));
+  answers.join();
+  EXPECT_TRUE(listed);
+}
+
 TEST_F(GuestAgentsTest, WithoutAnAgentACallWaitsALittle) {
   const auto listed = test::run_task(context_, agents_->commands("box"));
   ASSERT_FALSE(listed);

@@ -4,12 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <thread>
 
 namespace sandboxd::http::test {
 namespace {
 
 Task<Result<std::optional<std::string>>> next(ClientStream& stream, Duration idle) { return stream.next(idle); }
+Task<std::optional<std::string>> take_whole(ClientStream& stream) { co_return stream.take_whole(); }
+Task<void> drop(std::unique_ptr<ClientStream> stream) {
+  stream.reset();
+  co_return;
+}
 
 TEST_F(ClientTest, reads_a_stream_as_it_comes) {
   TestServer server;
@@ -29,6 +35,71 @@ TEST_F(ClientTest, reads_a_stream_as_it_comes) {
   const auto after = run(next(*stream, kPatience));
   ASSERT_TRUE(after);
   EXPECT_EQ(*after, std::nullopt);
+  run(drop(std::move(stream)));
+}
+
+TEST_F(ClientTest, a_stream_that_was_read_to_its_end_leaves_its_connection_to_the_next) {
+  ScriptedServer server([](ScriptedServer& s) {
+    auto peer = s.accept();  // one, for all of them
+    while (peer.read_header().ends_with("\r\n\r\n") && peer.send(kAnswer)) {
+    }
+  });
+  for (int i = 0; i < 3; ++i) {
+    auto opened = open(request(server.port(), "POST", "/"));
+    ASSERT_TRUE(opened) << opened.error().message();
+    std::string all;
+    while (const auto piece = *run(next(**opened, kPatience))) all += *piece;
+    EXPECT_EQ(all, "ok");
+    run(drop(*std::move(opened)));
+  }
+  client.reset();
+}
+
+TEST_F(ClientTest, a_short_answer_is_had_whole_and_one_that_is_still_coming_is_not) {
+  std::promise<void> rest;
+  ScriptedServer server([&](ScriptedServer& s) {
+    auto peer = s.accept();
+    peer.read_header();
+    peer.send(kAnswer);
+    peer.read_header();  // on the same connection
+    peer.send(kAnswer.substr(0, kAnswer.size() - 1));
+    rest.get_future().wait();
+    peer.send("k");
+    peer.wait_for_end();
+  });
+  auto whole = open(request(server.port(), "POST", "/"));
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(run(take_whole(**whole)), "ok");
+  run(drop(*std::move(whole)));
+  auto half = open(request(server.port(), "POST", "/"));
+  ASSERT_TRUE(half);
+  EXPECT_EQ(run(take_whole(**half)), std::nullopt);
+  rest.set_value();
+  std::string all;
+  while (const auto piece = *run(next(**half, kPatience))) all += *piece;
+  EXPECT_EQ(all, "ok");
+  run(drop(*std::move(half)));
+  client.reset();
+}
+
+TEST_F(ClientTest, a_stream_that_is_dropped_before_its_end_closes_its_connection) {
+  ScriptedServer server([](ScriptedServer& s) {
+    {
+      auto peer = s.accept();
+      peer.read_header();
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nok");
+      peer.wait_for_end();
+    }
+    auto peer = s.accept();
+    peer.read_header();
+    peer.send(kAnswer);
+    peer.wait_for_end();
+  });
+  auto opened = open(request(server.port(), "POST", "/"));
+  ASSERT_TRUE(opened);
+  run(drop(*std::move(opened)));
+  EXPECT_TRUE(send(request(server.port(), "POST", "/")));
+  client.reset();
 }
 
 TEST_F(ClientTest, a_silent_stream_ends_with_the_deadline) {

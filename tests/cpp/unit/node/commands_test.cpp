@@ -168,9 +168,21 @@ TEST_F(CommandsTest, AnExecRunsToItsEnd) {
   ASSERT_TRUE(outcome);
   EXPECT_EQ(outcome->command.exit_code, 4);
   EXPECT_EQ(outcome->output.stdout_bytes, "said");
+  EXPECT_EQ(outcome->run_ns, clock_.wall_now().ns);  // this agent starts everything at 0
   exec->reset();
   EXPECT_TRUE(run_until([&] { return guest_machine_->containers[key_].commands.empty(); }));
   EXPECT_TRUE(command_rows_->empty());
+}
+
+TEST_F(CommandsTest, AnAgentThatLiesAboutTheTimeHasRunNothing) {
+  for (const std::int64_t at : {std::int64_t{-1}, INT64_MIN}) {
+    auto exec = run(commands().exec(id_, {.argv = {"true"}}, std::nullopt));
+    ASSERT_TRUE(exec);
+    guest_machine_->end(key_, guest_machine_->containers[key_].commands.rbegin()->first, 0, WallTime{at});
+    EXPECT_EQ(run((*exec)->finish())->run_ns, 0);
+    exec->reset();
+    EXPECT_TRUE(run_until([&] { return guest_machine_->containers[key_].commands.empty(); }));
+  }
 }
 
 TEST_F(CommandsTest, OnlyFinishedOnesAreRemoved) {

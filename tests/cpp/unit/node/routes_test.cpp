@@ -147,6 +147,20 @@ TEST_F(Routes, a_list_has_pages_in_the_order_of_ids) {
   }
 }
 
+TEST_F(Routes, pages_and_statuses_follow_every_change) {
+  create_running("a");
+  const auto shows = [&](const std::string& text) {
+    EXPECT_THAT(get("/v1/sandboxes").body, HasSubstr(text));
+    EXPECT_THAT(post("/v1/sandboxes/statuses", R"({"ids":["a"]})").body, HasSubstr(text));
+  };
+  shows(R"("phase":"running")");
+  shows(R"("phase":"running")");
+  ASSERT_EQ(post("/v1/sandboxes/a/pause", "").status, 200);
+  shows(R"("phase":"paused")");
+  ASSERT_EQ(post("/v1/sandboxes/a/resume", "").status, 200);
+  shows(R"("phase":"running")");
+}
+
 TEST_F(Routes, one_sandbox) {
   EXPECT_EQ(get("/v1/sandboxes/a"), error_answer(404, "not found", "not_found"));
   EXPECT_EQ(get("/v1/sandboxes/a%24"), error_answer(500, "id contains unsupported characters", "invalid_argument"));

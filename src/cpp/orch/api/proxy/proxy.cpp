@@ -67,6 +67,7 @@ http::ClientRequest HostProxy::onward(http::Request& request, const HostTarget& 
   const bool has_body = request.body_reader &&
                         (request.body_reader->length().value_or(0) > 0 || !request.header("Transfer-Encoding").empty());
   if (has_body) call.body_stream = std::move(request.body_reader);
+  call.is_duplex = true;
   const std::string_view protocol = wanted_protocol(request);
   if (!protocol.empty() && !has_body) {
     call.headers.emplace_back("Connection", "Upgrade");
@@ -90,6 +91,7 @@ http::Response HostProxy::pass(std::unique_ptr<http::ClientStream> answer) const
     return response;
   }
   response.stream_length = answer->length();
+  response.reads_on = answer->rest_of_request();
   response.stream = http::pass_on(std::move(answer), options_.silence_timeout);
   return response;
 }

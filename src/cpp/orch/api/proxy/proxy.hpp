@@ -2,10 +2,10 @@
 // http://<port>-<name>.<base domain>/... any other port that it publishes.
 //
 // Each request is parsed, looked up and written anew: nothing that two parsers could read in two ways goes through.
-// Bodies stream both ways at the pace of the slower side, WebSockets and other upgrades are tunnelled, and a client
-// that leaves ends what was asked for it. Connections to sandboxes are not kept: a port may be another sandbox's a
-// moment later. What cannot be reached is 502 with one text, whatever the reason, so that names cannot be guessed. Core
-// thread.
+// Bodies stream both ways at once, each at the pace of its slower side, WebSockets and other upgrades are tunnelled,
+// and a client that leaves ends what was asked for it. Connections to sandboxes are not kept: a port may be another
+// sandbox's a moment later. What cannot be reached is 502 with one text, whatever the reason, so that names cannot be
+// guessed. Core thread.
 #pragma once
 
 #include "base/task.hpp"

@@ -19,9 +19,12 @@ constexpr std::string_view kPrefix = "/api/v1/sandboxes/";
 constexpr Duration kQuiet = std::chrono::hours(24 * 30);
 constexpr std::size_t kBodyBytesMax = std::size_t{16} << 30;  // files are bounded by the sandbox's disk
 
+constexpr std::size_t kShortBytes = 16 * 1024;
+
 struct GuestRoute {
   const char* method;
-  const char* rest;  // behind /api/v1/sandboxes/{id}
+  const char* rest;             // behind /api/v1/sandboxes/{id}
+  bool is_interactive = false;  // the node wants each piece of the body when it comes
 };
 
 constexpr auto kRoutes = std::to_array<GuestRoute>({
@@ -32,7 +35,7 @@ constexpr auto kRoutes = std::to_array<GuestRoute>({
     {"DELETE", "/commands/{command}"},
     {"POST", "/commands/{command}/signal"},
     {"POST", "/commands/{command}/resize"},
-    {"POST", "/commands/{command}/stdin"},
+    {"POST", "/commands/{command}/stdin", true},
     {"GET", "/commands/{command}/output"},
     {"GET", "/commands/{command}/attach"},
     {"GET", "/files"},
@@ -75,12 +78,30 @@ http::Response answer_of(std::unique_ptr<http::ClientStream> stream) {
   for (const char* name : {"X-Sandboxd-Error", "Retry-After", "X-File-Mode", "X-File-Size", "Cache-Control"})
     copy_header(stream->headers(), name, response.headers);
   if (response.status == 204) return response;
+  if (auto whole = stream->take_whole()) {
+    response.body = *std::move(whole);
+    return response;
+  }
   response.stream_length = stream->length();
   response.stream = http::pass_on(std::move(stream), kQuiet);
   return response;
 }
 
-Task<http::Response> pass(SandboxService& service, std::shared_ptr<const NodeDoor> door, http::Request request) {
+// A short body goes to the node in one piece with its header.
+Task<Result<void>> put_body(http::ClientRequest* call, std::shared_ptr<http::BodyReader> body, bool is_interactive) {
+  if (is_interactive || body->length().value_or(kShortBytes + 1) > kShortBytes) {
+    call->body_stream = std::move(body);
+    co_return Result<void>();
+  }
+  for (;;) {
+    SBX_CO_TRY(piece, co_await body->next());
+    if (!piece) co_return Result<void>();
+    call->body += *piece;
+  }
+}
+
+Task<http::Response> pass(SandboxService& service, std::shared_ptr<const NodeDoor> door, http::Request request,
+                          bool is_interactive) {
   const NodeDoor& nodes = *door;
   const std::string id = request.parameter("id");
   if (auto valid = validate_id(id, "sandbox id is required"); !valid) co_return invalid_input(valid.error());
@@ -98,7 +119,10 @@ Task<http::Response> pass(SandboxService& service, std::shared_ptr<const NodeDoo
         http::WebSocketOptions{});
   }
   const bool has_body = request.body_reader && request.body_reader->length() != 0;
-  if (has_body) call.body_stream = request.body_reader;
+  if (has_body) {
+    const auto put = co_await put_body(&call, request.body_reader, is_interactive);
+    if (!put) co_return error_response(put.error());
+  }
   auto stream = co_await nodes.client.open_stream(std::move(call));
   if (!stream) co_return error_response(stream.error());
   co_return answer_of(*std::move(stream));
@@ -114,7 +138,9 @@ Result<void> add_guest_routes(http::Router& router, SandboxService& service, Nod
     route.pattern = "/api/v1/sandboxes/{id}" + std::string(entry.rest);
     route.body_bytes_max = kBodyBytesMax;
     route.streams_body = true;
-    route.handler = [&service, shared](http::Request request) { return pass(service, shared, std::move(request)); };
+    route.handler = [&service, shared, is_interactive = entry.is_interactive](http::Request request) {
+      return pass(service, shared, std::move(request), is_interactive);
+    };
     SBX_CHECK(router.add(std::move(route)));
   }
   return {};
