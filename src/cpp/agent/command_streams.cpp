@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <fcntl.h>
 #include <signal.h>
+#include <span>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 
 namespace sandboxd::agent {
 namespace {
-
-constexpr std::size_t kPieceBytes = 64 * 1024;
 
 // `ours` does not wait; whether the child's end does is its own affair.
 Problem make_pipe(Fd& reads, Fd& writes, bool we_read) {
@@ -88,22 +87,22 @@ void Command::watch_output(Stream& stream) {
 
 bool Command::read_output(Stream& stream) {
   if (!stream.fd.is_open()) return false;
-  static char piece[kPieceBytes];
   const std::uint64_t room = stream.ring.room();
   stream.is_paused = room == 0;
   if (stream.is_paused) {
     loop_.change(stream.fd.get(), 0);
     return false;
   }
-  const ssize_t n =
-      ::read(stream.fd.get(), piece, static_cast<std::size_t>(std::min<std::uint64_t>(room, sizeof piece)));
+  // Up to the end of a chunk of the ring, which goes out as one frame.
+  const std::span<char> space = stream.ring.space(room);
+  const ssize_t n = ::read(stream.fd.get(), space.data(), space.size());
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (n <= 0) {  // a terminal that nobody has open any more ends with EIO
     close_output(stream);
     if (has_exited_ && is_at_eof()) set_over();
     return false;
   }
-  stream.ring.append({piece, static_cast<std::size_t>(n)});
+  stream.ring.commit(static_cast<std::size_t>(n));
   if (terminal_) active_ns = wall_ns();
   wake_readers();
   return true;

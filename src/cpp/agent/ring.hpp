@@ -8,6 +8,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string_view>
 
 namespace sandboxd::agent {
@@ -26,16 +27,23 @@ class Ring {
     const std::uint64_t held = end_ - std::max(begin_, consumed_);
     return held < keep_ ? keep_ - held : 0;
   }
-  // At most room() bytes. The oldest that are too many go.
+  // Where the next bytes may be put: as many as lie together, at most `most`.
+  [[nodiscard]] std::span<char> space(std::uint64_t most) {
+    const std::size_t used = static_cast<std::size_t>(end_ - base_) % kChunkBytes;
+    if ((end_ - base_) / kChunkBytes >= chunks_.size()) chunks_.emplace_back(new Chunk);  // not zeroed
+    return {chunks_.back()->data() + used, static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes - used, most))};
+  }
+  // So many were put there, at most room(). The oldest that are too many go.
+  void commit(std::size_t size) {
+    end_ += size;
+    if (end_ - begin_ > keep_) drop_to(end_ - keep_);
+  }
   void append(std::string_view bytes) {
     while (!bytes.empty()) {
-      const std::size_t used = static_cast<std::size_t>(end_ - base_) % kChunkBytes;
-      if ((end_ - base_) / kChunkBytes >= chunks_.size()) chunks_.emplace_back(new Chunk);  // not zeroed
-      const std::size_t size = std::min(bytes.size(), kChunkBytes - used);
-      std::memcpy(chunks_.back()->data() + used, bytes.data(), size);
-      end_ += size;
-      bytes.remove_prefix(size);
-      if (end_ - begin_ > keep_) drop_to(end_ - keep_);
+      const std::span<char> place = space(bytes.size());
+      std::memcpy(place.data(), bytes.data(), place.size());
+      commit(place.size());
+      bytes.remove_prefix(place.size());
     }
   }
   // Bytes from `position` (moved up to what is still there), as many as lie together, at most `most`.

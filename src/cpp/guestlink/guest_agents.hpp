@@ -111,6 +111,7 @@ class GuestAgents final : public ports::GuestAgents {
 
   Task<Result<ConnectionPtr>> connected(std::string key, Duration limit);
   Task<Result<OpenCall>> open(std::string key, agent::Type request, std::string payload);
+  Task<Result<void>> wait_over(CallPtr call, Duration limit);
   Task<Result<Reply>> ask(std::string key, agent::Type request, std::string payload, Duration limit);
   template <class Message>
   Task<Result<Message>> ask_for(std::string key, agent::Type request, std::string payload, Duration limit);

@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::size_t kListMax = agent::kItemsMax;  // entries of one directory listing
 
-Task<Result<void>> wait_over(CallPtr call) {
-  while (!call->is_over()) co_await call->changed.wait();
-  co_return Result<void>();
-}
-
 // A caller that goes away takes its call along.
 struct Abandon {
   ConnectionPtr connection;
@@ -100,11 +95,24 @@ Task<Result<GuestAgents::OpenCall>> GuestAgents::open(std::string key, agent::Ty
   co_return OpenCall{std::move(connection), std::move(call)};
 }
 
+// aio::with_deadline() does it for any work, at the price of a coroutine; every exec waits so twice.
+Task<Result<void>> GuestAgents::wait_over(CallPtr call, Duration limit) {
+  bool is_late = false;
+  const auto alarm = clock_.alarm_at(executor_, clock_.mono_now() + limit, [&is_late, call](boost::system::error_code) {
+    is_late = true;
+    call->changed.notify();
+  });
+  while (!call->is_over() && !is_late) co_await call->changed.wait();
+  if (call->is_over()) co_return Result<void>();
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
+  co_return Error(ErrorCode::deadline_exceeded, "the sandbox's agent: not done within " + std::to_string(ms) + " ms");
+}
+
 Task<Result<GuestAgents::Reply>> GuestAgents::ask(std::string key, agent::Type request, std::string payload,
                                                   Duration limit) {
   SBX_CO_TRY(opened, co_await open(std::move(key), request, std::move(payload)));
   const Abandon abandon{opened.connection, opened.call};
-  SBX_CO_CHECK(co_await aio::with_deadline(clock_, limit, wait_over(opened.call), "the sandbox's agent"));
+  SBX_CO_CHECK(co_await wait_over(opened.call, limit));
   if (opened.call->failure) co_return *opened.call->failure;
   co_return Reply{opened.connection, *std::move(opened.call->reply)};
 }
@@ -149,8 +157,7 @@ Task<Result<ports::GuestStarted>> GuestAgents::start_attached(std::string key, m
                                                 agent::Type::attach, attach_message(how)));
   const Abandon abandon{connection, calls.first};
   auto attachment = std::make_unique<Attachment>(connection, std::move(calls.second), std::move(how.command));
-  SBX_CO_CHECK(
-      co_await aio::with_deadline(clock_, options_.reply_limit, wait_over(calls.first), "the sandbox's agent"));
+  SBX_CO_CHECK(co_await wait_over(calls.first, options_.reply_limit));
   if (calls.first->failure) co_return *calls.first->failure;
   const auto started = agent::decode<agent::Started>(*calls.first->reply);
   if (!started) co_return break_off(*connection);

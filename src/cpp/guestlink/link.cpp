@@ -172,6 +172,8 @@ Result<Link::Two> Link::open_two(agent::Type first, std::string first_payload, a
 std::size_t Link::send_data(const CallPtr& call, std::string_view bytes) {
   if (ended_ || call->is_over()) return 0;
   std::size_t sent = 0;
+  const bool was_empty = output_.empty();
+  is_held_back_ = true;
   while (sent < bytes.size() && call->may_send > 0 && output_.size() < kDataOutputMax) {
     const std::size_t size =
         std::min({bytes.size() - sent, static_cast<std::size_t>(call->may_send), agent::kDataBytesMax});
@@ -179,6 +181,8 @@ std::size_t Link::send_data(const CallPtr& call, std::string_view bytes) {
     call->may_send -= size;
     sent += size;
   }
+  is_held_back_ = false;
+  if (was_empty && sent > 0) events_.wants_to_send();
   return sent;
 }
 

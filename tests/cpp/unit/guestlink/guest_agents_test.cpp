@@ -161,6 +161,25 @@ TEST_F(GuestAgentsTest, AStartThatIsRefusedTakesItsReaderAlong) {
   EXPECT_TRUE(listed);
 }
 
+TEST_F(GuestAgentsTest, AnAnswerThatDoesNotComeInTimeFailsTheCallOnly) {
+  Options options;
+  options.run_dir = dir_.path();
+  options.program = dir_.path() + "/program";
+  options.reply_limit = std::chrono::milliseconds(20);
+  GuestAgents impatient(context_.get_executor(), clock_, options);
+  EXPECT_TRUE(test::run_task(context_, impatient.prepare("slow")));
+  const Peer peer(dir_.path() + "/agents/slow");
+  peer.hello();
+  EXPECT_TRUE(test::run_task(context_, impatient.wait_connected("slow", std::chrono::seconds(10))));
+  const auto listed = test::run_task(context_, impatient.commands("slow"));
+  ASSERT_FALSE(listed);
+  EXPECT_EQ(listed.error().code(), ErrorCode::deadline_exceeded);
+  EXPECT_EQ(listed.error().message(), "the sandbox's agent: not done within 20 ms");
+  EXPECT_EQ(peer.receive()->first.type, Type::commands);
+  EXPECT_EQ(peer.receive()->first.type, Type::cancel);
+  test::run_task(context_, impatient.stop());
+}
+
 TEST_F(GuestAgentsTest, WithoutAnAgentACallWaitsALittle) {
   const auto listed = test::run_task(context_, agents_->commands("box"));
   ASSERT_FALSE(listed);
