@@ -210,7 +210,8 @@ TEST_F(Duplex, who_has_answered_wholly_still_gets_the_rest) {
     peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly");
     received = peer.read_bytes(kBytes);
     peer.read_header();  // after an exchange in order the connection is there for the next one
-    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext");
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnext");
+    peer.wait_for_end();
   });
   to.port = early.port();
   RawClient client(server->port());
