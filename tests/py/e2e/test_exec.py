@@ -164,6 +164,16 @@ def test_files_round_trip(box: Box) -> None:
         assert got.headers["x-file-size"] == str(len(content))
     part = box.http.get(files, params={"path": "/tmp/new/a b'\"", "offset": "256", "length": "3"})
     assert part.content == b"\0\1\2"
+    large = data * 9
+    assert box.http.put(files, params={"path": "/tmp/large"}, content=large).status_code == 200
+    for query, expected in (
+        ({}, large),
+        ({"offset": "1000000"}, large[1000000:]),
+        ({"length": "1048577"}, large[:1048577]),
+    ):
+        got = box.http.get(files, params={"path": "/tmp/large", **query})
+        assert got.content == expected
+        assert got.headers["content-length"] == str(len(expected))  # so large a body is counted
     listed = box.http.get(f"{files}/list", params={"path": "/tmp/new"}).json()["items"]
     assert sorted(item["path"] for item in listed) == sorted(["a b'\"", "empty", "däta"])
     moved = box.http.post(f"{files}/rename", params={"path": "/tmp/new/empty", "to": "/tmp/new/full"})

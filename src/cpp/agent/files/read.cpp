@@ -5,6 +5,14 @@
 
 namespace sandboxd::agent {
 
+namespace {
+
+// A little less than a frame may hold, and than a packet on the node's loopback: passed on with a chunk's length around
+// it, it still is one.
+constexpr std::size_t kPieceBytes = 60 * 1024;
+
+}  // namespace
+
 void ReadCall::open(const Acting& acting, const Read& read, Channel& channel) {
   Fd file;
   struct stat status{};
@@ -19,8 +27,9 @@ void ReadCall::open(const Acting& acting, const Read& read, Channel& channel) {
 }
 
 bool ReadCall::step(Channel& channel) {
-  static char piece[kDataBytesMax];
-  const std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(channel.room(), left_));
+  static char piece[kPieceBytes];
+  const std::size_t room = std::min(channel.room(), sizeof piece);
+  const std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(room, left_));
   if (most == 0 && left_ > 0) return false;
   const ssize_t n = most == 0 ? 0 : ::pread(file_.get(), piece, most, static_cast<off_t>(offset_));
   if (n < 0 && errno == EINTR) return true;

@@ -2,6 +2,8 @@
 #include "codec/guest_wire.hpp"
 #include "node/api/guest_route_parts.hpp"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,6 +14,7 @@ namespace guest = codec::guest;
 namespace json = codec::json;
 
 constexpr std::uint64_t kDepthMax = 32;
+constexpr std::uint64_t kCountedBytesMin = 1 << 20;  // of a file that is sent with its length
 
 // What a request about a path asks for.
 struct Place {
@@ -83,6 +86,13 @@ Task<http::Response> send_out(std::unique_ptr<ports::GuestReader> reader, std::s
   co_return response;
 }
 
+// How many bytes a large file will give. Small ones may be the kernel's, which tells sizes that are not so.
+std::optional<std::uint64_t> counted(const model::FileInfo& file, std::uint64_t offset, std::uint64_t length) {
+  if (file.kind != model::FileKind::file || offset >= file.size) return std::nullopt;
+  const std::uint64_t bytes = std::min(file.size - offset, length);
+  return bytes >= kCountedBytesMin ? std::optional(bytes) : std::nullopt;
+}
+
 Task<http::Response> read(ApiPtr api, http::Request request) {
   auto place = place_of(*api, request);
   if (!place) co_return guest_failure(place.error());
@@ -93,9 +103,12 @@ Task<http::Response> read(ApiPtr api, http::Request request) {
   ports::GuestAgents& guests = place->target.guests;
   const auto file = co_await guests.stat(place->target.key, place->path, true);
   if (!file) co_return guest_failure(file.error());
-  auto reader = co_await guests.read(place->target.key, std::move(place->path), *offset, *length);
+  const auto bytes = counted(*file, *offset, *length);
+  auto reader = co_await guests.read(place->target.key, std::move(place->path), *offset, bytes.value_or(*length));
   if (!reader) co_return guest_failure(reader.error());
   auto response = co_await send_out(*std::move(reader), "application/octet-stream");
+  // A file that has become shorter ends the connection early.
+  if (response.stream) response.stream_length = bytes;
   response.headers.emplace_back("X-File-Mode", octal(file->mode));
   response.headers.emplace_back("X-File-Size", std::to_string(file->size));
   co_return response;
