@@ -14,6 +14,8 @@ from support.box import Box
 from support.instance import Instance
 from support.waiting import wait_until
 
+from sandboxd import Client, Sandbox
+
 RUNTIMES = ("runc", "runsc")
 
 
@@ -144,6 +146,19 @@ def test_output_in_frames_is_what_was_written(box: Box) -> None:
     assert missing.status_code == 404 and missing.headers["content-type"].startswith("application/json")
     other = box.http.get(f"{box.path}/commands/{id}/output?stream=true", headers={"Accept": "*/*"})
     assert other.headers["content-type"] == "application/x-ndjson"
+
+
+def test_the_sdk_follows_output_that_is_no_text(platform: Instance, box: Box) -> None:
+    with Client(platform.url) as client:
+        command = Sandbox.connect(box.id, client=client).commands.start(
+            ["sh", "-c", "head -c 200000 /dev/urandom | tee /tmp/heard; echo end >&2; exit 5"], keep_bytes=1 << 20
+        )
+        written = {"stdout": b"", "stderr": b""}
+        for piece in command.stream():
+            assert piece.position == len(written[piece.stream])
+            written[piece.stream] += piece.data
+    assert written["stdout"] == box.http.get(f"{box.path}/files?path=/tmp/heard").content
+    assert (written["stderr"], command.info.exit_code) == (b"end\n", 5)
 
 
 def test_the_client_that_leaves_takes_its_exec_along(box: Box) -> None:
