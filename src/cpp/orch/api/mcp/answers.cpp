@@ -80,7 +80,9 @@ std::string Answers::tick(Item& item) {
   tick_at_ = clock_.mono_now() + (item.token.is_null() ? intervals_.keep_alive : intervals_.progress);
   if (item.token.is_null()) return http::sse_keep_alive();
   const Progress progress = progress_of(item);
-  if (progress.done <= item.told) return http::sse_keep_alive();  // the protocol wants each to be more than the last
+  const bool is_unknown = item.call->progress() && progress.total == 0;
+  // The protocol wants each to be more than the last.
+  if (is_unknown || progress.done <= item.told) return http::sse_keep_alive();
   item.told = progress.done;
   return sse_of(progress_notification(item.token, progress));
 }

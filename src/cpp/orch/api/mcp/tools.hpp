@@ -16,7 +16,7 @@ namespace sandboxd::orch::mcp {
 // How far a call has come, in whatever its tool counts.
 struct Progress {
   std::int64_t done = 0;
-  std::int64_t total = 0;  // 0: nobody knows
+  std::int64_t total = 0;  // 0: nobody knows yet, and nothing is told
   std::string message;
 };
 // The last word counts; the caller is told now and then.

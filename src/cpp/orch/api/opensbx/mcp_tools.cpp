@@ -191,6 +191,7 @@ Task<Result<json::value>> wait_for(const Context* context, json::value started) 
 
 // As its client is told: in bytes, as soon as the registry has said how many.
 PullObserver in_bytes(mcp::TellProgress tell) {
+  tell({});  // no seconds before: bytes that are fewer could not be told after them
   return [tell = std::move(tell)](const model::PullProgress& pull) {
     if (pull.bytes_total > 0) tell({pull.bytes_done, pull.bytes_total, model::to_text(pull)});
   };
