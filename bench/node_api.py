@@ -29,7 +29,7 @@ from support.instance import Instance
 from support.waiting import wait_until
 
 MIB = 1024
-SETTLED_S = 35  # the node agent gives back every 30 s what a burst of creates left with its allocator
+SETTLED_S = 35  # the node agent gives back with every comparison (15 s) what was left with its allocator
 
 
 def sizes(pid: int) -> dict[str, float]:

@@ -78,6 +78,8 @@ struct AgentOptions {
   Duration remove_wait = std::chrono::seconds(30);    // how long remove() waits for the clean-up
   Duration runtime_wait = std::chrono::seconds(5);    // how long start() waits for the runtime before going on without
   Duration release_limit = std::chrono::seconds(30);  // clean-up of a failed sandbox before its failure is reported
+  // Called after each regular comparison with the runtime, which leaves much memory to the allocator.
+  std::function<void()> after_patrol;
 };
 
 // Steps that a StepObserver is told of, in their order.

@@ -304,6 +304,7 @@ Task<void> Caretaker::patrol() {
     co_await core_.table.save_pending();
     co_await core_.table.forget_tombstones(kTombstoneAge);
     core_.pool.poke();
+    if (core_.options.after_patrol) core_.options.after_patrol();
   }
 }
 

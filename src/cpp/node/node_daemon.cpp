@@ -1,7 +1,6 @@
 #include "node/node_daemon.hpp"
 
 #include "aio/io_runtime.hpp"
-#include "aio/task_group.hpp"
 #include "base/endpoint.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
@@ -25,7 +24,6 @@ namespace sandboxd::node {
 namespace {
 
 constexpr Log kLog("node");
-constexpr Duration kMemoryInterval = std::chrono::seconds(30);
 constexpr int kArenas = 2;
 
 codec::sbxlet::NodeFacts facts_of(const NodeConfig& config) {
@@ -78,7 +76,6 @@ class NodeDaemon::Impl {
   Task<Result<void>> open();
   Task<void> reload_on_core(const NodeConfig& next, ConfigReload& out);
   Task<void> stop_on_core();
-  Task<void> give_back_memory();
   void enter(State state);
 
   NodeConfig config_;     // from start() on: the core thread's
@@ -94,7 +91,6 @@ class NodeDaemon::Impl {
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<http::Server> server_;
-  std::optional<aio::TaskGroup> housekeeping_;
   aio::IoRuntime runtime_{"sandboxd-node"};
 };
 
@@ -142,6 +138,9 @@ Task<Result<void>> NodeDaemon::Impl::open() {
   SBX_CO_TRY(host, proc::read_host_facts());
   options.host = host;
   options.seed = seed_from_system();
+  // A burst of creates and every comparison with hundreds of containers leave megabytes to the allocator, which would
+  // keep them for as long as nothing else asks.
+  options.after_patrol = [] { malloc_trim(0); };
   agent_ = std::make_unique<Agent>(executor, machine_->ports(), std::move(options));
   SBX_CO_CHECK(co_await agent_->start());
   http::Router router;
@@ -149,17 +148,7 @@ Task<Result<void>> NodeDaemon::Impl::open() {
   server_ = std::make_unique<http::Server>(executor, std::move(router), server_options(endpoint, tokens_));
   SBX_CO_CHECK(server_->start());
   port_ = server_->port();
-  housekeeping_.emplace(executor);
-  housekeeping_->spawn("memory", give_back_memory());
   co_return Result<void>();
-}
-
-// A burst of creates leaves its memory to the allocator, which would keep it for as long as nothing else asks.
-Task<void> NodeDaemon::Impl::give_back_memory() {
-  for (;;) {
-    co_await machine_->ports().clock.sleep_for(kMemoryInterval);
-    malloc_trim(0);
-  }
 }
 
 Task<void> NodeDaemon::Impl::reload_on_core(const NodeConfig& next, ConfigReload& out) {
@@ -182,10 +171,6 @@ Result<ConfigReload> NodeDaemon::Impl::reload(const NodeConfig& next) {
 
 // Callers first, then the agent, then what it uses: nothing is destroyed while somebody may still call it.
 Task<void> NodeDaemon::Impl::stop_on_core() {
-  if (housekeeping_) {
-    housekeeping_->cancel();
-    co_await housekeeping_->join();
-  }
   if (server_) co_await server_->stop(config_.shutdown_timeout);
   if (agent_) co_await agent_->stop();
   if (machine_) co_await machine_->stop();
