@@ -10,7 +10,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._endpoint import Endpoint, find_endpoint
 from ._exceptions import (
     ApiError,
     AuthenticationError,
@@ -34,18 +33,6 @@ from ._exceptions import (
     WaitTimeoutError,
     WatchExpiredError,
 )
-from ._guest_models import (
-    CommandInfo,
-    CommandOutput,
-    CommandResult,
-    FileEvent,
-    FileInfo,
-    ListeningPort,
-    OutputPiece,
-    ProcessInfo,
-)
-from ._models import Event, ExternalInfo, LogLine, NodeInfo, NodeResources, Port, Probe, SandboxInfo
-from ._retry import NO_RETRY, RetryPolicy
 
 if TYPE_CHECKING:
     from ._async_client import AsyncClient
@@ -54,7 +41,20 @@ if TYPE_CHECKING:
     from ._client import Client
     from ._commands import Command
     from ._daemon import NodeConfig, NodeDaemon, OrchConfig, Orchestrator
+    from ._endpoint import Endpoint, find_endpoint
+    from ._guest_models import (
+        CommandInfo,
+        CommandOutput,
+        CommandResult,
+        FileEvent,
+        FileInfo,
+        ListeningPort,
+        OutputPiece,
+        ProcessInfo,
+    )
     from ._image_protocol import ContainerUsage, ImageInfo, PullProgress, SandboxUsage
+    from ._models import Event, ExternalInfo, LogLine, NodeInfo, NodeResources, Port, Probe, SandboxInfo
+    from ._retry import NO_RETRY, RetryPolicy
     from ._sched import NodeView, PlacementRequest, Scheduler, SchedulingPolicy, place
     from .sandbox import Sandbox
 
@@ -66,19 +66,39 @@ _LAZY = {
     "AsyncSandbox": "_async_sandbox",
     "Client": "_client",
     "Command": "_commands",
+    "CommandInfo": "_guest_models",
+    "CommandOutput": "_guest_models",
+    "CommandResult": "_guest_models",
     "ContainerUsage": "_image_protocol",
+    "Endpoint": "_endpoint",
+    "Event": "_models",
+    "ExternalInfo": "_models",
+    "FileEvent": "_guest_models",
+    "FileInfo": "_guest_models",
     "ImageInfo": "_image_protocol",
-    "PullProgress": "_image_protocol",
-    "SandboxUsage": "_image_protocol",
+    "ListeningPort": "_guest_models",
+    "LogLine": "_models",
+    "NO_RETRY": "_retry",
     "NodeConfig": "_daemon",
     "NodeDaemon": "_daemon",
-    "OrchConfig": "_daemon",
+    "NodeInfo": "_models",
+    "NodeResources": "_models",
     "NodeView": "_sched",
+    "OrchConfig": "_daemon",
     "Orchestrator": "_daemon",
+    "OutputPiece": "_guest_models",
     "PlacementRequest": "_sched",
+    "Port": "_models",
+    "Probe": "_models",
+    "ProcessInfo": "_guest_models",
+    "PullProgress": "_image_protocol",
+    "RetryPolicy": "_retry",
     "Sandbox": "sandbox",
+    "SandboxInfo": "_models",
+    "SandboxUsage": "_image_protocol",
     "Scheduler": "_sched",
     "SchedulingPolicy": "_sched",
+    "find_endpoint": "_endpoint",
     "place": "_sched",
 }
 
@@ -88,8 +108,13 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f"sandboxd.{_LAZY[name]}"), name)
         if isinstance(value, type):
             value.__module__ = __name__  # as below
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'sandboxd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
 
 
 __all__ = [

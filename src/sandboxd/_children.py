@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import shutil
@@ -15,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._exceptions import SandboxdError, UnavailableError, make_api_error
+from ._exceptions import SandboxdError
 from ._process import find_processes, opened_pidfd
+from ._ready import read_ready
 
 LOG_BYTES_MAX = 16 * 1024 * 1024
 _LIVED_LONG_SECONDS = 10.0
@@ -46,41 +46,6 @@ def bound_log(path: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
 def supervised_daemons(data_dir: Path) -> list[int]:
     """Process ids of the daemons that a supervisor started on this data directory, also of one that is gone."""
     return find_processes(lambda words: "--supervisor" in words and str(data_dir) in words)
-
-
-def report_ready(fd: int | None, message: Mapping[str, object]) -> None:
-    """In the child: one line of JSON to whoever waits, then the pipe is closed."""
-    if fd is not None:
-        with contextlib.suppress(OSError):
-            os.write(fd, json.dumps(message).encode() + b"\n")
-        os.close(fd)
-
-
-def read_ready(fd: int, pid: int, timeout: float, what: str) -> Mapping[str, object]:
-    """In the parent: wait for that line and close the pipe.
-
-    Raises:
-        SandboxdError: the child reported an error, ended without a word, or took too long.
-    """
-    deadline = time.monotonic() + timeout
-    data = b""
-    try:
-        while not data.endswith(b"\n"):
-            ready, _, _ = select.select([fd], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise UnavailableError(f"{what} (pid {pid}) is not ready after {timeout:g} s", code="unavailable")
-            chunk = os.read(fd, 65536)
-            if not chunk:
-                raise UnavailableError(f"{what} (pid {pid}) ended while starting", code="unavailable")
-            data += chunk
-    finally:
-        os.close(fd)
-    message = json.loads(data)
-    if "error" in message:
-        raise make_api_error(
-            str(message["error"]), code=str(message.get("code") or "internal"), reasons=message.get("reasons") or ()
-        )
-    return dict(message)
 
 
 class Child:
@@ -192,4 +157,4 @@ def wait_for_any(pids: Sequence[int], wakeup: int, timeout: float) -> None:
         select.select([wakeup, *(fd for fd in handles if fd is not None)], [], [], max(0.0, timeout))
 
 
-__all__ = ["Backoff", "Child", "bound_log", "read_ready", "report_ready", "supervised_daemons", "wait_for_any"]
+__all__ = ["Backoff", "Child", "bound_log", "supervised_daemons", "wait_for_any"]

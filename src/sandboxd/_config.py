@@ -9,13 +9,10 @@ or an original system's JSON file by its own keys (_original.py). Empty environm
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ._exceptions import ConfigError, InvalidRequestError
 from ._native import core
@@ -57,8 +54,7 @@ def fields(role: Role) -> Sequence[Field]:
     return rows
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One effective value and where it came from. `shown` masks secrets."""
 
     field: Field
@@ -70,8 +66,7 @@ class Setting:
         return "***" if self.field.is_secret and self.text else self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A checked configuration with the origin of every value."""
 
     role: Role
@@ -109,6 +104,8 @@ def read_file(path: Path) -> Mapping[str, Any]:
     Raises:
         ConfigError: it cannot be read or parsed.
     """
+    import tomllib  # here and below: most daemons never need it, and what is imported is held
+
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -120,6 +117,8 @@ def read_file(path: Path) -> Mapping[str, Any]:
 
 
 def _unknown(name: str, known: Iterable[str], where: str) -> ConfigError:
+    import difflib
+
     near = difflib.get_close_matches(name, list(known), n=1)
     hint = f"; did you mean {near[0]}?" if near else "; `sandboxd config` lists the known ones"
     return ConfigError(f"{where}: unknown setting {name}{hint}")

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import _config
-from ._children import report_ready
 from ._exceptions import ConfigError, SandboxdError, UnavailableError
 from ._native import core, helper_dir
 from ._process import die_with
+from ._ready import report_ready
 
 
 class _StopRequested(BaseException):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,13 @@ _JSON_KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-@dataclass(slots=True)
 class Reading:
     """What a file or an environment of the original says."""
 
-    values: dict[str, tuple[str, str]] = field(default_factory=dict)  # our field -> (text, origin)
-    foreign: list[str] = field(default_factory=list)  # settings that have nothing to set here
-    notes: list[str] = field(default_factory=list)  # what was ignored, one sentence each
+    def __init__(self) -> None:
+        self.values: dict[str, tuple[str, str]] = {}  # our field -> (text, origin)
+        self.foreign: list[str] = []  # settings that have nothing to set here
+        self.notes: list[str] = []  # what was ignored, one sentence each
 
 
 def is_original_file(path: Path | None) -> bool:

@@ -15,10 +15,11 @@ from typing import Annotated
 import typer
 
 from .. import _config, _containerd, _instance
-from .._children import read_ready, report_ready, supervised_daemons
+from .._children import supervised_daemons
 from .._client import Client
 from .._endpoint import DEFAULT_RUN_DIR, read_endpoint_file
 from .._exceptions import ConfigError, ForbiddenError, SandboxdError, ServerError, UnavailableError
+from .._ready import read_ready, report_ready
 from .._supervisor import Plan, Supervisor, make_plan
 from .._teardown import delete_all, has_traces, remove_traces, remove_tree, running_supervisor, stop_supervisor
 from . import _output

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sandboxd._children import Backoff, bound_log, read_ready, report_ready, wait_for_any
+from sandboxd._children import Backoff, bound_log, wait_for_any
 from sandboxd._exceptions import ConflictError, UnavailableError
 from sandboxd._process import LockFile, command_line, end_process, find_processes, pid_alive, wait_for_exit
+from sandboxd._ready import read_ready, report_ready
 
 
 def sleeper(script: str = "import time; time.sleep(60)", *words: str) -> subprocess.Popen[bytes]:
