@@ -4,10 +4,12 @@
 #include "orch/api/sandboxd_o/errors.hpp"
 #include "orch/api/sandboxd_o/queries.hpp"
 #include "orch/api/sandboxd_o/route_parts.hpp"
+#include "orch/api/sandboxd_o/shown_texts.hpp"
 #include "orch/api/sandboxd_o/validate.hpp"
 #include "orch/api/sandboxd_o/watch.hpp"
 #include "orch/api/sandboxd_o/wire.hpp"
 
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -57,7 +59,7 @@ Task<http::Response> create_sandbox(SandboxService& service, http::Request reque
   co_return raw_json(created_body(**sandbox), 201);
 }
 
-Task<http::Response> list_sandboxes(SandboxService& service, http::Request request) {
+Task<http::Response> list_sandboxes(SandboxService& service, ShownTexts& texts, http::Request request) {
   auto query = sandbox_query(request);
   if (!query) co_return invalid_input(query.error());
   auto list = co_await service.list(*std::move(query));
@@ -65,7 +67,7 @@ Task<http::Response> list_sandboxes(SandboxService& service, http::Request reque
   std::string body = R"({"items":[)";
   for (const SandboxRef& sandbox : list->items) {
     if (body.back() == '}') body += ',';
-    codec::append_json(sandbox_object(*sandbox), body);
+    texts.append(sandbox, body);
   }
   codec::json::object rest;
   codec::put_if(rest, "next_cursor", list->next_cursor);
@@ -172,7 +174,6 @@ Task<http::Response> heartbeat(SandboxService& service, http::Request request) {
 constexpr Entry kRoutes[] = {
     {"GET", "/healthz", healthz, false},
     {"POST", "/api/v1/sandboxes", create_sandbox},
-    {"GET", "/api/v1/sandboxes", list_sandboxes},
     {"GET", "/api/v1/sandboxes/{id}", get_sandbox},
     {"DELETE", "/api/v1/sandboxes/{id}", delete_sandbox},
     {"POST", "/api/v1/nodes", create_node},
@@ -197,6 +198,13 @@ Result<void> add_routes(http::Router& router, SandboxService& service, ports::Cl
       SBX_CHECK(router.add(std::move(route)));
     }
   }
+  http::Route list_route;
+  list_route.method = "GET";
+  list_route.pattern = "/api/v1/sandboxes";
+  list_route.handler = [&service, texts = std::make_shared<ShownTexts>()](http::Request request) {
+    return list_sandboxes(service, *texts, std::move(request));
+  };
+  SBX_CHECK(router.add(std::move(list_route)));
   http::Route watch_route;
   watch_route.method = "GET";
   watch_route.pattern = "/api/v1/watch";
