@@ -13,16 +13,20 @@
 namespace sandboxd::network {
 
 struct TokenBucket {
+  // What is lost of a queue that is full: what comes last, counted in bytes, or the oldest, counted in packets.
+  enum class Loses : std::uint8_t { newest_bytes, oldest_packets };
+
   std::uint64_t bytes_per_second = 0;
-  std::uint32_t burst_bytes = 0;  // at line speed at most
-  std::uint32_t queue_bytes = 0;
+  std::uint32_t burst_bytes = 0;  // at line speed at most; what is larger is cut into frames if it can be
+  Loses loses = Loses::newest_bytes;
+  std::uint32_t queue_limit = 0;
 
   friend bool operator==(const TokenBucket&, const TokenBucket&) = default;
 };
 
-// Pure. 20 ms of the rate at once, at least a full frame, and 400 ms in the queue, at least 256 KiB: with less, a
-// sender that starts fast loses so much at once that gVisor's TCP takes long to recover.
-[[nodiscard]] TokenBucket token_bucket(std::int64_t bits_per_second);
+// Pure. What TCP senders get the rate with (ADR 0019). `mtu` of the interface, bytes.
+[[nodiscard]] TokenBucket bucket_into_sandbox(std::int64_t bits_per_second, std::uint32_t mtu);
+[[nodiscard]] TokenBucket bucket_out_of_sandbox(std::int64_t bits_per_second, std::uint32_t mtu);
 
 // 0 takes a limit away. network_failed names the interface.
 [[nodiscard]] Result<void> limit_bandwidth(const std::string& host_interface, const std::string& namespace_path,

@@ -86,12 +86,28 @@ ndmsg neighbour_part(int family, int index, int state, int flags) {
   return part;
 }
 
-tcmsg root_qdisc(int index) {
+// Handles. A queue cannot be replaced by one of another kind with the same handle.
+constexpr std::uint32_t kBucket = 0x1'0000;
+constexpr std::uint32_t kShortQueue = 0x2'0000;
+constexpr std::uint32_t kDeepQueue = 0x3'0000;
+
+tcmsg qdisc_part(int index, std::uint32_t handle, std::uint32_t parent) {
   tcmsg part{};
   part.tcm_family = AF_UNSPEC;
   part.tcm_ifindex = index;
-  part.tcm_parent = TC_H_ROOT;
+  part.tcm_handle = handle;
+  part.tcm_parent = parent;
   return part;
+}
+
+Result<void> set_queue(int index, const std::string& name, const TokenBucket& bucket) {
+  NetlinkMessage message(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
+  const bool is_short = bucket.loses == TokenBucket::Loses::oldest_packets;
+  message.fixed(qdisc_part(index, is_short ? kShortQueue : kDeepQueue, kBucket | 1));
+  message.attribute_text(TCA_KIND, is_short ? "pfifo_head_drop" : "bfifo");
+  const tc_fifo_qopt options{bucket.queue_limit};
+  message.attribute(TCA_OPTIONS, &options, sizeof options);
+  return change(std::move(message), "set the queue of " + name);
 }
 
 }  // namespace
@@ -126,6 +142,22 @@ Result<void> set_up(const std::string& name) {
   message.fixed(part);
   message.attribute_text(IFLA_IFNAME, name);
   return change(std::move(message), "bring interface " + name + " up");
+}
+
+Result<std::uint32_t> mtu(const std::string& name) {
+  SBX_TRY(index, index_of(name));
+  std::uint32_t found = 0;
+  NetlinkMessage message(RTM_GETLINK, NLM_F_ACK);
+  message.fixed(link_part(index));
+  auto asked = netlink_call(NETLINK_ROUTE, std::move(message), [&](const nlmsghdr& header) {
+    if (header.nlmsg_type != RTM_NEWLINK) return;
+    for_each_attribute(attributes_of(header, sizeof(ifinfomsg)), [&](int type, std::span<const char> data) {
+      if (type == IFLA_MTU) found = static_cast<std::uint32_t>(number_in(data));
+    });
+  });
+  if (!asked) return std::move(asked).error();
+  if (found == 0) return Error(ErrorCode::network_failed, "interface " + name + " tells no MTU");
+  return found;
 }
 
 Result<void> add_address(const std::string& name, Ipv4 address, int prefix_length) {
@@ -230,12 +262,12 @@ Result<void> delete_neighbour(const std::string& name, Ipv4 address) {
 Result<void> set_token_bucket(const std::string& name, const TokenBucket& bucket) {
   SBX_TRY(index, index_of(name));
   NetlinkMessage message(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE);
-  message.fixed(root_qdisc(index));
+  message.fixed(qdisc_part(index, kBucket, TC_H_ROOT));
   message.attribute_text(TCA_KIND, "tbf");
   const std::size_t settings = message.begin(TCA_OPTIONS);
   tc_tbf_qopt options{};
   options.rate.linklayer = TC_LINKLAYER_ETHERNET;  // else the kernel wants a table of sending times
-  options.limit = bucket.queue_bytes;
+  options.limit = bucket.burst_bytes;              // of the queue that comes with it, until it gets its own
   message.attribute(TCA_TBF_PARMS, &options, sizeof options);
   message.attribute(TCA_TBF_RATE64, &bucket.bytes_per_second, sizeof bucket.bytes_per_second);
   message.attribute_u32(TCA_TBF_BURST, bucket.burst_bytes);
@@ -243,13 +275,14 @@ Result<void> set_token_bucket(const std::string& name, const TokenBucket& bucket
   auto set = change(std::move(message), "limit the bandwidth of " + name);
   if (!set && set.error().message().find("No such file") != std::string::npos)
     return set.error().with_context("this kernel has no tbf scheduler (CONFIG_NET_SCH_TBF)");
-  return set;
+  SBX_CHECK(std::move(set));
+  return set_queue(index, name, bucket);
 }
 
 Result<void> remove_token_bucket(const std::string& name) {
   SBX_TRY(index, index_of(name));
   NetlinkMessage message(RTM_DELQDISC, NLM_F_ACK);
-  message.fixed(root_qdisc(index));
+  message.fixed(qdisc_part(index, 0, TC_H_ROOT));
   return change(std::move(message), "lift the bandwidth limit of " + name, ENOENT);
 }
 

@@ -6,6 +6,7 @@
 #include "network/address.hpp"
 #include "network/bandwidth.hpp"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct Route {
 // Success also when there is none.
 [[nodiscard]] Result<void> delete_link(const std::string& name);
 [[nodiscard]] Result<void> set_up(const std::string& name);
+[[nodiscard]] Result<std::uint32_t> mtu(const std::string& name);
 
 // Success also when the interface has it.
 [[nodiscard]] Result<void> add_address(const std::string& name, Ipv4 address, int prefix_length);
@@ -41,7 +43,7 @@ struct Route {
 // Success also when there is none.
 [[nodiscard]] Result<void> delete_neighbour(const std::string& name, Ipv4 address);
 
-// What the interface sends passes this bucket. Replaces another one.
+// What the interface sends passes this bucket and its queue. Replaces other ones.
 [[nodiscard]] Result<void> set_token_bucket(const std::string& name, const TokenBucket& bucket);
 // Success also when there is none.
 [[nodiscard]] Result<void> remove_token_bucket(const std::string& name);

@@ -26,6 +26,7 @@ SINK, SOURCE = 5001, 5002  # ports of the world: one reads to the end, one sends
 RATES = {"10M": 10_000_000, "100M": 100_000_000}
 SECONDS = 2  # of traffic at the limit
 LOW, HIGH = 0.7, 1.1
+STALLED = 0.3  # a sender that loses a whole queue at its start gets less than 0.1 (ADR 0019)
 
 
 def amount(rate: int) -> int:
@@ -103,16 +104,13 @@ def measure(machine: Machine, ends: Ends, address: str, port: int, rate: int) ->
 
 
 def check_limit(machine: Machine, ends: Ends, address: str, port: int, rate: int, what: str) -> None:
-    """Never more than the limit, and the limit at least once in three times: a sender whose last segment is dropped
-    waits by itself, gVisor's for seconds.
-    """
+    """Three times never more than the limit, nobody stands still, and once the limit is reached."""
+    tries = []
     for _ in range(3):
-        got = measure(machine, ends, address, port, rate)
-        print(f"{what}: {got}")
-        assert all(part <= HIGH for part in got.values()), got
-        if all(part >= LOW for part in got.values()):
-            return
-    pytest.fail(f"{what}: {got}")
+        tries.append(measure(machine, ends, address, port, rate))
+        print(f"{what}: {tries[-1]}")
+        assert all(STALLED <= part <= HIGH for part in tries[-1].values()), tries
+    assert any(all(part >= LOW for part in got.values()) for got in tries), f"{what}: {tries}"
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -135,15 +135,28 @@ TEST_F(NetworkPolicy, ABandwidthLimitIsOnBothEndsUntilItIsTakenAway) {
     return number;
   };
   model::EgressPolicy policy = public_internet();
+  const auto queues = [&] {
+    std::string found;
+    inside(slot.namespace_path, [&] { found = sh_output("tc qdisc show dev eth0 | grep fifo || true"); });
+    return found;
+  };
   policy.bandwidth_bits_per_second = 8'000'000;
   allow(slot, policy);
   EXPECT_EQ(count(), 2u) << buckets();
+  EXPECT_NE(queues().find("pfifo_head_drop 2: parent 1:1 limit 65p"), std::string::npos) << queues();
   lab.reopen();
   EXPECT_EQ(count(), 2u) << "after a restart: " << buckets();
   policy.bandwidth_bits_per_second = 16'000'000;
   allow(slot, policy);
   EXPECT_EQ(count(), 0u) << buckets();
   EXPECT_NE(buckets().find("rate 16Mbit"), std::string::npos) << buckets();
+  EXPECT_NE(queues().find("pfifo_head_drop 2: parent 1:1 limit 131p"), std::string::npos) << queues();
+  policy.bandwidth_bits_per_second = 800'000'000;
+  allow(slot, policy);
+  EXPECT_NE(queues().find("bfifo 3: parent 1:1 limit 16Mb"), std::string::npos) << queues();
+  policy.bandwidth_bits_per_second = 16'000'000;
+  allow(slot, policy);
+  EXPECT_NE(queues().find("pfifo_head_drop 2: parent 1:1 limit 131p"), std::string::npos) << queues();
   lab.reopen();
   allow(slot, public_internet());
   EXPECT_EQ(buckets(), "");

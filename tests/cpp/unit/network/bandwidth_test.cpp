@@ -7,13 +7,30 @@
 namespace sandboxd::network {
 namespace {
 
-TEST(TokenBucket, HasAShareOfTheRateAndNeverLessThanFramesNeed) {
-  EXPECT_EQ(token_bucket(80'000'000), (TokenBucket{10'000'000, 200'000, 4'000'000}));
-  EXPECT_EQ(token_bucket(model::kBandwidthMin), (TokenBucket{8'000, 4096, 256 * 1024}));
-  const TokenBucket widest = token_bucket(1'000'000'000'000);  // beyond 32 bits of bytes a second
-  EXPECT_EQ(widest.bytes_per_second, 125'000'000'000u);
-  EXPECT_EQ(widest.burst_bytes, 4u << 20);
-  EXPECT_EQ(widest.queue_bytes, 16u << 20);
+using Loses = TokenBucket::Loses;
+
+TEST(TokenBucket, OutOfASandboxHasAShortQueueOfSingleFramesThatLosesItsOldestAtSlowRates) {
+  EXPECT_EQ(bucket_out_of_sandbox(10'000'000, 1500), (TokenBucket{1'250'000, 3036, Loses::oldest_packets, 82}));
+  EXPECT_EQ(bucket_out_of_sandbox(model::kBandwidthMin, 1500), (TokenBucket{8'000, 3036, Loses::oldest_packets, 32}));
+  EXPECT_EQ(bucket_out_of_sandbox(99'999'992, 1500), (TokenBucket{12'499'999, 3036, Loses::oldest_packets, 300}));
+}
+
+TEST(TokenBucket, OutOfASandboxHasADeepQueueAtFastRates) {
+  EXPECT_EQ(bucket_out_of_sandbox(100'000'000, 1500),
+            (TokenBucket{12'500'000, 250'000, Loses::newest_bytes, 5'000'000}));
+}
+
+TEST(TokenBucket, IntoASandboxHasADeepQueue) {
+  EXPECT_EQ(bucket_into_sandbox(10'000'000, 1500), (TokenBucket{1'250'000, 25'000, Loses::newest_bytes, 500'000}));
+  EXPECT_EQ(bucket_into_sandbox(model::kBandwidthMin, 1500),
+            (TokenBucket{8'000, 3036, Loses::newest_bytes, 256 * 1024}));
+  const TokenBucket widest = bucket_into_sandbox(1'000'000'000'000, 1500);  // beyond 32 bits of bytes a second
+  EXPECT_EQ(widest, (TokenBucket{125'000'000'000, 4U << 20, Loses::newest_bytes, 16U << 20}));
+}
+
+TEST(TokenBucket, FitsEveryFrameOfTheInterface) {
+  EXPECT_GT(bucket_out_of_sandbox(model::kBandwidthMin, 9000).burst_bytes, 9018U);
+  EXPECT_GT(bucket_into_sandbox(100'000'000, 65'535).burst_bytes, 65'553U);
 }
 
 }  // namespace
