@@ -1,6 +1,7 @@
 // A slot's bandwidth limit: both ends of its veth pair send through a token bucket, so that what is too much waits in a
-// short queue instead of being lost. The host's end limits what goes into the sandbox, the inner end what comes out of
-// it. The inner one can be lifted by a process with CAP_NET_ADMIN, which no sandbox gets unless the policy allows it.
+// queue instead of being lost at once. The host's end limits what goes into the sandbox, the inner end what comes out
+// of it. The inner one can be lifted by a process with CAP_NET_ADMIN, which no sandbox gets unless the policy allows
+// it.
 //
 // The kernel keeps both until the pair is removed. Blocking.
 #pragma once
@@ -19,7 +20,7 @@ struct TokenBucket {
   std::uint64_t bytes_per_second = 0;
   std::uint32_t burst_bytes = 0;  // at line speed at most; what is larger is cut into frames if it can be
   Loses loses = Loses::newest_bytes;
-  std::uint32_t queue_limit = 0;
+  std::uint32_t queue_limit = 0;  // bytes or packets
 
   friend bool operator==(const TokenBucket&, const TokenBucket&) = default;
 };

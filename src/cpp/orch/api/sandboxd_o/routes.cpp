@@ -69,6 +69,7 @@ Task<http::Response> list_sandboxes(SandboxService& service, ShownTexts& texts, 
     if (body.back() == '}') body += ',';
     texts.append(sandbox, body);
   }
+  texts.forget_gone();
   codec::json::object rest;
   codec::put_if(rest, "next_cursor", list->next_cursor);
   rest["revision"] = list->revision;

@@ -19,6 +19,9 @@ class ShownTexts {
   // Appends sandbox_object(*sandbox).
   void append(const SandboxRef& sandbox, std::string& out);
 
+  // After each list: sandboxes that are gone, once there may be many of them.
+  void forget_gone();
+
   [[nodiscard]] std::size_t size() const { return kept_.size(); }
 
  private:
@@ -27,10 +30,8 @@ class ShownTexts {
     std::string text;
   };
 
-  void forget_gone();
-
   std::unordered_map<std::string, Shown> kept_;  // by sandbox
-  std::size_t sweep_at_ = 0;                     // a size; what is gone is looked for when it is reached
+  std::size_t sweep_at_ = 0;                     // a size: what is gone is not looked for below it
 };
 
 }  // namespace sandboxd::orch::sandboxd_o
