@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ class Findings:
     checks: dict[str, list[float]] = field(default_factory=dict)  # by handler
     creates: dict[str, list[float]] = field(default_factory=dict)  # churn: until it serves
     deletes: dict[str, list[float]] = field(default_factory=dict)  # churn: until it is gone
-    delete_answers: list[float] = field(default_factory=list)
+    delete_answers: dict[str, list[float]] = field(default_factory=dict)  # and what they cannot be faster than
     api: dict[str, list[float]] = field(default_factory=dict)
     memory: dict[str, dict[str, Any]] = field(default_factory=dict)  # by moment
 
@@ -179,9 +180,10 @@ class Density:
             self.found.creates.setdefault(kind.handler, []).append((time.perf_counter() - begin) * 1000)
 
     async def delete(self, id: str) -> None:
+        await self.time_delete_floors()
         begin = time.perf_counter()
         answer = await self.client.delete(f"/api/v1/sandboxes/{id}")
-        self.found.delete_answers.append((time.perf_counter() - begin) * 1000)
+        self.found.delete_answers.setdefault("delete", []).append((time.perf_counter() - begin) * 1000)
         if answer.status_code != 200:
             self.violate(f"{id}: delete answered {answer.status_code} {answer.text}")
             return
@@ -191,6 +193,15 @@ class Density:
                 self.violate(f"{id}: not gone 120 s after its delete")
                 return
             await asyncio.sleep(0.02)
+
+    async def time_delete_floors(self) -> None:
+        """An answer without any work to this same busy client, and one row's worth of bytes made safe on this disk."""
+        rows = self.found.delete_answers
+        begin = time.perf_counter()
+        await self.client.get("/healthz")
+        rows.setdefault("health by the same client, a floor", []).append((time.perf_counter() - begin) * 1000)
+        milliseconds = await asyncio.to_thread(time_sync, self.instance.root / "sync-floor")
+        rows.setdefault("a bare fdatasync, a floor", []).append(milliseconds)
 
     async def delete_all(self) -> None:
         """Also what failed or never served."""
@@ -205,6 +216,16 @@ class Density:
                 self.violate("the deletes of all did not end within 600 s")
                 return
             await asyncio.sleep(0.5)
+
+
+def time_sync(path: Path) -> float:
+    """Milliseconds until 4 KiB that were appended are safe."""
+    with path.open("ab") as file:
+        file.write(b"x" * 4096)
+        file.flush()
+        begin = time.perf_counter()
+        os.fdatasync(file.fileno())
+        return (time.perf_counter() - begin) * 1000
 
 
 async def fetch(port: int) -> str:
