@@ -45,7 +45,6 @@ FoundContainer::Task to_state(wire::TaskState state) {
 void fill(FoundContainer& found, const wire::Process& process) {
   found.task = to_state(process.status());
   found.pid = process.pid();
-  if (process.status() == wire::TASK_STOPPED) found.exit_code = static_cast<int>(process.exit_status());
 }
 
 std::string label(const wire::Container& container, const char* name) {
@@ -249,18 +248,22 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
     found.key = record.id();
     found.sandbox = SandboxId(label(record, kLabelSandbox));
     found.uid = label(record, kLabelUid);
+    std::optional<wire::Process> process;
     if (const auto task = tasks.find(record.id()); task != tasks.end()) {
-      fill(found, task->second);
+      process = task->second;
     } else {
       // The daemon's list leaves out tasks whose shim did not answer in time: "none" must be certain.
       wire::GetTaskRequest request;
       request.set_container_id(record.id());
       const auto reply = co_await call<wire::GetTaskReply>(context.channel, method::kTasksGet,
                                                            request.SerializeAsString(), context.options.call_timeout);
-      if (reply) fill(found, reply->process());
+      if (reply) process = reply->process();
       if (!reply && reply.error().code() == ErrorCode::unavailable) co_return reply.error();
       if (!reply && reply.error().code() != ErrorCode::not_found) found.task = FoundContainer::Task::stopped;
     }
+    if (process) fill(found, *process);
+    if (process && found.task == FoundContainer::Task::stopped)
+      found.exit_code = co_await exit_code_of(&context, found.key, *process);
     impl_->known.insert(found.key);
     if (found.exit_code) found.exit_code = impl_->exits.correct(found.key, *found.exit_code);
     const bool lives = found.task == FoundContainer::Task::created || found.task == FoundContainer::Task::running;

@@ -54,7 +54,7 @@ Task<Result<TaskFound>> look(Context* context, std::string key) {
   found.must_die =
       state != wire::TASK_STOPPED && !found.never_started;  // one that never started dies with its deletion
   found.may_stand_still = state != wire::TASK_RUNNING;
-  if (state == wire::TASK_STOPPED) found.exit_code = static_cast<int>(reply->process().exit_status());
+  if (state == wire::TASK_STOPPED) found.exit_code = co_await exit_code_of(context, key, reply->process());
   co_return found;
 }
 

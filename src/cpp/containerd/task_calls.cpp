@@ -40,6 +40,16 @@ Error refused(const Error& error, const char* what, const std::string& key) {
 
 }  // namespace
 
+Task<std::optional<int>> exit_code_of(Context* context, std::string key, wire::Process stopped) {
+  if (stopped.exited_at().seconds() > 0) co_return static_cast<int>(stopped.exit_status());
+  wire::WaitRequest wait;
+  wait.set_container_id(key);
+  const auto exited = co_await call<wire::WaitReply>(context->channel, method::kTasksWait, wait.SerializeAsString(),
+                                                     context->options.call_timeout);
+  if (!exited) co_return std::nullopt;
+  co_return static_cast<int>(exited->exit_status());
+}
+
 int parse_signal(const std::string& text) {
   int number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -75,6 +75,20 @@ class Crash : public ContainerdFixture, public testing::WithParamInterface<const
   }
 };
 
+// A shim sees that its task has stopped before it knows the exit code.
+TEST_P(Crash, AListToldAtTheMomentOfTheEndHasTheTrueExitCode) {
+  for (int i = 0; i != 10; ++i) {
+    const auto container = request(handler(), "end" + std::to_string(i), {"/bin/sh", "-c", "sleep 0.3; exit 7"});
+    create(container);
+    start(container.key);
+    FoundContainer found = find(container.key);
+    while (found.task == FoundContainer::Task::running) found = find(container.key);
+    EXPECT_EQ(found.task, FoundContainer::Task::stopped);
+    EXPECT_EQ(found.exit_code, 7);
+    EXPECT_TRUE(run(runtime_->remove(container.key)));
+  }
+}
+
 TEST_P(Crash, ContainersOutliveTheDaemonAndAreFoundAgain) {
   const auto container = request(handler(), "outlives", {"sleep", "1000"});
   (void)run(runtime_->list());
