@@ -262,8 +262,10 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
       if (!reply && reply.error().code() != ErrorCode::not_found) found.task = FoundContainer::Task::stopped;
     }
     if (process) fill(found, *process);
-    if (process && found.task == FoundContainer::Task::stopped)
-      found.exit_code = co_await exit_code_of(&context, found.key, *process);
+    if (process && found.task == FoundContainer::Task::stopped) {
+      SBX_CO_TRY(exit_code, co_await exit_code_of(&context, found.key, *process));
+      found.exit_code = exit_code;
+    }
     impl_->known.insert(found.key);
     if (found.exit_code) found.exit_code = impl_->exits.correct(found.key, *found.exit_code);
     const bool lives = found.task == FoundContainer::Task::created || found.task == FoundContainer::Task::running;

@@ -54,7 +54,10 @@ Task<Result<TaskFound>> look(Context* context, std::string key) {
   found.must_die =
       state != wire::TASK_STOPPED && !found.never_started;  // one that never started dies with its deletion
   found.may_stand_still = state != wire::TASK_RUNNING;
-  if (state == wire::TASK_STOPPED) found.exit_code = co_await exit_code_of(context, key, reply->process());
+  if (state == wire::TASK_STOPPED) {
+    SBX_CO_TRY(exit_code, co_await exit_code_of(context, key, reply->process()));
+    found.exit_code = exit_code;
+  }
   co_return found;
 }
 

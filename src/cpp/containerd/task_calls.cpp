@@ -40,14 +40,15 @@ Error refused(const Error& error, const char* what, const std::string& key) {
 
 }  // namespace
 
-Task<std::optional<int>> exit_code_of(Context* context, std::string key, wire::Process stopped) {
-  if (stopped.exited_at().seconds() > 0) co_return static_cast<int>(stopped.exit_status());
+Task<Result<std::optional<int>>> exit_code_of(Context* context, std::string key, wire::Process stopped) {
+  if (stopped.exited_at().seconds() > 0) co_return std::optional<int>(static_cast<int>(stopped.exit_status()));
   wire::WaitRequest wait;
   wait.set_container_id(key);
   const auto exited = co_await call<wire::WaitReply>(context->channel, method::kTasksWait, wait.SerializeAsString(),
                                                      context->options.call_timeout);
-  if (!exited) co_return std::nullopt;
-  co_return static_cast<int>(exited->exit_status());
+  if (exited) co_return std::optional<int>(static_cast<int>(exited->exit_status()));
+  if (exited.error().code() == ErrorCode::unavailable) co_return exited.error();
+  co_return std::optional<int>();
 }
 
 int parse_signal(const std::string& text) {

@@ -16,10 +16,10 @@ namespace sandboxd::containerd {
 [[nodiscard]] Task<Result<void>> resume_task(Context* context, std::string key);
 [[nodiscard]] Task<Result<void>> ask_task_to_stop(Context* context, std::string key);
 
-// The exit code of what is told as stopped. A shim (gVisor's by its nature, for a while) sees that a task has stopped
-// before it knows with what code, and says 0 without a time until then: that is waited for, for the time of a call.
-// Nothing: it is not known.
-[[nodiscard]] Task<std::optional<int>> exit_code_of(Context* context, std::string key, wire::Process stopped);
+// The exit code of a task that `stopped` tells as stopped. A shim may see the end before it knows the code, and then
+// says 0 without a time (gVisor's does): the code is waited for, at most the time of a call. Nothing: it cannot be
+// known. Errors: unavailable when the daemon went away, which says nothing of the task.
+[[nodiscard]] Task<Result<std::optional<int>>> exit_code_of(Context* context, std::string key, wire::Process stopped);
 
 // "SIGTERM", "TERM" or "15"; nothing that is a signal: SIGTERM. Pure.
 [[nodiscard]] int parse_signal(const std::string& text);
