@@ -7,8 +7,10 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <poll.h>
 #include <sstream>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@ namespace {
 
 constexpr int kKillPassesMax = 20;
 constexpr std::chrono::milliseconds kKillPause{5};
+constexpr std::chrono::milliseconds kDeathLimit{1000};
 
 // "/state/x/key" must not be found in "/state/x/key2".
 bool names_path(const std::string& text, const std::string& path) {
@@ -57,6 +60,23 @@ std::vector<std::string> mounts_below(const std::string& directory) {
   }
   std::reverse(out.begin(), out.end());  // the youngest first
   return out;
+}
+
+// Until they are dead, or for as long as kDeathLimit: what ends gives back its memory and sockets for a while in which
+// neither its command line nor its directory can be read.
+void kill_and_wait(const std::vector<pid_t>& pids) {
+  std::vector<pollfd> dying;
+  for (const pid_t pid : pids) {
+    const int descriptor = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+    if (descriptor >= 0) dying.push_back({descriptor, POLLIN, 0});
+    kill(pid, SIGKILL);
+  }
+  const auto give_up = std::chrono::steady_clock::now() + kDeathLimit;
+  for (pollfd& one : dying) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(give_up - std::chrono::steady_clock::now());
+    (void)poll(&one, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    close(one.fd);
+  }
 }
 
 // Where a group of this path may be: below the one hierarchy of cgroup v2, or below each controller's.
@@ -112,15 +132,14 @@ std::vector<pid_t> processes_of(const std::string& bundle) {
   return out;
 }
 
-void kill_processes_of(const std::string& bundle) {
-  for (const pid_t pid : processes_of(bundle)) kill(pid, SIGKILL);
-}
+void kill_processes_of(const std::string& bundle) { kill_and_wait(processes_of(bundle)); }
 
 void kill_all_processes_of(const std::string& bundle) {
+  const auto give_up = std::chrono::steady_clock::now() + kDeathLimit;
   for (int pass = 0; pass < kKillPassesMax; ++pass) {
     const auto found = processes_of(bundle);
-    if (found.empty()) return;
-    for (const pid_t pid : found) kill(pid, SIGKILL);
+    if (found.empty() || std::chrono::steady_clock::now() >= give_up) return;
+    kill_and_wait(found);
     std::this_thread::sleep_for(kKillPause);
   }
 }

@@ -18,12 +18,12 @@ namespace sandboxd::containerd {
 // Processes whose working directory is `bundle` or whose command line names it.
 [[nodiscard]] std::vector<pid_t> processes_of(const std::string& bundle);
 
-// SIGKILLs them once. Not again at once: the daemon starts clean-up processes of its own for a dead shim, which name
-// the bundle too and are to be left in peace.
+// SIGKILLs them once and waits until they are dead, a second at most. Not again at once: the daemon starts clean-up
+// processes of its own for a dead shim, which name the bundle too and are to be left in peace.
 void kill_processes_of(const std::string& bundle);
 
 // SIGKILLs them until none is found: one that was just starting another may leave one that was not seen. For when the
-// daemon knows nothing of the container any more. Takes at most 100 ms.
+// daemon knows nothing of the container any more. Takes at most two seconds.
 void kill_all_processes_of(const std::string& bundle);
 
 // Unmounts what is mounted below `directory` and deletes it. Success also when it is not there. Errors: as errno.

@@ -82,7 +82,7 @@ TEST(Leftovers, ProcessesAreFoundByTheirBundleAndNothingElse) {
   EXPECT_THAT(processes_of("/no/where/bundle"), Not(Contains(child)));
   kill_processes_of("/no/where/bundle-one");
   int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(waitpid(child, &status, WNOHANG), child) << "it was to be dead by now";
   EXPECT_TRUE(WIFSIGNALED(status));
 }
 
