@@ -14,10 +14,10 @@ namespace sandboxd::agent {
 namespace {
 
 constexpr std::int64_t kMilli = 1'000'000;
-constexpr std::int64_t kLastWordsNs = 100 * kMilli;    // for the node to take what it is told at the end
-constexpr std::int64_t kLastOutputNs = 1000 * kMilli;  // for it to fetch what commands wrote
-constexpr std::int64_t kUnstartedNs = 5000 * kMilli;   // for it to hear why nothing runs
-constexpr std::int64_t kHoldGraceNs = 1000 * kMilli;   // between SIGTERM and SIGKILL
+constexpr std::int64_t kLastWordsNs = 100 * kMilli;      // for the node to take what it is told at the end
+constexpr std::int64_t kLastOutputNs = 10'000 * kMilli;  // for it to fetch what commands wrote, also after a restart
+constexpr std::int64_t kUnstartedNs = 5000 * kMilli;     // for it to hear why nothing runs
+constexpr std::int64_t kHoldGraceNs = 1000 * kMilli;     // between SIGTERM and SIGKILL
 
 // Signals of faults are for the program that makes them: blocked, the kernel would kill it all the same.
 Fd take_signals() {
@@ -91,7 +91,7 @@ bool Init::between() {
 }
 
 // The node forgets a command once it has kept what that wrote.
-bool Init::is_output_taken() const { return commands_.is_empty() || !link_.is_connected(); }
+bool Init::is_output_taken() const { return commands_.is_empty(); }
 
 void Init::on_signals() {
   signalfd_siginfo taken[8];

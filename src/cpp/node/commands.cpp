@@ -170,7 +170,7 @@ Task<Result<void>> read_all(ports::GuestAttachment* from, OutputTail* into, std:
 
 }  // namespace
 
-// As much as can be had: an agent that is gone takes its output along.
+// As much as can be had: an agent that is gone takes along what was not saved before.
 Task<model::CommandOutput> Commands::collect(LivePtr live) {
   const std::string command = live->record.command.id;
   const auto keep = static_cast<std::size_t>(std::clamp<std::int64_t>(live->keep_bytes, 0, kKeepMax));
@@ -179,12 +179,14 @@ Task<model::CommandOutput> Commands::collect(LivePtr live) {
   how.command = command;
   how.follow = false;
   auto attached = co_await live->host->attach(live->record.key, std::move(how));
-  if (attached) {
-    // Twice two rings: an honest agent has no more.
-    auto read = co_await aio::with_deadline(core_.ports.clock, kCollectLimit,
-                                            read_all(attached->get(), &tail, 4 * keep), "output");
-    if (!read) kLog.warn("output of a command cut", {{"command", command}, {"error", read.error().message()}});
+  if (!attached) {
+    kLog.warn("output of a command not taken", {{"command", command}, {"error", attached.error().message()}});
+    co_return live->saved.value_or(model::CommandOutput());
   }
+  // Twice two rings: an honest agent has no more.
+  auto read = co_await aio::with_deadline(core_.ports.clock, kCollectLimit, read_all(attached->get(), &tail, 4 * keep),
+                                          "output");
+  if (!read) kLog.warn("output of a command cut", {{"command", command}, {"error", read.error().message()}});
   co_return tail.take();
 }
 
@@ -196,8 +198,8 @@ Task<void> Commands::settle(LivePtr live, ports::GuestCommandState state) {
   command.signal = state.signal;
   command.timed_out = state.timed_out;
   command.finished_at = between(state.ended_at, command.started_at, core_.ports.clock.wall_now());
-  command.stdout_bytes = output.stdout_begin + output.stdout_bytes.size();
-  command.stderr_bytes = output.stderr_begin + output.stderr_bytes.size();
+  command.stdout_bytes = std::max(command.stdout_bytes, output.stdout_begin + output.stdout_bytes.size());
+  command.stderr_bytes = std::max(command.stderr_bytes, output.stderr_begin + output.stderr_bytes.size());
   co_await record_end(live, std::move(output));
   auto dropped = co_await live->host->drop(live->record.key, command.id);
   if (!dropped) kLog.debug("finished command left to the agent", {{"error", dropped.error().message()}});

@@ -93,6 +93,7 @@ TEST(Init, holding_runs_until_it_is_told_to_stop) {
   }
   host.kill(SIGTERM);
   EXPECT_NE(host.finish(call).data.find("bye"), std::string::npos);
+  ASSERT_FALSE(host.ask(Type::forget, Forget{"one"}).failed);
   EXPECT_EQ(host.wait(), 0);
 }
 
@@ -104,13 +105,49 @@ TEST(Init, holding_kills_what_does_not_go) {
   ASSERT_FALSE(host.ask(Type::start, start).failed);
   Attach attach;
   attach.command = "stays";
-  host.request(Type::attach, attach);
+  const std::uint32_t call = host.request(Type::attach, attach);
   while (host.next().type != Type::data) {
   }
   const auto before = std::chrono::steady_clock::now();
   host.kill(SIGTERM);
+  EXPECT_FALSE(host.finish(call).failed);
+  ASSERT_FALSE(host.ask(Type::forget, Forget{"stays"}).failed);
   EXPECT_EQ(host.wait(), 0);
   EXPECT_GE(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(900));
+}
+
+// A command of a main process that has ended by now, and the node has not asked for its output.
+void start_and_end_main(AgentHost& host) {
+  Start start = AgentHost::command({"sh", "-c", "echo so far; kill -TERM $PPID; exec sleep 100000"});
+  start.command = "told";
+  ASSERT_FALSE(host.ask(Type::start, start).failed);
+  host.exited("told");
+}
+
+void take_output(AgentHost& host) {
+  Attach attach;
+  attach.command = "told";
+  EXPECT_NE(host.ask(Type::attach, attach).data.find("so far"), std::string::npos);
+  ASSERT_FALSE(host.ask(Type::forget, Forget{"told"}).failed);
+  EXPECT_EQ(host.wait(), 128 + SIGTERM);
+}
+
+TEST(Init, output_waits_at_the_end_for_a_node_that_is_slow) {
+  AgentHost host(running("exec sleep 100000"));
+  host.accept();
+  start_and_end_main(host);
+  ::usleep(1'500'000);
+  take_output(host);
+}
+
+TEST(Init, output_waits_at_the_end_for_a_node_that_is_away) {
+  AgentHost host(running("exec sleep 100000"));
+  host.accept();
+  start_and_end_main(host);
+  host.drop();
+  ::usleep(300'000);
+  host.accept();
+  take_output(host);
 }
 
 TEST(Init, it_connects_again_after_every_break_and_is_the_same_life) {

@@ -33,7 +33,7 @@ def test_output_outlives_the_main_process(platform: Instance, name: str, runtime
     assert ended["exit_code"] in (137, -1), ended
     assert ended["reason"] == "container_ended"
     output = box.output(id)
-    assert (output["stdout"], output["stderr"]) == ("so far\n", "complaint\n")
+    assert (output["stdout"], output["stderr"]) == ("so far\n", "complaint\n"), ended
     platform.delete(name)
     platform.wait_gone(name)
 
@@ -48,7 +48,7 @@ def test_output_outlives_a_stop(platform: Instance, name: str, runtime: str, she
     ended = box.command(id)
     assert ended["reason"] == "container_ended", ended
     output = box.output(id)
-    assert (output["stdout"], output["stderr"]) == ("so far\n", "complaint\n")
+    assert (output["stdout"], output["stderr"]) == ("so far\n", "complaint\n"), ended
     platform.delete(name)
     platform.wait_gone(name)
 
