@@ -45,16 +45,13 @@ def tags(api: Opensbx) -> list[str]:
 
 
 def on_both(fleet: Fleet, api: Opensbx) -> tuple[Box, Box]:
-    """A sandbox on each node: while there is none on one of them, the next goes there."""
-    by_node: dict[int, Box] = {}
-    for _ in range(4):
-        made = api.create(images.WEB, ports=["8000"])
-        other = by_node.setdefault(fleet.node_of(made.id), made)
-        if other is not made:
-            made.delete()
-        if len(by_node) == 2:
-            break
-    return by_node[0], by_node[1]
+    """A sandbox on each node."""
+    made: list[Box] = []
+    for number in (0, 1):
+        with fleet.only(number):
+            made.append(api.create(images.WEB, ports=["8000"]))
+    assert [fleet.node_of(box.id) for box in made] == [0, 1]
+    return made[0], made[1]
 
 
 def test_the_list_of_images_is_the_union(fleet: Fleet, api: Opensbx) -> None:

@@ -33,6 +33,16 @@ class Fleet:
         assert found is not None
         return self.names.index(found["status"]["node_name"])
 
+    @contextlib.contextmanager
+    def only(self, number: int) -> Iterator[None]:
+        """Within the block new sandboxes go to that node: the other one is cordoned."""
+        other = f"/api/v1/nodes/{self.names[1 - number]}"
+        assert self.plane.client.patch(other, json={"spec": {"unschedulable": True}}).status_code == 200
+        try:
+            yield
+        finally:
+            assert self.plane.client.patch(other, json={"spec": {"unschedulable": False}}).status_code == 200
+
     def import_on(self, number: int, reference: str) -> None:
         """Import an image of its own on one node alone, through the control plane."""
         archive = images.write_archive(self.plane.root / "only.tar", reference, ["/bin/sh", reference])
