@@ -31,6 +31,7 @@ using ports::FoundContainer;
 namespace {
 
 const Log log("containerd");
+constexpr Duration kSilencePoll = std::chrono::milliseconds(100);
 
 FoundContainer::Task to_state(wire::TaskState state) {
   switch (state) {
@@ -38,7 +39,7 @@ FoundContainer::Task to_state(wire::TaskState state) {
     case wire::TASK_STOPPED: return FoundContainer::Task::stopped;
     case wire::TASK_PAUSED:
     case wire::TASK_PAUSING: return FoundContainer::Task::paused;
-    default: return FoundContainer::Task::running;  // gVisor's shim says "unknown" of a paused one
+    default: return FoundContainer::Task::running;  // gVisor's shim says "unknown" of one that resists it
   }
 }
 
@@ -63,6 +64,8 @@ class ContainerdRuntime::Impl {
   [[nodiscard]] Task<Result<bool>> is_known(std::string key);
   [[nodiscard]] Task<Result<std::map<std::string, wire::Process>>> tasks();
   [[nodiscard]] Task<Result<std::vector<wire::Container>>> records();
+  // Nothing: there is no task. `told`: what the list of tasks says of it.
+  [[nodiscard]] Task<Result<std::optional<wire::Process>>> certain(std::string key, std::optional<wire::Process> told);
   [[nodiscard]] Task<void> sweep_disks(std::set<std::string> keys, std::set<std::string> idle);
 
   Context context;
@@ -236,6 +239,25 @@ Task<Result<std::vector<wire::Container>>> ContainerdRuntime::Impl::records() {
   co_return std::vector<wire::Container>(reply.containers().begin(), reply.containers().end());
 }
 
+// The daemon waits two seconds for a shim, and then leaves its task out of the list or tells it as one without a state:
+// neither is believed before the shim was silent for the time of a call.
+Task<Result<std::optional<wire::Process>>> ContainerdRuntime::Impl::certain(std::string key,
+                                                                            std::optional<wire::Process> told) {
+  const MonoTime give_up = context.clock.mono_now() + context.options.call_timeout;
+  while (!told || is_shim_silent(*told)) {
+    wire::GetTaskRequest request;
+    request.set_container_id(key);
+    const auto reply = co_await call<wire::GetTaskReply>(context.channel, method::kTasksGet,
+                                                         request.SerializeAsString(), context.options.call_timeout);
+    if (!reply && reply.error().code() == ErrorCode::not_found) co_return std::optional<wire::Process>();
+    if (!reply && reply.error().code() == ErrorCode::unavailable) co_return reply.error();
+    told = reply ? reply->process() : wire::Process();
+    if (context.clock.mono_now() >= give_up) break;
+    if (is_shim_silent(*told)) co_await context.clock.sleep_for(kSilencePoll);
+  }
+  co_return told;
+}
+
 Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
   // First the events, then the list: whatever changes after the list was made is seen by next_event().
   SBX_CO_CHECK(co_await impl_->feed.open());
@@ -248,21 +270,14 @@ Task<Result<std::vector<FoundContainer>>> ContainerdRuntime::list() {
     found.key = record.id();
     found.sandbox = SandboxId(label(record, kLabelSandbox));
     found.uid = label(record, kLabelUid);
-    std::optional<wire::Process> process;
-    if (const auto task = tasks.find(record.id()); task != tasks.end()) {
-      process = task->second;
-    } else {
-      // The daemon's list leaves out tasks whose shim did not answer in time: "none" must be certain.
-      wire::GetTaskRequest request;
-      request.set_container_id(record.id());
-      const auto reply = co_await call<wire::GetTaskReply>(context.channel, method::kTasksGet,
-                                                           request.SerializeAsString(), context.options.call_timeout);
-      if (reply) process = reply->process();
-      if (!reply && reply.error().code() == ErrorCode::unavailable) co_return reply.error();
-      if (!reply && reply.error().code() != ErrorCode::not_found) found.task = FoundContainer::Task::stopped;
-    }
+    std::optional<wire::Process> told;
+    if (const auto task = tasks.find(record.id()); task != tasks.end()) told = task->second;
+    SBX_CO_TRY(process, co_await impl_->certain(record.id(), std::move(told)));
     if (process) fill(found, *process);
-    if (process && found.task == FoundContainer::Task::stopped) {
+    if (process && is_shim_silent(*process)) {
+      log.warn("a container's shim does not answer: it counts as ended", {{"container", found.key}});
+      found.task = FoundContainer::Task::stopped;
+    } else if (process && found.task == FoundContainer::Task::stopped) {
       SBX_CO_TRY(exit_code, co_await exit_code_of(&context, found.key, *process));
       found.exit_code = exit_code;
     }

@@ -28,7 +28,8 @@ struct TaskFound {
   bool exists = false;
   bool must_die = false;  // running, or in a state nobody knows
   bool never_started = false;
-  bool may_stand_still = false;       // paused; gVisor's shim says "unknown" of that
+  bool may_stand_still = false;       // paused
+  bool is_hung = false;               // its shim does not answer
   std::optional<int> exit_code = {};  // of one that ended
 };
 
@@ -54,6 +55,7 @@ Task<Result<TaskFound>> look(Context* context, std::string key) {
   found.must_die =
       state != wire::TASK_STOPPED && !found.never_started;  // one that never started dies with its deletion
   found.may_stand_still = state != wire::TASK_RUNNING;
+  found.is_hung = is_shim_silent(reply->process());
   if (state == wire::TASK_STOPPED) {
     SBX_CO_TRY(exit_code, co_await exit_code_of(context, key, reply->process()));
     found.exit_code = exit_code;
@@ -127,7 +129,9 @@ Task<Result<TaskEnd>> remove_task(Context* context, std::string key, std::string
 
   end.exit_code = found.exit_code;
   Result<void> gone;
-  if (found.must_die) {
+  if (found.is_hung) {
+    gone = Error(ErrorCode::deadline_exceeded, "its shim does not answer");
+  } else if (found.must_die) {
     // What stands still may not die of a signal. What cannot be resumed is killed the hard way.
     const std::string& still = pod_key.empty() ? key : pod_key;
     if (found.may_stand_still || is_marked_paused(*context, still)) (void)co_await resume_task(context, still);

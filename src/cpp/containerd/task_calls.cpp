@@ -40,6 +40,10 @@ Error refused(const Error& error, const char* what, const std::string& key) {
 
 }  // namespace
 
+bool is_shim_silent(const wire::Process& process) {
+  return process.status() == wire::TASK_UNKNOWN && process.pid() == 0;
+}
+
 Task<Result<std::optional<int>>> exit_code_of(Context* context, std::string key, wire::Process stopped) {
   if (stopped.exited_at().seconds() > 0) co_return std::optional<int>(static_cast<int>(stopped.exit_status()));
   wire::WaitRequest wait;

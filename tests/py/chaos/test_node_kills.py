@@ -79,6 +79,8 @@ def test_kills_of_node_agent_and_containerd_lose_and_leak_nothing() -> None:
             if settled.get(id) != "Running":
                 problems.append(f"{id}: {instance.sandbox(id)}")
         tries = {id: restarts(instance, id) for id in RESTLESS}
+        for id in RESTLESS:
+            wait_until(lambda id=id: restarts(instance, id) > tries[id], f"{id} to be started again after all", 120)
         for id in RESTLESS:  # they change while they are looked at
             instance.delete(id)
             instance.wait_gone(id)

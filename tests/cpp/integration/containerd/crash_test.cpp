@@ -128,18 +128,18 @@ TEST_P(Crash, ADeadShimIsCleanedUpAfter) {
   expect_gone(container.key);
 }
 
-TEST_P(Crash, AHungShimIsKilled) {
+TEST_P(Crash, AHungShimIsToldAsEndedAndKilled) {
   const auto container = request(handler(), "hung", {"sleep", "1000"});
-  stop_adapter();
-  auto options = daemon_->options("t");
-  options.stop_timeout = options.call_timeout = std::chrono::seconds(2);
-  auto made = containerd::ContainerdRuntime::make(io_.get_executor(), clock_, options);
-  ASSERT_TRUE(made);
-  runtime_ = std::move(*made);
   create(container);
   const auto pid = start(container.key);
   const pid_t shim = shim_of(container.key);
   ASSERT_GT(shim, 0);
+  kill(shim, SIGSTOP);
+  const auto silent = find(container.key);
+  EXPECT_EQ(silent.task, FoundContainer::Task::stopped);
+  EXPECT_EQ(silent.exit_code, std::nullopt);
+  kill(shim, SIGCONT);
+  EXPECT_EQ(find(container.key).task, FoundContainer::Task::running) << "to be told is not to be killed";
   kill(shim, SIGSTOP);
   const auto gone = run(runtime_->remove(container.key));
   EXPECT_TRUE(gone) << gone.error().message();
