@@ -23,7 +23,7 @@ RUNTIMES = ("runc", "runsc")
 def box(platform: Instance, request: pytest.FixtureRequest) -> Iterator[Box]:
     """A running sandbox of each handler, shared by the tests that do not harm it."""
     id = f"exec-{request.param}"
-    platform.create(id, args=["sleep", "100000"], runtime=request.param)
+    platform.create(id, args=["sleep", "100000"], runtime=request.param, cpu="200m")
     platform.wait_phase(id, "Running")
     yield Box(platform, id)
     platform.delete(id)

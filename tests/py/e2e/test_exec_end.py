@@ -12,7 +12,7 @@ TALKS = "echo so far; echo complaint >&2; exec sleep 100000"
 
 
 def running(platform: Instance, name: str, runtime: str, shell: str) -> Box:
-    platform.create(name, shell=shell, runtime=runtime)
+    platform.create(name, shell=shell, runtime=runtime, cpu="200m")
     platform.wait_phase(name, "Running")
     return Box(platform, name)
 

@@ -97,7 +97,7 @@ def upgrade(port: int, host: str, text: bytes) -> bytes:
 @pytest.mark.parametrize("handler", ["runsc", "runc"])
 def test_names_lead_to_sandboxes(proxied: tuple[Instance, int], name: str, handler: str) -> None:
     platform, port = proxied
-    platform.create(name, image=WEB, ports=(8000,), runtime=handler)
+    platform.create(name, image=WEB, ports=(8000,), runtime=handler, cpu="200m")
     platform.wait_phase(name, "Running")
     page = wait_until(
         lambda: (found := ask(port, f"{name}.localhost:{port}")).status_code == 200 and found, "a page", 20
@@ -117,7 +117,7 @@ def test_names_lead_to_sandboxes(proxied: tuple[Instance, int], name: str, handl
 
 def test_other_protocols_are_tunnelled(proxied: tuple[Instance, int], name: str) -> None:
     platform, port = proxied
-    platform.create(name, shell=ECHO, ports=(8000, 8001))
+    platform.create(name, shell=ECHO, ports=(8000, 8001), cpu="200m")
     platform.wait_phase(name, "Running")
     host = f"8001-{name}.localhost"
     text = bytes(range(256)) * 1000
@@ -178,7 +178,7 @@ def test_web_socket_frames_go_through(proxied: tuple[Instance, int], name: str, 
         archive = platform.root / "echo.tar"
         images.write_archive(archive, SOCKETS, ["/echo", "8000", ACCEPT], {"echo": program})
         platform.ctr("images", "import", str(archive))
-    platform.create(name, image=SOCKETS, ports=(8000,), runtime=handler)
+    platform.create(name, image=SOCKETS, ports=(8000,), runtime=handler, cpu="200m")
     platform.wait_phase(name, "Running")
     connection, stream = wait_until(lambda: open_web_socket(port, f"{name}.localhost"), "a WebSocket", 20)
     with connection, stream:

@@ -229,6 +229,7 @@ def test_binary_and_odd_output_survives(platform: Instance, name: str) -> None:
         runtime="runc",
     )
     wait_until(lambda: any("json" in line for line in platform.log_lines(name)), "all lines", 30)
+    wait_until(lambda: "err" in platform.log_lines(name), "the other stream", 30)
     raw = platform.get(f"/api/v1/sandboxes/{name}/containers/main/logs")["logs"]["lines"]
     assert any(" stderr F err" in line for line in raw)
     assert sum(line.count("x") for line in raw) == 20000
