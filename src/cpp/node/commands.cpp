@@ -14,7 +14,7 @@ constexpr Log kLog("node");
 constexpr std::size_t kCollectMax = 4;
 constexpr std::size_t kStrangersMax = 16;
 constexpr Duration kCollectLimit = std::chrono::seconds(30);
-constexpr Duration kSaveLimit = std::chrono::seconds(2);
+constexpr Duration kSaveLimit = std::chrono::seconds(10);
 constexpr Duration kLookLimit = std::chrono::milliseconds(300);
 constexpr Duration kPauseMin = std::chrono::milliseconds(200);
 constexpr Duration kPauseMax = std::chrono::seconds(15);
