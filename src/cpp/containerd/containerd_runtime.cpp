@@ -39,7 +39,7 @@ FoundContainer::Task to_state(wire::TaskState state) {
     case wire::TASK_STOPPED: return FoundContainer::Task::stopped;
     case wire::TASK_PAUSED:
     case wire::TASK_PAUSING: return FoundContainer::Task::paused;
-    default: return FoundContainer::Task::running;  // gVisor's shim says "unknown" of one that resists it
+    default: return FoundContainer::Task::running;  // "unknown" with a pid too: is_shim_silent() is without
   }
 }
 

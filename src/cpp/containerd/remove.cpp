@@ -28,7 +28,7 @@ struct TaskFound {
   bool exists = false;
   bool must_die = false;  // running, or in a state nobody knows
   bool never_started = false;
-  bool may_stand_still = false;       // paused
+  bool may_stand_still = false;       // paused; a shim may say "unknown" of that
   bool is_hung = false;               // its shim does not answer
   std::optional<int> exit_code = {};  // of one that ended
 };
